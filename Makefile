@@ -1,0 +1,38 @@
+# Every target sets up what it needs: a virtual environment made with `python3 -m venv`,
+# filled by uv from requirements.lock. The first run takes about a minute; later ones start at once.
+PYTHON ?= python3
+VENV   := .venv
+READY  := $(VENV)/.ready
+RUN    := $(VENV)/bin
+PROFILE ?= toy
+ARGS   ?=
+
+.PHONY: figures test lab lint bench lock help
+help:      ## show this list
+	@grep -hE '^[a-z]+: .*##|^[a-z]+:  *##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 12
+
+figures: $(READY)  ## regenerate every figure: make figures [PROFILE=toy|osie|paper] [ARGS="--jobs 2"]
+	$(RUN)/saliencykit figures --profile $(PROFILE) $(ARGS)
+
+test: $(READY)     ## run all tests: make test [ARGS="-k region_nss"]
+	$(RUN)/python -m pytest $(ARGS)
+
+lab: $(READY)      ## open the notebooks in JupyterLab
+	$(RUN)/jupyter lab notebooks
+
+lint: $(READY)     ## ruff over package, tests and notebooks
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+
+bench: $(READY)    ## speed ratios, measured side by side in one run
+	$(RUN)/python -m benchmarks
+
+lock: $(READY)     ## refresh requirements.lock from pyproject.toml
+	$(RUN)/uv pip compile --universal --python-version 3.11 --extra dev --no-header --no-annotate -q pyproject.toml -o requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)/pip install --quiet --disable-pip-version-check uv
+	VIRTUAL_ENV=$(VENV) $(RUN)/uv pip install --quiet -r requirements.lock
+	VIRTUAL_ENV=$(VENV) $(RUN)/uv pip install --quiet --no-deps --editable .
+	touch $@

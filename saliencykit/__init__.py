@@ -1,0 +1,37 @@
+"""saliencykit: look inside deep visual saliency models, with evidence.
+
+The rooms `datasets`, `metrics`, `models`, `dissection`, `viewing` and the table-makers `evaluation`
+and `study` are imported when first named, so that the command line answers at once.
+"""
+
+import importlib
+import platform
+from types import ModuleType
+
+__version__ = "0.1.0"
+ROOMS = ("datasets", "dissection", "evaluation", "metrics", "models", "study", "viewing")
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in ROOMS:
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(
+        f"module {__name__!r} has no attribute {name!r}; it has {', '.join(ROOMS)}"
+    )
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *ROOMS])
+
+
+def versions() -> str:
+    """Return a line that says what a notebook was run with."""
+    import torch
+    import torchvision
+
+    return (
+        f"saliencykit {__version__}, Python {platform.python_version()}, "
+        f"torch {torch.__version__}, torchvision {torchvision.__version__}, "
+        f"{torch.get_num_threads()} threads, "
+        f"{'GPU' if torch.cuda.is_available() else 'no GPU'}"
+    )

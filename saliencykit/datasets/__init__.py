@@ -1,0 +1,36 @@
+"""What was shown and where people looked. Knows no model."""
+
+import os
+
+from . import folder, osie, osie_sr, salicon  # noqa: F401  (each registers its data set)
+from .base import DATASETS, SaliencyDataset
+from .describe import attraction, describe
+from .types import CATEGORIES, Fixations, Region, Sample
+
+
+def names() -> list[str]:
+    """Return every registered data set's name."""
+    return sorted(DATASETS)
+
+
+def load(name: str, root: str | os.PathLike | None = None, **settings: object) -> SaliencyDataset:
+    """Open data set `name`.
+
+    Its folder is `root`, else $SALIENCYKIT_DATA/<name>, else the user cache. `settings` go to the
+    loader (see its docstring). Raises UnknownNameError naming the nearest data set, and
+    FileNotFoundError saying where to get missing files.
+    """
+    return DATASETS[name](root=root, **settings)
+
+
+__all__ = [
+    "CATEGORIES",
+    "Fixations",
+    "Region",
+    "SaliencyDataset",
+    "Sample",
+    "attraction",
+    "describe",
+    "load",
+    "names",
+]

@@ -1,0 +1,106 @@
+"""Annotation files of this project: `regions.json` and `scenes.json`.
+
+    regions.json  {"categories": [...], "image_size": [width, height],
+                   "images": {name: [{"category": ..., "polygon": [[x, y], ...], "sure": true}]}}
+    scenes.json   {"classes": [...], "images": {name: {"scene": ..., "sure": true}}}
+
+Categories default to the twelve of OSIE-SR, classes to those that occur, `sure` to true. With an
+`image_size`, polygons follow an image file of another size; without one they are in the pixels of
+each file.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..registry import check_name
+from .files import check_shape
+from .reading import points, read_json
+from .types import CATEGORIES, Region
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Content of a `regions.json`: `by_image` holds the regions by image name as in the file.
+
+    `size` is the (height, width) that the polygons refer to, or None.
+    """
+
+    categories: tuple[str, ...]
+    by_image: dict[str, list[Region]]
+    size: tuple[int, int] | None = None
+
+    def of(self, name: str, path: Path, size: tuple[int, int]) -> list[Region]:
+        """Return the regions of image `name`, whose file at `path` has (height, width) `size`."""
+        regions = self.by_image.get(name, [])
+        if not regions or self.size in (None, size):
+            return list(regions)
+        check_shape(path, size, self.size)
+        scale = torch.tensor([size[1] / self.size[1], size[0] / self.size[0]], dtype=torch.float64)
+        return [replace(r, polygon=r.polygon * scale) for r in regions]
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Content of a `scenes.json`: the classes, and each image's."""
+
+    classes: tuple[str, ...]
+    by_image: dict[str, str]
+
+
+def read_regions(path: Path) -> Regions:
+    """Read a `regions.json`. Raises ValueError or UnknownNameError naming file and region."""
+    found = read_json(path)
+    categories = tuple(found.get("categories", CATEGORIES))
+    images = _images(found, path, list)
+    by_image = {
+        image: [_region(r, categories, f"{path}, image {image}, region {k}") for k, r in found_here]
+        for image, found_here in ((n, enumerate(rs, 1)) for n, rs in images.items())
+    }
+    return Regions(categories, by_image, _size(found, path))
+
+
+def read_scenes(path: Path) -> Scenes:
+    """Read a `scenes.json`. Raises ValueError or UnknownNameError naming file and image."""
+    found = read_json(path)
+    images = _images(found, path, dict)
+    if lost := [name for name, entry in images.items() if "scene" not in entry]:
+        raise ValueError(f'{path}, image {lost[0]}: no "scene".')
+    by_image = {name: entry["scene"] for name, entry in images.items()}
+    classes = tuple(found.get("classes") or sorted(set(by_image.values())))
+    for name, scene in by_image.items():
+        check_name(f"scene class in {path}, image {name}:", scene, classes)
+    return Scenes(classes, by_image)
+
+
+def _images(found: dict[str, Any], path: Path, kind: type) -> dict[str, Any]:
+    images = found.get("images")
+    if not isinstance(images, dict):
+        raise ValueError(f'{path}: no object "images" in it; it has {", ".join(found) or "none"}.')
+    for name, entry in images.items():
+        if not isinstance(entry, kind):
+            raise ValueError(f"{path}, image {name}: expected a {kind.__name__}, found {entry!r}.")
+    return images
+
+
+def _size(found: dict[str, Any], path: Path) -> tuple[int, int] | None:
+    size = found.get("image_size")
+    if size is None:
+        return None
+    try:
+        width, height = (int(v) for v in size)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: image_size is {size!r}, not [width, height].") from error
+    return height, width
+
+
+def _region(entry: object, categories: tuple[str, ...], where: str) -> Region:
+    if not isinstance(entry, dict) or not {"category", "polygon"} <= entry.keys():
+        raise ValueError(f'{where}: a region needs "category" and "polygon".')
+    check_name(f"category in {where}:", entry["category"], categories)
+    polygon = torch.from_numpy(points(entry["polygon"], where))
+    if len(polygon) < 3 or not polygon.isfinite().all():
+        raise ValueError(f"{where}: a polygon needs three or more finite points.")
+    return Region(entry["category"], polygon=polygon, sure=bool(entry.get("sure", True)))

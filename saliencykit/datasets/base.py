@@ -1,0 +1,111 @@
+"""The data set that all loaders share: a list of stimuli, lazily read, split by name."""
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..cache import digest
+from ..registry import Registry, check_name
+from .types import CATEGORIES, Fixations, Region, Sample
+
+SPLITS = ("train", "val", "test")
+DATASETS: Registry[type["SaliencyDataset"]] = Registry("data set")
+IMAGE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
+"""All that Pillow raises for one damaged file or another."""
+
+
+def read_image(path: Path) -> Tensor:
+    """Read an image file as uint8 (3, H, W). Raises ValueError, naming the file, if damaged."""
+    try:
+        with Image.open(path) as image:
+            return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
+    except IMAGE_ERRORS as error:
+        raise ValueError(f"{path} cannot be read as an image ({error}); fetch it again.") from error
+
+
+class SaliencyDataset(Dataset[Sample]):
+    """Stimuli with fixations. A loader sets `names` and overrides the methods below it.
+
+    Attributes: `name` of the data set; `names` of its stimuli in order; `categories` of regions;
+    `scenes`, the scene classes (empty if unknown).
+    """
+
+    name: str = "?"
+    categories: Sequence[str] = CATEGORIES
+    scenes: Sequence[str] = ()
+    shareable: bool = False  # whether pictures of the stimuli may be published by anybody
+    names: list[str]
+
+    def image(self, i: int) -> Tensor:
+        """Return stimulus `i` as uint8 (3, H, W)."""
+        raise NotImplementedError
+
+    def fixations(self, i: int) -> Fixations:
+        """Return the fixations on stimulus `i`, in its pixels, without decoding the image."""
+        raise NotImplementedError
+
+    def size_of(self, i: int) -> tuple[int, int]:
+        """Return (height, width) of stimulus `i`; loaders that know it need not decode."""
+        return tuple(self.image(i).shape[-2:])
+
+    def regions(self, i: int) -> list[Region]:
+        """Return the annotated regions of stimulus `i` (none unless a loader knows better)."""
+        return []
+
+    def scene(self, i: int) -> str | None:
+        """Return the scene class of stimulus `i`, if known."""
+        return None
+
+    def split_of(self, name: str) -> str:
+        """Return the split that stimulus `name` belongs to: "train", "val" or "test"."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, i: int) -> Sample:
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"{self.name} has {len(self)} images; there is no number {i}")
+        i %= len(self)
+        image = self.image(i)
+        fixations = self.fixations(i).inside(*image.shape[-2:], name=f"{self.name}/{self.names[i]}")
+        return Sample(self.names[i], image, fixations, self.regions(i), self.scene(i))
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {len(self)} images>"
+
+    def subset(self, names: Sequence[str]) -> "SaliencyDataset":
+        """Return the same data set restricted to `names`, in the order given."""
+        view = copy.copy(self)
+        view.names = list(names)
+        return view
+
+    def split(self, which: str) -> "SaliencyDataset":
+        """Return the "train", "val" or "test" part."""
+        check_name("split", which, SPLITS)
+        return self.subset([n for n in self.names if self.split_of(n) == which])
+
+    def thinned(self, n: int) -> "SaliencyDataset":
+        """Return `n` of the images (all, if there are no more): always the same random ones."""
+        chosen = set(sorted(self.names, key=digest)[:n])
+        return self.subset([name for name in self.names if name in chosen])
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of what is in the data set, for cache keys; loaders add their files or settings."""
+        return digest(self.name, self.names, self.contents())
+
+    def contents(self) -> object:
+        """Return what, beside the names, identifies the data: settings, or `file_stamps`."""
+        return None
+
+
+def file_stamps(paths: Sequence[Path]) -> list[tuple[str, int, int]]:
+    """Name, size and modification time of files: identifies their content without reading it."""
+    return [(p.name, (s := p.stat()).st_size, s.st_mtime_ns) for p in paths]

@@ -1,0 +1,171 @@
+"""Getting data sets: verified downloads where they are possible, clear directions where not.
+
+Nothing is downloaded without a known SHA-256. Archives are unpacked in a folder beside the goal and
+renamed into place, so that a killed fetch leaves no half data set.
+"""
+
+import lzma
+import os
+import re
+import shutil
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from filelock import FileLock
+
+from ..paths import data_root
+from .base import DATASETS, SaliencyDataset
+from .files import Source
+
+BAD_ZIP = (
+    zipfile.BadZipFile,
+    EOFError,
+    NotImplementedError,  # a compression that Python does not know
+    RuntimeError,  # an encrypted member
+    zlib.error,
+    lzma.LZMAError,
+)
+"""All that zipfile raises for one damaged or unreadable archive or another."""
+
+
+def fetch(name: str, root: str | os.PathLike | None = None) -> Path:
+    """Get the files of data set `name` and return its folder.
+
+    The folder is `root`, else $SALIENCYKIT_DATA/<name>, else the user cache. Files that are there
+    are left alone. Raises UnknownNameError for an unknown name; FileNotFoundError whose text says
+    where to get the files and where to put them if they cannot be downloaded unattended; ValueError
+    for a wrong checksum or an unsafe archive; OSError if the network or the disk fails.
+    """
+    kind, folder = DATASETS[name], data_root(name, root)
+    source: Source | None = getattr(kind, "source", None)
+    if source is None:
+        print(f"Data set {name!r} is drawn by code: there is nothing to fetch.")
+        return folder
+    if _is_there(kind, folder):
+        print(f"Data set {name!r} is in {folder}.")
+        return folder
+    for archive in source.archives:
+        download(archive.url, archive.sha256, folder / archive.into)
+    for zipped, into in (source.by_hand or {}).items():
+        if (folder / zipped).is_file():
+            unpack(folder / zipped, folder / into)
+    if not _is_there(kind, folder):
+        raise FileNotFoundError(directions(name, source, folder))
+    return folder
+
+
+def directions(name: str, source: Source, folder: Path) -> str:
+    """Return the text that tells a person how to get data set `name` into `folder`."""
+    return (
+        f"Data set {name!r} cannot be downloaded unattended.\nOfficial page: {source.page} "
+        f"({source.licence})\n{source.steps.format(root=folder)}"
+    )
+
+
+def download(url: str, sha256: str, into: Path) -> Path:
+    """Download the zip at `url`, check its SHA-256, unpack it as folder `into`, and return that.
+
+    Shows a progress bar. Raises ValueError if the checksum is missing or wrong or the archive is
+    unsafe or damaged, FileExistsError if it would overwrite something, OSError if the network or
+    the disk fails; in every case `into` is as it was.
+    """
+    import pooch  # it loads the network stack, which nothing else needs
+
+    if len(sha256) != 64:
+        raise ValueError(f"{url}: no SHA-256 is known for it, so it is not downloaded.")
+    into = Path(into)
+    with _staging(into) as staging:
+        try:
+            archive = pooch.retrieve(
+                url, f"sha256:{sha256}", "archive.zip", staging, progressbar=True
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"{url} is not the file that was expected ({error}). Nothing was kept; if it "
+                "happens again, the archive was changed by its owners."
+            ) from error
+        except OSError as error:
+            raise OSError(
+                f"{url} could not be downloaded ({error}). Check the network and run it again."
+            ) from error
+        _unpack(Path(archive), staging / "unpacked", shown=url)
+        _move_into(staging / "unpacked", into)
+    return into
+
+
+def unpack(archive: Path, into: Path) -> Path:
+    """Unpack a zip into folder `into`, wholly or not at all. Raises as `download` does."""
+    with _staging(into) as staging:
+        _unpack(archive, staging / "unpacked", shown=str(archive))
+        _move_into(staging / "unpacked", into)
+    return into
+
+
+def _is_there(kind: type[SaliencyDataset], folder: Path) -> bool:
+    try:
+        kind(root=folder)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+@contextmanager
+def _staging(into: Path) -> Iterator[Path]:
+    """A folder on the disk of `into`, emptied of what a killed run left, gone afterwards."""
+    into = into.resolve()
+    into.parent.mkdir(parents=True, exist_ok=True)
+    staging = into.with_name(f".{into.name}.part")
+    with FileLock(into.with_name(f".{into.name}.lock")):
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir()
+        try:
+            yield staging
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def _unpack(archive: Path, into: Path, shown: str) -> None:
+    """Unpack a zip once all its members have been found safe; `shown` names it in errors."""
+    try:
+        with zipfile.ZipFile(archive) as zipped:
+            for member in zipped.infolist():
+                _check_member(member, shown)
+            needed = sum(m.file_size for m in zipped.infolist())
+            free = shutil.disk_usage(archive.parent).free
+            if needed > free:
+                raise OSError(
+                    f"{shown} needs {needed / 1e9:.1f} GB unpacked, {archive.parent} has "
+                    f"{free / 1e9:.1f} GB free."
+                )
+            zipped.extractall(into)
+    except BAD_ZIP as error:
+        raise ValueError(f"{shown} is no whole, plain zip ({error}). Nothing was kept.") from error
+
+
+def _check_member(member: zipfile.ZipInfo, shown: str) -> None:
+    """Raise ValueError for a path that leads out of the folder, or a link that may."""
+    path = PurePosixPath(member.filename.replace("\\", "/"))
+    drive = re.match(r"[A-Za-z]:", str(path))
+    outside = path.is_absolute() or ".." in path.parts or drive
+    if outside or stat.S_ISLNK(member.external_attr >> 16):
+        raise ValueError(
+            f"{shown}: its entry {member.filename!r} leads out of the folder it is unpacked in. "
+            "Nothing was unpacked; do not trust this archive."
+        )
+
+
+def _move_into(unpacked: Path, into: Path) -> None:
+    """Move what was unpacked to its place: one rename if the place is free."""
+    if not into.exists():
+        os.replace(unpacked, into)
+        return
+    if clash := [p.name for p in unpacked.iterdir() if (into / p.name).exists()]:
+        raise FileExistsError(
+            f"{into} has {', '.join(sorted(clash)[:3])} already; move it away and run it again."
+        )
+    for entry in unpacked.iterdir():
+        os.replace(entry, into / entry.name)

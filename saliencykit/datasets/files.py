@@ -1,0 +1,132 @@
+"""Data sets whose stimuli are image files, and what to say when the files are not there."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from ..paths import data_root
+from .base import IMAGE_ERRORS, SaliencyDataset, file_stamps, read_image
+from .types import Fixations
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A zip at a stable address: `url`, its `sha256`, and the subfolder it unpacks `into`."""
+
+    url: str
+    sha256: str
+    into: str = "."
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set comes from.
+
+    `page` is the official page, `licence` what it allows, `steps` what a person has to do ("{root}"
+    stands for the data set's folder). `archives` are downloaded by `saliencykit fetch`; leave them
+    out unless licence, address and checksum are all known. `by_hand` maps the names of zips that
+    a person downloads to the subfolder they unpack into.
+    """
+
+    page: str
+    licence: str
+    steps: str
+    archives: tuple[Archive, ...] = ()
+    by_hand: Mapping[str, str] | None = None
+
+
+def missing(name: str, wanted: str | os.PathLike, folder: Path) -> FileNotFoundError:
+    """Return the error for data set `name` whose files `wanted` are not in `folder`."""
+    base = os.environ.get("SALIENCYKIT_DATA")
+    gone = "" if folder.is_dir() else " (there is no such folder)"
+    return FileNotFoundError(
+        f"Data set {name!r}: no {wanted} in {folder}{gone}. Run `saliencykit fetch {name}` to get "
+        f"the files or to read where they come from, or set SALIENCYKIT_DATA (now "
+        f"{base or 'not set'}) to the folder that holds {name}/, or pass root=."
+    )
+
+
+def existing_root(name: str, root: str | os.PathLike | None) -> Path:
+    """Return the folder of data set `name`. Raises FileNotFoundError if there is none."""
+    folder = data_root(name, root)
+    if not folder.is_dir():
+        raise missing(name, "files", folder)
+    return folder
+
+
+def list_images(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
+    """Return the image files directly in `folder`, sorted by name; hidden ones are skipped."""
+    with os.scandir(folder) as found:
+        names = sorted(e.name for e in found if not e.name.startswith("."))
+    return [folder / n for n in names if n.lower().endswith(tuple(suffixes))]
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return (height, width) from an image's header, without decoding its pixels."""
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except IMAGE_ERRORS as error:
+        raise ValueError(f"{path} cannot be read as an image ({error}); fetch it again.") from error
+
+
+def check_shape(path: Path, size: tuple[int, int], recorded: tuple[int, int]) -> None:
+    """Raise ValueError if an image of `size` is no plain resizing of one of size `recorded`."""
+    (h, w), (rh, rw) = size, recorded
+    if abs(h * rw - w * rh) > max(rh, rw):  # rounding moves a side by at most one pixel
+        raise ValueError(
+            f"{path} is {w}×{h} pixels, but where people looked is recorded on {rw}×{rh}: "
+            "it was cropped or is another picture. Fetch it again."
+        )
+
+
+class FileDataset(SaliencyDataset):
+    """Stimuli in image files: `files` maps their names to paths; `source` says whence they come.
+
+    Images may have been resized since the recording: fixations follow them.
+    """
+
+    source: Source | None = None
+    files: dict[str, Path]
+
+    def __init__(self, files: dict[str, Path]):
+        self.files = files
+        self.names = list(files)
+        self._kept: dict[Any, Any] = {}  # shared by all splits, so that each file is read once
+
+    def once(self, key: object, compute: Callable[[], Any]) -> Any:
+        """Return `compute()`, called the first time only; splits share what it gave."""
+        if key not in self._kept:
+            self._kept[key] = compute()
+        return self._kept[key]
+
+    def path(self, i: int) -> Path:
+        """Return the image file of stimulus `i`."""
+        return self.files[self.names[i]]
+
+    def image(self, i: int) -> Tensor:
+        """Return stimulus `i` as uint8 (3, H, W)."""
+        return read_image(self.path(i))
+
+    def size_of(self, i: int) -> tuple[int, int]:
+        """Return (height, width) of stimulus `i` without decoding it."""
+        return self.once(("size", self.names[i]), lambda: image_size(self.path(i)))
+
+    def fitted(self, i: int, fixations: Fixations, recorded: tuple[int, int]) -> Fixations:
+        """Return `fixations` recorded on (height, width) `recorded` in the image file's pixels."""
+        size = self.size_of(i)
+        if size == recorded:
+            return fixations
+        check_shape(self.path(i), size, recorded)
+        return fixations.scaled(recorded, size)
+
+    def contents(self) -> object:
+        """Return the stamps of the image files; loaders add those of what else they read."""
+        return file_stamps([self.files[n] for n in self.names])

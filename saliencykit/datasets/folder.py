@@ -1,0 +1,174 @@
+"""A user's own images: any folder, with fixations, regions, scenes and splits where there are."""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..registry import check_name
+from .annotated import Regions, Scenes, read_regions, read_scenes
+from .base import DATASETS, SPLITS, file_stamps
+from .files import FileDataset, Source, existing_root, list_images, missing
+from .reading import number_column, read_table
+from .types import CATEGORIES, Fixations, Region
+
+SHARES = {"train": 0.70, "val": 0.85, "test": 1.0}
+"""Upper ends of the shares of images in each split, where no splits.csv says otherwise."""
+
+
+@DATASETS.register("folder")
+class Folder(FileDataset):
+    """The images in `root` and in its subfolders, one level down.
+
+    A stimulus is named by its path without suffix ("cat", "outdoor/cat"). Beside the images may lie
+
+    - `fixations.csv` with columns image, x, y, observer: pixels, x right, y down, origin at the top
+      left corner; observers are numbers or any names;
+    - `regions.json`, `scenes.json`: see `annotated.py`; the categories may be your own;
+    - `splits.csv` with columns image, split ("train", "val", "test"), one line for every image;
+      without it a hash of the name puts 70 % in train, 15 % in val, 15 % in test, so that an
+      image stays in its split when others come or go.
+
+    These files name images with or without suffix. What they say of images that are not there is
+    left out, with a warning that counts it.
+    """
+
+    name = "folder"
+    source = Source(
+        page="your own images",
+        licence="yours",
+        steps=(
+            "put images into {root} (or pass another folder as root=), and beside them, if you\n"
+            "have them, fixations.csv (columns image, x, y, observer), regions.json, scenes.json\n"
+            "and splits.csv (columns image, split)."
+        ),
+    )
+
+    def __init__(self, root: str | os.PathLike | None = None):
+        self.folder = existing_root("folder", root)
+        super().__init__(_named_images(self.folder))
+        if not self.names:
+            raise missing("folder", "image", self.folder)
+        known = {n: n for n in self.names} | {
+            p.relative_to(self.folder).as_posix(): n for n, p in self.files.items()
+        }
+        self._fixations = _read_fixations(self.folder / "fixations.csv", known)
+        self._regions = _read_regions(self.folder / "regions.json", known)
+        self._scenes = _read_scenes(self.folder / "scenes.json", known)
+        self._splits = _read_splits(self.folder / "splits.csv", known)
+        self.categories, self.scenes = self._regions.categories, self._scenes.classes
+
+    def fixations(self, i: int) -> Fixations:
+        """Return the fixations on stimulus `i`; none if fixations.csv has none."""
+        return self._fixations.get(self.names[i], Fixations.of([], []))
+
+    def regions(self, i: int) -> list[Region]:
+        """Return the annotated regions of stimulus `i` (polygons)."""
+        return self._regions.of(self.names[i], self.path(i), self.size_of(i))
+
+    def scene(self, i: int) -> str | None:
+        """Return the scene class of stimulus `i`, None if it has none."""
+        return self._scenes.by_image.get(self.names[i])
+
+    def split_of(self, name: str) -> str:
+        """Return the split by splits.csv, else by a hash of the name."""
+        return self._splits[name] if self._splits else _hashed_split(name)
+
+    def contents(self) -> object:
+        """Return what identifies images, fixations, regions, scenes and splits."""
+        beside = [self.folder / f"{n}.json" for n in ("regions", "scenes")]
+        beside += [self.folder / f"{n}.csv" for n in ("fixations", "splits")]
+        return [super().contents(), file_stamps([p for p in beside if p.is_file()])]
+
+
+def _named_images(root: Path) -> dict[str, Path]:
+    below = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    files: dict[str, Path] = {}
+    for path in [p for folder in (root, *below) for p in list_images(folder)]:
+        name = path.relative_to(root).with_suffix("").as_posix()
+        if name in files:
+            raise ValueError(f"{path} and {files[name]} have one name; rename one of them.")
+        files[name] = path
+    return files
+
+
+def _hashed_split(name: str) -> str:
+    share = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+    return next(split for split, end in SHARES.items() if share < end)
+
+
+def _only_known(path: Path, names: Sequence[str], known: dict[str, str]) -> list[bool]:
+    """Whether each of `names` is an image; a warning counts those that are none."""
+    keep = [n in known for n in names]
+    if not all(keep):
+        lost = sorted({n for n, k in zip(names, keep, strict=True) if not k})
+        some = ", ".join(lost[:3]) + (" …" if len(lost) > 3 else "")
+        warnings.warn(
+            f"{path}: {keep.count(False)} of {len(keep)} entries name {len(lost)} images that are "
+            f"not there ({some}); left out.",
+            stacklevel=2,
+        )
+    return keep
+
+
+def _known_rows(path: Path, columns: tuple[str, ...], known: dict[str, str]) -> pd.DataFrame:
+    table = read_table(path, columns)
+    table["image"] = table["image"].str.strip()
+    table = table[np.array(_only_known(path, table["image"].tolist(), known), dtype=bool)]
+    return table.assign(image=table["image"].map(known))
+
+
+def _read_fixations(path: Path, known: dict[str, str]) -> dict[str, Fixations]:
+    if not path.is_file():
+        return {}
+    table = _known_rows(path, ("image", "x", "y", "observer"), known)
+    x, y = (number_column(table, c, path) for c in "xy")
+    observer = _observers(table["observer"].str.strip())
+    rows = table.groupby("image", sort=False).indices
+    return {str(n): Fixations.of(x[k], y[k], observer[k]) for n, k in rows.items()}
+
+
+def _observers(labels: pd.Series) -> np.ndarray:
+    """Observer numbers as they stand if all are whole and not negative, else numbered by name."""
+    if labels.str.fullmatch(r"\d{1,18}").all():
+        return labels.to_numpy(dtype=np.int64)
+    return np.unique(labels.to_numpy(dtype=str), return_inverse=True)[1]
+
+
+def _keyed(path: Path, by_image: dict, known: dict[str, str]) -> dict:
+    keep = _only_known(path, list(by_image), known)
+    return {known[n]: v for (n, v), k in zip(by_image.items(), keep, strict=True) if k}
+
+
+def _read_regions(path: Path, known: dict[str, str]) -> Regions:
+    if not path.is_file():
+        return Regions(CATEGORIES, {})
+    found = read_regions(path)
+    return Regions(found.categories, _keyed(path, found.by_image, known), found.size)
+
+
+def _read_scenes(path: Path, known: dict[str, str]) -> Scenes:
+    if not path.is_file():
+        return Scenes((), {})
+    found = read_scenes(path)
+    return Scenes(found.classes, _keyed(path, found.by_image, known))
+
+
+def _read_splits(path: Path, known: dict[str, str]) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    table = _known_rows(path, ("image", "split"), known)
+    for line, split in table["split"].items():
+        check_name(f"split in {path}, line {line}:", split.strip(), SPLITS)
+    splits = dict(zip(table["image"], table["split"].str.strip(), strict=True))
+    _need_all(path, set(known.values()), splits)
+    return splits
+
+
+def _need_all(path: Path, names: set[str], splits: Iterable[str]) -> None:
+    if lost := sorted(names - set(splits)):
+        raise ValueError(f"{path} gives no split for {len(lost)} images, the first {lost[0]!r}.")

@@ -1,0 +1,189 @@
+"""Scenes: figures placed on a background, with the exact truth of what shows where."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .backdrops import BACKDROPS, Backdrop, backdrop
+from .things import KINDS, Figure, draw
+
+SCENES = tuple(BACKDROPS)
+HEIGHTS = {
+    "person": (0.36, 0.52), "animal": (0.21, 0.34), "object": (0.2, 0.32), "text": (0.11, 0.18),
+    "symbol": (0.15, 0.24), "vehicle": (0.19, 0.29), "food": (0.14, 0.22), "plant": (0.24, 0.4),
+    "drink": (0.16, 0.26), "other": (0.2, 0.32),
+}  # fmt: skip
+"""Figure kind → range of its height, as a fraction of the image's."""
+FAVOURED = {
+    "room": ("person", "object", "plant", "text"),
+    "street": ("vehicle", "text", "symbol", "person"),
+    "field": ("animal", "plant", "person", "other"),
+    "beach": ("person", "drink", "other", "food"),
+    "night": ("text", "vehicle", "symbol", "person"),
+    "tabletop": ("food", "drink", "object", "plant"),
+    "snow": ("animal", "person", "symbol", "other"),
+}
+"""Scene class → the kinds found there three times as often as others."""
+VISIBLE = 0.5  # of every part that much must show, or its figure is left out
+
+
+@dataclass
+class Placed:
+    """A figure and where its top left corner is, in pixels; `hangs`: casts no shadow below."""
+
+    figure: Figure
+    x: int
+    y: int
+    hangs: bool
+
+
+@dataclass
+class Scene:
+    """A rendered scene: `image` uint8 (H, W, 3), `labels` uint8 (H, W) and the parts' categories.
+
+    `labels` is 0 where no region shows and k where most of the pixel is region k − 1, whose
+    category is `categories[k - 1]`.
+    """
+
+    scene: str
+    image: np.ndarray
+    labels: np.ndarray
+    categories: list[str]
+
+
+def scene_class(seed: int, i: int) -> str:
+    """Class of scene `i`: every class once in each run of as many scenes, in random order."""
+    block, place = divmod(i, len(SCENES))
+    return SCENES[np.random.default_rng([seed, block, 0]).permutation(len(SCENES))[place]]
+
+
+def compose(seed: int, i: int, size: tuple[int, int]) -> tuple[Backdrop, list[Placed]]:
+    """Choose and place what scene `i` holds: its backdrop, and its figures, farthest first."""
+    rng = np.random.default_rng([seed, i, 1])
+    scene = scene_class(seed, i)
+    back = backdrop(scene, size, rng)
+    chance = np.array([3.0 if k in FAVOURED[scene] else 1.0 for k in KINDS])
+    count = min(int(rng.integers(3, 7)), len(KINDS))
+    kinds = rng.choice(KINDS, count, replace=False, p=chance / chance.sum()).tolist()
+    if rng.random() < 0.35:
+        kinds.append(kinds[0])  # company of its own kind
+    placed: list[Placed] = []
+    for kind in kinds:
+        if spot := _place(kind, back, placed, size, rng):
+            placed.append(spot)
+    placed.sort(key=lambda p: (not p.hangs, p.y + p.figure.shape[0]))
+    return back, _uncovered(placed, size)
+
+
+def _place(
+    kind: str, back: Backdrop, others: list[Placed], size: tuple[int, int], rng: np.random.Generator
+) -> Placed | None:
+    """Draw a thing and find room for it; None if the scene is too crowded."""
+    sign = kind in ("text", "symbol")
+    hangs = sign and back.wall is not None and rng.random() < 0.8
+    hangs = hangs or (kind == "symbol" and back.near)
+    depth = rng.uniform(0.25, 1.0) if not hangs else rng.random()
+    height = rng.uniform(*HEIGHTS[kind]) * size[0] * (1 if hangs else 0.72 + 0.4 * depth)
+    if back.near and kind != "person":
+        height *= 1.3
+    stands = sign and not hangs and not back.near
+    figure = draw(kind, height * (1.6 if stands else 1.0), rng, standing=stands, near=back.near,
+                  light=back.light, tilt=float(rng.uniform(-4, 4)))  # fmt: skip
+    h, w = figure.shape
+    if w > size[1] - 4 or h > size[0] - 4:
+        return None
+    for _ in range(14):
+        x = int(rng.integers(2, size[1] - w - 1))
+        if hangs and back.wall:
+            y = round(rng.uniform(*back.wall) * size[0] - h / 2)
+        else:
+            y = round((back.ground[0] + depth * (back.ground[1] - back.ground[0])) * size[0]) - h
+        spot = Placed(figure, x, min(max(y, 1), size[0] - h - 1), hangs)
+        if all(_overlap(spot, other) < 0.22 for other in others):
+            return spot
+        depth = rng.uniform(max(0, depth - 0.2), min(1, depth + 0.2))
+    return None
+
+
+def _overlap(a: Placed, b: Placed) -> float:
+    """Shared area of two figures' boxes, as a share of the smaller one."""
+    (ah, aw), (bh, bw) = a.figure.shape, b.figure.shape
+    wide = min(a.x + aw, b.x + bw) - max(a.x, b.x)
+    high = min(a.y + ah, b.y + bh) - max(a.y, b.y)
+    return max(0, wide) * max(0, high) / min(ah * aw, bh * bw)
+
+
+def _uncovered(placed: list[Placed], size: tuple[int, int]) -> list[Placed]:
+    """Leave out figures of which some part is mostly hidden, until none is."""
+    while True:
+        labels, _ = label(placed, size)
+        hidden, k = None, 0
+        for p in placed:
+            for layer in p.figure.layers:
+                if layer.category is None:
+                    continue
+                k += 1
+                if (labels == k).sum() < VISIBLE * (_own(p.figure, layer)).sum():
+                    hidden = p
+        if hidden is None:
+            return placed
+        placed = [p for p in placed if p is not hidden]
+
+
+def _own(figure: Figure, layer: object) -> np.ndarray:
+    """Pixels of a layer that its own figure does not hide."""
+    shown = layer.alpha >= 0.5
+    for later in figure.layers[figure.layers.index(layer) + 1 :]:
+        shown = shown & (later.alpha < 0.5)
+    return shown
+
+
+def label(placed: list[Placed], size: tuple[int, int]) -> tuple[np.ndarray, list[str]]:
+    """Which region each pixel shows, uint8 (H, W), 0 for none, and the regions' categories.
+
+    A pixel belongs to the front-most layer that covers at least half of it.
+    """
+    labels, categories = np.zeros(size, dtype=np.uint8), []
+    for p in placed:
+        for layer in p.figure.layers:
+            h, w = layer.alpha.shape
+            number = 0
+            if layer.category is not None:
+                categories.append(layer.category)
+                number = len(categories)
+            labels[p.y : p.y + h, p.x : p.x + w][layer.alpha >= 0.5] = number
+    return labels, categories
+
+
+def paint(back: Backdrop, placed: list[Placed]) -> np.ndarray:
+    """Picture of the scene, uint8 (H, W, 3): shadows on the ground first, then the figures."""
+    picture = back.image.copy()
+    for p in placed:
+        if not p.hangs:
+            _shadow(picture, p)
+    for p in placed:
+        for layer in p.figure.layers:
+            h, w = layer.alpha.shape
+            spot = picture[p.y : p.y + h, p.x : p.x + w]
+            spot *= 1 - layer.alpha[..., None]
+            spot += layer.colour
+    return np.clip(np.round(picture), 0, 255).astype(np.uint8)
+
+
+def _shadow(picture: np.ndarray, p: Placed) -> None:
+    """Darken the ground under a figure: a soft flat ellipse about its foot."""
+    h, w = p.figure.shape
+    foot, reach = p.y + h - 2, max(3, round(0.07 * min(h, w)) + 2)
+    y0, y1 = max(0, foot - reach), min(len(picture), foot + reach)
+    x0, x1 = max(0, p.x - 4), min(picture.shape[1], p.x + w + 4)
+    y = (np.arange(y0, y1, dtype=np.float32)[:, None] - foot) / reach
+    x = (np.arange(x0, x1, dtype=np.float32)[None] - p.x - w / 2) / (0.55 * w)
+    depth = 0.5 * np.clip(1.15 - x**2 - y**2, 0, 1)
+    picture[y0:y1, x0:x1] *= 1 - depth[..., None]
+
+
+def render(seed: int, i: int, size: tuple[int, int]) -> Scene:
+    """Render scene `i` of the world `seed` at `size` (H, W): depends on nothing else."""
+    back, placed = compose(seed, i, size)
+    labels, categories = label(placed, size)
+    return Scene(scene_class(seed, i), paint(back, placed), labels, categories)

@@ -1,0 +1,132 @@
+"""What was shown and where people looked: `Fixations`, `Region`, `Sample`.
+
+Coordinates are pixels, x right, y down, origin at the top left corner of the image: pixel (0, 0)
+covers [0, 1) × [0, 1).
+"""
+
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+CATEGORIES = (
+    "person_head",
+    "person_part",
+    "animal_head",
+    "animal_part",
+    "object",
+    "text",
+    "symbol",
+    "vehicle",
+    "food",
+    "plant",
+    "drink",
+    "other",
+)
+"""The twelve region categories of OSIE-SR (He et al. 2019, section 3)."""
+
+
+@dataclass(frozen=True)
+class Fixations:
+    """Fixations on one image: `x`, `y` in pixels and `observer` index, each of shape (N,)."""
+
+    x: Tensor
+    y: Tensor
+    observer: Tensor
+
+    def __post_init__(self):
+        n = len(self.x)
+        if len(self.y) != n or len(self.observer) != n:
+            raise ValueError(
+                f"x, y and observer differ in length: {n}, {len(self.y)}, {len(self.observer)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @classmethod
+    def of(cls, x: object, y: object, observer: object = None) -> "Fixations":
+        """Build from any array-likes; without `observer` all belong to observer 0."""
+        x = torch.as_tensor(np.asarray(x, dtype=np.float64).reshape(-1))
+        y = torch.as_tensor(np.asarray(y, dtype=np.float64).reshape(-1))
+        observer = np.zeros(len(x)) if observer is None else observer
+        return cls(x, y, torch.as_tensor(np.asarray(observer, dtype=np.int64).reshape(-1)))
+
+    def __getitem__(self, keep: Tensor) -> "Fixations":
+        return Fixations(self.x[keep], self.y[keep], self.observer[keep])
+
+    def inside(self, height: int, width: int, name: str = "image") -> "Fixations":
+        """Keep those within the image; NaN and out-of-range ones are dropped, with a warning."""
+        keep = (self.x >= 0) & (self.x < width) & (self.y >= 0) & (self.y < height)
+        if dropped := int((~keep).sum()):
+            warnings.warn(
+                f"{name}: {dropped} of {len(self)} fixations lie outside {width}×{height} pixels "
+                "or are NaN; dropped.",
+                stacklevel=2,
+            )
+            return self[keep]
+        return self
+
+    def scaled(self, old: tuple[int, int], new: tuple[int, int]) -> "Fixations":
+        """Fixations on the image after it was resized from `old` to `new` (height, width)."""
+        return Fixations(self.x * (new[1] / old[1]), self.y * (new[0] / old[0]), self.observer)
+
+    def count_map(self, height: int, width: int, binary: bool = False) -> Tensor:
+        """Map (height, width), float32: pixel (⌊y⌋, ⌊x⌋) gets +1 per fixation.
+
+        Out-of-image fixations are dropped and counted in a warning; `binary` caps counts at 1.
+        """
+        kept = self.inside(height, width)
+        index = kept.y.long() * width + kept.x.long()
+        counts = torch.bincount(index, minlength=height * width).float().view(height, width)
+        return counts.clamp(max=1) if binary else counts
+
+
+@dataclass(frozen=True)
+class Region:
+    """An annotated image part: category name, a polygon (P, 2) of x, y or a mask (H, W) bool.
+
+    `sure` is False where an annotator might have decided otherwise.
+    """
+
+    category: str
+    polygon: Tensor | None = None
+    mask: Tensor | None = None
+    sure: bool = True
+
+    def __post_init__(self):
+        if (self.polygon is None) == (self.mask is None):
+            raise ValueError(f"region {self.category!r} needs a polygon or a mask, not both")
+
+    def as_mask(self, height: int, width: int) -> Tensor:
+        """Bool (height, width). Raises ValueError if the region's mask has another size."""
+        if self.mask is not None:
+            if tuple(self.mask.shape) != (height, width):
+                raise ValueError(
+                    f"mask of region {self.category!r} is {tuple(self.mask.shape)}, "
+                    f"the image is {(height, width)}"
+                )
+            return self.mask.bool()
+        canvas = Image.new("1", (width, height))
+        points = [(float(x), float(y)) for x, y in self.polygon]
+        ImageDraw.Draw(canvas).polygon(points, fill=1, outline=1)
+        return torch.from_numpy(np.array(canvas))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One stimulus: `image` uint8 (3, H, W), its fixations, regions and scene class, if known."""
+
+    name: str
+    image: Tensor
+    fixations: Fixations
+    regions: list[Region] = field(default_factory=list)
+    scene: str | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the image."""
+        return tuple(self.image.shape[-2:])

@@ -1,0 +1,112 @@
+"""Tables for figures: what several dissections say, layer by layer, in long form."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from .result import Dissection
+from .statistics import (
+    change,
+    counts_above,
+    favouring_matrix,
+    share_significant,
+    top_mean,
+)
+
+KEYS = ["encoder", "layer", "category"]
+SWEEP = tuple(round(0.25 * i, 2) for i in range(17))  # T from 0 to 4
+
+
+def tops(
+    results: Mapping[str, Dissection],
+    layers: Sequence[str] | None = None,
+    k: int = 10,
+    selection: str = "same",
+) -> pd.DataFrame:
+    """Return the mean region NSS of each category's `k` best units: KEYS, mean, low, high."""
+    parts = [
+        top_mean(result, layer, k, selection=selection).assign(encoder=name, layer=layer)
+        for name, result in results.items()
+        for layer in (layers or result.layers)
+    ]
+    return pd.concat(parts, ignore_index=True)[[*KEYS, "mean", "low", "high"]]
+
+
+def counts(
+    results: Mapping[str, Dissection], layer: str, thresholds: Sequence[float] = SWEEP
+) -> pd.DataFrame:
+    """Return how many of the layer's units exceed each threshold: KEYS, threshold, units, share."""
+    parts = []
+    for name, result in results.items():
+        table = counts_above(result, layer, thresholds)
+        long = table.melt(ignore_index=False, value_name="units").reset_index()
+        parts.append(long.assign(encoder=name, layer=layer, of=result.of(layer).shape[1]))
+    table = pd.concat(parts, ignore_index=True)
+    table["share"] = table["units"] / table["of"]
+    return table[[*KEYS, "threshold", "units", "share"]]
+
+
+def significant(results: Mapping[str, Dissection], layer: str, alpha: float = 0.05) -> pd.DataFrame:
+    """Return the share of units that respond to each category beyond chance: KEYS, share."""
+    parts = [
+        share_significant(result, layer, alpha)
+        .rename_axis("category")
+        .reset_index()
+        .assign(encoder=name, layer=layer)
+        for name, result in results.items()
+    ]
+    return pd.concat(parts, ignore_index=True)[[*KEYS, "share"]]
+
+
+def favouring_pairs(
+    before: Dissection, after: Dissection, layer: str, k: int = 10, **how: object
+) -> pd.DataFrame:
+    """Return `favouring` of every ordered pair: first, second, value, low, high."""
+    names, value, low, high = favouring_matrix(before, after, layer, k, **how)
+    rows = [
+        (a, b, float(value[i, j]), float(low[i, j]), float(high[i, j]))
+        for i, a in enumerate(names)
+        for j, b in enumerate(names)
+        if i != j
+    ]
+    return pd.DataFrame(rows, columns=["first", "second", "value", "low", "high"])
+
+
+def gain(
+    before: Dissection, after: Dissection, layers: Sequence[str], k: int = 10, **how: object
+) -> pd.DataFrame:
+    """Return `statistics.change` of several layers: layer, category, before, after, difference."""
+    parts = [change(before, after, layer, k, **how).assign(layer=layer) for layer in layers]
+    return pd.concat(parts, ignore_index=True)
+
+
+def present(result: Dissection) -> list[str]:
+    """Return the categories with at least one fixated region."""
+    shown = set(result.regions["category"][result.regions["fixations"] > 0])
+    return [category for category in result.categories if category in shown]
+
+
+def best_units(result: Dissection, layer: str, k: int = 1) -> pd.DataFrame:
+    """Return each category's `k` most selective units: category, rank, unit, selectivity."""
+    selectivity = result.selectivity(layer)
+    rows = []
+    for category, row in selectivity.iterrows():
+        values = row.to_numpy()
+        if np.isnan(values).all():
+            continue
+        order = np.argsort(-np.nan_to_num(values, nan=-np.inf))[:k]
+        rows += [(category, r + 1, int(u), float(values[u])) for r, u in enumerate(order)]
+    return pd.DataFrame(rows, columns=["category", "rank", "unit", "selectivity"])
+
+
+def best_images(result: Dissection, layer: str, unit: int, n: int = 8) -> list[str]:
+    """Return the images in whose fixated regions `unit` responds most, strongest first."""
+    scores = result.of(layer)[:, unit].numpy()
+    return (
+        pd.Series(scores)
+        .groupby(result.regions["image"].to_numpy())
+        .max()
+        .nlargest(n)
+        .index.tolist()
+    )

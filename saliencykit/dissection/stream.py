@@ -1,0 +1,131 @@
+"""Stimuli read ahead of the network and grouped into batches of equal size."""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from ..datasets import SaliencyDataset
+from ..metrics.bilinear import Size, pull_back
+from .region_nss import by_image, mean_at
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """One image ready for the network, and where people looked inside each of its regions.
+
+    `image` is float (3, h, w) in [0, 1]; `size` is (H, W) of the image as it was shown; `fixated`
+    holds, region by region, the x and y of the fixations inside it, in pixels of that size.
+    """
+
+    index: int
+    name: str
+    image: Tensor
+    size: Size
+    categories: list[str]
+    sure: list[bool]
+    fixated: list[tuple[Tensor, Tensor]]
+
+
+def load_stimulus(ds: SaliencyDataset, i: int, size: Size | None) -> Stimulus:
+    """Read stimulus `i`, resized to `size` (antialiased bilinear) unless None."""
+    sample = ds[i]
+    height, width = sample.size
+    x, y = sample.fixations.x.long(), sample.fixations.y.long()  # inside the image, so ⌊·⌋
+    inside = [region.as_mask(height, width)[y, x] for region in sample.regions]
+    return Stimulus(
+        index=i,
+        name=sample.name,
+        image=_resized(sample.image, size),
+        size=(height, width),
+        categories=[region.category for region in sample.regions],
+        sure=[region.sure for region in sample.regions],
+        fixated=[(x[keep], y[keep]) for keep in inside],
+    )
+
+
+def _resized(image: Tensor, size: Size | None) -> Tensor:
+    image = image.float() / 255
+    if size is None or tuple(image.shape[-2:]) == tuple(size):
+        return image
+    (smaller,) = interpolate(image[None], tuple(size), mode="bilinear", antialias=True)
+    return smaller.clamp(0, 1)
+
+
+def prefetch(ds: SaliencyDataset, size: Size | None, ahead: int) -> Iterator[Stimulus]:
+    """Yield the stimuli of `ds` in order, up to `ahead` of them read in background threads."""
+    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="stimuli")
+    waiting: deque[Future[Stimulus]] = deque()
+    try:
+        for i in range(len(ds)):
+            waiting.append(pool.submit(load_stimulus, ds, i, size))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def in_batches(stimuli: Iterable[Stimulus], batch: int) -> Iterator[list[Stimulus]]:
+    """Group stimuli of equal input size; at most four batches wait, however many sizes there are.
+
+    The last batch of a size may hold one more than `batch`: an image left alone in its batch has
+    no other to be shuffled with.
+    """
+    groups: dict[Size, list[Stimulus]] = {}
+    for stimulus in stimuli:
+        size = tuple(stimulus.image.shape[-2:])
+        group = groups.setdefault(size, [])
+        group.append(stimulus)
+        if len(group) == batch + 2:
+            yield group[:batch]
+            del group[:batch]
+        elif sum(map(len, groups.values())) >= 4 * (batch + 1):
+            yield groups.pop(max(groups, key=lambda size: len(groups[size])))
+    yield from groups.values()
+
+
+class RegionBatch:
+    """The regions of a batch of stimuli, pulled back to whatever grid a layer has.
+
+    Attributes: `sizes` of the images; `owner` (R,) index of each region's image in the batch;
+    `counts` (R,) fixations in each region.
+    """
+
+    def __init__(self, stimuli: list[Stimulus], device: torch.device):
+        self.sizes = [s.size for s in stimuli]
+        self.device = device
+        fixated = [(i, xy) for i, s in enumerate(stimuli) for xy in s.fixated]
+        self.owner = torch.tensor([i for i, _ in fixated], dtype=torch.long)
+        self.counts = torch.tensor([len(x) for _, (x, _) in fixated], dtype=torch.long)
+        none = torch.zeros(0, dtype=torch.long)
+        self.x = torch.cat([none, *(x for _, (x, _) in fixated)])
+        self.y = torch.cat([none, *(y for _, (_, y) in fixated)])
+        self.region = torch.arange(len(fixated)).repeat_interleave(self.counts)
+        self._weights: dict[Size, Tensor] = {}
+        self._tables: dict[Size, tuple[Tensor, Tensor]] = {}
+
+    def weights(self, inner: Size) -> Tensor:
+        """Return (R, h, w): weights of each region's mean over fixations, on the grid `inner`."""
+        if inner not in self._weights:
+            pulled = torch.zeros(len(self.owner), *inner)
+            for size in set(self.sizes):
+                of_size = torch.tensor([s == size for s in self.sizes])[self.owner][self.region]
+                x, y, region = self.x[of_size], self.y[of_size], self.region[of_size]
+                one = torch.ones(len(x))
+                pulled += pull_back(x, y, one, region, len(self.owner), size, inner)
+            self._weights[inner] = mean_at(pulled, self.counts).to(self.device)
+        return self._weights[inner]
+
+    def table(self, inner: Size) -> tuple[Tensor, Tensor]:
+        """Return `weights` sorted by image, (B, n, h, w), and each region's place (R,) there."""
+        if inner not in self._tables:
+            owner = self.owner.to(self.device)
+            self._tables[inner] = by_image(self.weights(inner), owner, len(self.sizes))
+        return self._tables[inner]

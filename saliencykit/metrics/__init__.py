@@ -1,0 +1,41 @@
+"""Numbers about maps: pure functions of tensors or arrays, for one image or a batch.
+
+`METRICS` is the table of all that compare a saliency map with what people did; a new metric is one
+function under `@metric(...)` in a module imported here. Knows no data set and no model.
+"""
+
+from .blur import default_sigma, density, gaussian_blur
+from .distribution import cc, kl, sim
+from .human import leave_one_out, leave_one_out_maps
+from .pointwise import ig, nss
+from .roc import auc, auc_judd, auc_shuffled_exact
+from .roc_sampled import auc_borji, auc_shuffled
+from .table import METRICS, Metric, metric
+
+
+def names() -> list[str]:
+    """Return every registered metric's name."""
+    return list(METRICS)
+
+
+__all__ = [
+    "METRICS",
+    "Metric",
+    "auc",
+    "auc_borji",
+    "auc_judd",
+    "auc_shuffled",
+    "auc_shuffled_exact",
+    "cc",
+    "default_sigma",
+    "density",
+    "gaussian_blur",
+    "ig",
+    "kl",
+    "leave_one_out",
+    "leave_one_out_maps",
+    "metric",
+    "names",
+    "nss",
+    "sim",
+]

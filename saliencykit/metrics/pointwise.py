@@ -1,0 +1,99 @@
+"""Metrics that read a map's values at the fixations: NSS and information gain."""
+
+from typing import Literal
+
+from torch import Tensor
+
+from ..registry import check_name
+from .distribution import EPS, as_distribution
+from .maps import Maps, dot, is_constant, nan_where, score, unit_range, where_looked
+from .table import metric
+
+
+def _nss_rows(saliency: Tensor, fixations: Tensor) -> Tensor:
+    n = fixations.sum(-1)
+    centred = saliency - saliency.mean(-1, keepdim=True)
+    deviation = (dot(centred, centred) / saliency.shape[-1]).sqrt()
+    # A constant's mean can be off by a rounding error, so its deviation need not be exactly 0.
+    constant = is_constant(saliency) | (deviation == 0)
+    nss = dot(centred, fixations) / n / deviation
+    return nan_where(n == 0, nss.masked_fill(constant, 0.0))
+
+
+@metric("fixations", label="NSS", unit="standard deviations")
+def nss(saliency: Maps, fixations: Maps) -> Tensor:
+    """Normalised scanpath saliency: mean of the z-scored map over the fixations.
+
+    NSS = Σ_p f_p (s_p − mean(s)) / sd(s) / Σ_p f_p, over pixels p, with counts f and the
+    population's standard deviation (ddof = 0; the MIT benchmark's code divides by N − 1, which
+    makes its value √((N − 1)/N) of this one).
+
+    Unit: standard deviations of the map. Range: unbounded, 0 for chance. A constant map scores 0;
+    without a fixation, or with a NaN in the map, NaN.
+
+    Args:
+        saliency: map (H, W) or (B, H, W), tensor or array, any scale.
+        fixations: count map of the same size.
+
+    Returns:
+        float64 scalar tensor or (B,).
+
+    Raises:
+        ValueError: sizes differ, or counts are negative or NaN.
+
+    Source: Peters, Iyer, Itti & Koch 2005, Vision Research 45, 2397–2416.
+    """
+    return score(_nss_rows, saliency=saliency, fixations=fixations)
+
+
+def _gain_plain(saliency: Tensor, fixations: Tensor, baseline: Tensor) -> Tensor:
+    count, p, b = where_looked(
+        fixations, as_distribution(saliency), as_distribution(baseline), fill=1.0
+    )
+    return dot(count, p.log2() - b.log2()) / count.sum(-1)
+
+
+def _gain_mit(saliency: Tensor, fixations: Tensor, baseline: Tensor) -> Tensor:
+    p, b = (u.div_(u.sum(-1, keepdim=True)) for u in map(unit_range, (saliency, baseline)))
+    count, p, b = where_looked(fixations, p, b, fill=1.0)
+    return dot(count, (EPS + p).log2() - (EPS + b).log2()) / count.sum(-1)
+
+
+GAIN = {"plain": _gain_plain, "mit": _gain_mit}
+
+
+@metric("fixations", "baseline", label="IG", unit="bits per fixation")
+def ig(
+    saliency: Maps, fixations: Maps, baseline: Maps, form: Literal["plain", "mit"] = "plain"
+) -> Tensor:
+    """Information gain over a baseline map (a centre prior, say), both read as distributions.
+
+    IG = Σ_p f_p (log₂ P_p − log₂ B_p) / Σ_p f_p, with counts f, the saliency map as distribution P
+    and the baseline as B.
+
+    - "plain": P and B as in `kl(form="plain")`: a negative minimum subtracted, 1e-20 added, divided
+      by the sum.
+    - "mit": as the benchmark's InfoGain: both maps are stretched to 0…1, then divided by their sum,
+      and 2⁻⁵² is added inside each logarithm. A fixation on the map's minimum costs up to 52 bits.
+
+    Unit: bits per fixation. Range: unbounded; 0 for the baseline itself. Without a fixation, or
+    with a NaN in a map, NaN; in the form "mit" also for a constant map or baseline.
+
+    Args:
+        saliency: map (H, W) or (B, H, W), tensor or array.
+        fixations: count map of the same size.
+        baseline: map of the same size.
+        form: "plain" or "mit".
+
+    Returns:
+        float64 scalar tensor or (B,).
+
+    Raises:
+        ValueError: sizes differ, or counts are negative or NaN.
+        UnknownNameError: another form.
+
+    Source: Kümmerer, Wallis & Bethge 2015, PNAS 112, 16054–16059, equation 1; Bylinskii et al.
+    2019, IEEE TPAMI 41, 740–757, for "mit".
+    """
+    rows = GAIN[check_name("form of IG", form, GAIN)]
+    return score(rows, saliency=saliency, fixations=fixations, baseline=baseline)

@@ -1,0 +1,22 @@
+"""Encoders, readouts, training. Knows no metric but its loss."""
+
+from . import toyvgg  # registers itself
+from .centre import CentrePrior
+from .encoders import Encoder, build_encoder, encoder_names
+from .saliency import SaliencyModel, upsample
+from .stimuli import features, stimuli
+from .training import Settings, train
+
+__all__ = [
+    "CentrePrior",
+    "Encoder",
+    "SaliencyModel",
+    "Settings",
+    "build_encoder",
+    "encoder_names",
+    "features",
+    "stimuli",
+    "toyvgg",
+    "train",
+    "upsample",
+]

@@ -1,0 +1,49 @@
+"""The centre prior: people look at the middle of pictures, whatever is there."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..datasets import SaliencyDataset
+
+
+@dataclass(frozen=True)
+class CentrePrior:
+    """A Gaussian in relative image coordinates (0 left or top, 1 right or bottom).
+
+    The default is centred, with a quarter of the side as standard deviation.
+    """
+
+    x: float = 0.5
+    y: float = 0.5
+    sd_x: float = 0.25
+    sd_y: float = 0.25
+
+    @classmethod
+    def fit(cls, data: SaliencyDataset) -> "CentrePrior":
+        """Return mean and standard deviation of where fixations fall in the images of `data`.
+
+        Fit it on the training split: fitted on the images it is scored on, it knows too much.
+        """
+        xs, ys = [], []
+        for i in range(len(data)):
+            height, width = data.size_of(i)
+            seen = data.fixations(i).inside(height, width, name=data.names[i])
+            xs.append(seen.x / width)
+            ys.append(seen.y / height)
+        x, y = torch.cat(xs), torch.cat(ys)
+        if len(x) < 2:
+            raise ValueError(f"{data!r} holds too few fixations to fit a centre prior.")
+        return cls(x.mean().item(), y.mean().item(), x.std().item(), y.std().item())
+
+    def map(self, size: tuple[int, int]) -> Tensor:
+        """Return the prior as a map (H, W), float32, maximum at most 1."""
+        y, x = ((torch.arange(n) + 0.5) / n for n in size)
+        row = torch.exp(-0.5 * ((x - self.x) / self.sd_x) ** 2)
+        column = torch.exp(-0.5 * ((y - self.y) / self.sd_y) ** 2)
+        return column[:, None] * row
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return the same map for each of images (B, 3, H, W): (B, H, W)."""
+        return self.map(tuple(images.shape[-2:])).to(images.device).expand(len(images), -1, -1)

@@ -1,0 +1,292 @@
+"""Encoders: any torchvision classifier, its tappable layers found by itself, taps that clean up.
+
+An encoder is a classifier without its head. It takes images in [0, 1], normalises them as its
+weights expect, and runs no further than the deepest layer asked for.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+import torchvision
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision.models.swin_transformer import PatchMerging, PatchMergingV2, SwinTransformerBlock
+from torchvision.models.vision_transformer import Encoder as VisionTransformerTrunk
+from torchvision.ops import Permute
+
+from ..cache import digest
+from ..registry import Registry, check_name
+
+T = TypeVar("T")
+ENCODERS: Registry[Callable[..., nn.Module]] = Registry("encoder")
+"""Encoders of our own: name → f(weights) -> nn.Module; torchvision's are found by name."""
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+HEADS = ("classifier", "fc", "head", "heads", "AuxLogits", "aux1", "aux2")
+# What is not worth a tap: linear steps on the way to an activation, and plain reshaping.
+LINEAR = (
+    nn.Conv2d,
+    nn.BatchNorm2d,
+    nn.LayerNorm,
+    nn.Dropout,
+    nn.Identity,
+    nn.MaxPool2d,
+    nn.AvgPool2d,
+    nn.AdaptiveAvgPool2d,
+    Permute,
+    PatchMerging,
+    PatchMergingV2,
+)
+
+
+class _Reached(Exception):
+    """Raised inside the network once the deepest tapped layer has answered."""
+
+
+def encoder_names(pattern: str = "") -> list[str]:
+    """Return the names `build_encoder` knows that contain `pattern`."""
+    known = [*ENCODERS, *torchvision.models.list_models(module=torchvision.models)]
+    return [name for name in known if pattern in name]
+
+
+class Encoder(nn.Module):
+    """A classifier's trunk with taps.
+
+    Attributes: `layers`, the tappable layers' names from shallow to deep; `channels[layer]`, the
+    number of units; `strides[layer]`, input pixels per activation pixel; `name`; `weights`.
+    """
+
+    def __init__(self, name: str, net: nn.Module, weights: str, normalise: tuple = IMAGENET):
+        super().__init__()
+        self.name, self.weights, self.net = name, weights, net
+        for head in HEADS:
+            if hasattr(net, head):
+                setattr(net, head, nn.Identity())  # never run, so never stored
+        self.register_buffer("mean", torch.tensor(normalise[0]).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(normalise[1]).view(3, 1, 1), persistent=False)
+        self.fixed_size = getattr(net, "image_size", None)  # vision transformers take one size
+        found = find_layers(net)
+        self.paths = dict(zip(public_names(name, net, list(found)), found, strict=True))
+        self.layers = list(self.paths)
+        self.channels = {layer: found[path][0] for layer, path in self.paths.items()}
+        self.strides = {layer: found[path][1] for layer, path in self.paths.items()}
+
+    def __repr__(self) -> str:
+        return f"<{self.name} ({self.weights}): {len(self.layers)} layers>"
+
+    def reduce(
+        self, images: Tensor, layers: Sequence[str] | None, reducer: Callable[[str, Tensor], T]
+    ) -> dict[str, T]:
+        """Run up to the deepest of `layers`, calling `reducer(layer, activation)` at each.
+
+        images: float (B, 3, H, W) in [0, 1]. The reducer sees the live tensor (B, C, h, w): later
+        in-place operations may overwrite it, so it must return something new. Taps are removed on
+        every path out. Raises UnknownNameError for a layer that is not there.
+        """
+        layers = self.layers if layers is None else list(layers)
+        for layer in layers:
+            check_name(f"layer of {self.name}", layer, self.layers)
+        answers: dict[str, T] = {}
+
+        def tap(layer: str) -> Callable:
+            def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+                answers[layer] = reducer(layer, as_map(module, output))
+                if len(answers) == len(set(layers)):
+                    raise _Reached
+
+            return hook
+
+        modules = dict(self.net.named_modules())
+        handles = [modules[self.paths[k]].register_forward_hook(tap(k)) for k in set(layers)]
+        try:
+            self.net(self.normalise(images))
+        except _Reached:
+            pass
+        finally:
+            for handle in handles:
+                handle.remove()
+        return {layer: answers[layer] for layer in layers}
+
+    def activations(self, images: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """Return `{layer: (B, C, h, w)}`, each a copy that later layers cannot overwrite."""
+        return self.reduce(images, layers, lambda _, activation: activation.clone())
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the deepest layer's activation (B, C, h, w)."""
+        return self.activations(images, self.layers[-1:])[self.layers[-1]]
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Shift and scale images from [0, 1] to what the weights were trained on."""
+        if self.fixed_size and tuple(images.shape[-2:]) != (self.fixed_size,) * 2:
+            images = nn.functional.interpolate(
+                images, (self.fixed_size,) * 2, mode="bilinear", antialias=True
+            )
+        return (images - self.mean) / self.std
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of architecture and weights, for cache keys."""
+        return digest(self.name, self.state_dict())
+
+
+def as_map(module: nn.Module, output: Tensor) -> Tensor:
+    """Bring a block's output to (B, C, h, w): transformers keep channels last, or tokens."""
+    if isinstance(module, SwinTransformerBlock):
+        return output.permute(0, 3, 1, 2)
+    if output.ndim == 3:  # class token first, then a square of patches
+        patches = output[:, 1:].transpose(1, 2)
+        side = round(patches.shape[-1] ** 0.5)
+        return patches.unflatten(-1, (side, side))
+    return output
+
+
+def blocks(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """Yield the outermost modules that do something, looking through plain containers."""
+    for name, child in module.named_children():
+        if not prefix and name in HEADS:
+            continue
+        path = f"{prefix}{name}"
+        if type(child) is nn.Sequential or isinstance(
+            child, nn.ModuleList | VisionTransformerTrunk
+        ):
+            yield from blocks(child, f"{path}.")
+        elif not isinstance(child, LINEAR):
+            yield path, child
+
+
+def find_layers(net: nn.Module, side: int = 224) -> dict[str, tuple[int, int]]:
+    """Return `{module path: (channels, stride)}` of all blocks that answer with a map, in order.
+
+    One dry run on the meta device: it computes shapes, not values.
+    """
+    found: dict[str, tuple[int, int]] = {}
+
+    def note(path: str) -> Callable:
+        def hook(module: nn.Module, inputs: tuple, output: object) -> None:
+            if isinstance(output, Tensor) and output.ndim in (3, 4):
+                _, channels, h, _ = as_map(module, output).shape
+                if h > 1:
+                    found[path] = (channels, round(side / h))
+
+        return hook
+
+    handles = [module.register_forward_hook(note(path)) for path, module in blocks(net)]
+    training = net.training
+    state = {k: v.to("meta") for k, v in (*net.named_parameters(), *net.named_buffers())}
+    try:
+        torch.func.functional_call(net.eval(), state, torch.zeros(1, 3, side, side, device="meta"))
+    finally:
+        net.train(training)
+        for handle in handles:
+            handle.remove()
+    return found
+
+
+def public_names(name: str, net: nn.Module, paths: list[str]) -> list[str]:
+    """Name VGG layers conv1_1 … conv5_3 as the paper does; others keep torchvision's names."""
+    if "vgg" not in name:
+        return paths
+    block, index, names = 1, 0, {}
+    for path, module in net.named_modules():
+        if isinstance(module, nn.MaxPool2d):
+            block, index = block + 1, 0
+        elif isinstance(module, nn.ReLU):
+            index += 1
+            names[path] = f"conv{block}_{index}"
+    return [names[path] for path in paths]
+
+
+@contextmanager
+def _weights_only() -> Iterator[None]:
+    """Make every torch.load inside refuse anything but tensors, torchvision's own included."""
+    key, before = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", os.environ.get("TORCH_FORCE_WEIGHTS_ONLY_LOAD")
+    os.environ[key] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(key) if before is None else os.environ.__setitem__(key, before)
+
+
+def load_weights(net: nn.Module, path: str | os.PathLike) -> None:
+    """Load a state dict (.pth or .safetensors) into `net`; heads may be missing.
+
+    Raises FileNotFoundError, or ValueError naming the file and the first tensors that do not fit.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"No weights at {path}. `weights` is 'imagenet', None, or the path of a .pth or "
+            ".safetensors state dict."
+        )
+    try:
+        state = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as weights: {error}") from error
+    state = state.get("state_dict", state)
+    own = net.state_dict()
+    wanted = {k for k in own if k.split(".")[0] not in HEADS and "num_batches" not in k}
+    wrong = [
+        f"{k}: {'missing' if k not in state else f'{tuple(state[k].shape)} in the file'}, "
+        f"{tuple(own[k].shape)} in the network"
+        for k in sorted(wanted)
+        if k not in state or state[k].shape != own[k].shape
+    ]
+    if wrong:
+        raise ValueError(
+            f"{path} does not fit this network: {'; '.join(wrong[:3])}"
+            f"{f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''}."
+        )
+    net.load_state_dict({k: v for k, v in state.items() if k in wanted}, strict=False)
+
+
+def _torchvision(name: str, weights: str | None) -> nn.Module:
+    """Build a torchvision classifier, with its default ImageNet weights or at random."""
+    try:
+        with _weights_only():
+            return torchvision.models.get_model(name, weights="DEFAULT" if weights else None)
+    except OSError as error:  # URLError is one
+        url = torchvision.models.get_model_weights(name).DEFAULT.url
+        raise FileNotFoundError(
+            f"The ImageNet weights of {name} are not in {torch.hub.get_dir()}/checkpoints and "
+            f"could not be downloaded ({error}). Put {url} there, or set TORCH_HOME."
+        ) from error
+    except RuntimeError as error:
+        raise ValueError(f"The ImageNet weights of {name} could not be loaded: {error}") from error
+
+
+def build_encoder(name: str, weights: str | os.PathLike | None = "imagenet") -> Encoder:
+    """Build an encoder, in evaluation mode.
+
+    `name` is a torchvision classifier or one of ours (`encoder_names()`). `weights`: "imagenet"
+    (or the name of the data an encoder of ours was trained on), None for random ones (seed them
+    with torch.manual_seed), or the path of a state dict. Raises UnknownNameError with the nearest
+    encoder; ValueError for weights that do not fit.
+    """
+    check_name("encoder", name, encoder_names())
+    path = weights if _is_path(weights) else None
+    if name in ENCODERS:
+        net = ENCODERS[name](None if path else weights)
+    elif path is None and weights not in (None, "imagenet"):
+        raise ValueError(f"{name} has weights 'imagenet' or None, not {weights!r}.")
+    else:
+        net = _torchvision(name, None if path else weights)
+    if path is not None:
+        load_weights(net, path)
+    return Encoder(
+        name, net, str(weights or "untrained"), getattr(net, "normalise", IMAGENET)
+    ).eval()
+
+
+def _is_path(weights: object) -> bool:
+    return isinstance(weights, os.PathLike) or (
+        isinstance(weights, str) and bool(re.search(r"[/\\]|\.(pth|pt|safetensors)$", weights))
+    )

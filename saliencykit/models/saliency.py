@@ -1,0 +1,88 @@
+"""The saliency model: an encoder, a linear readout, bilinear upsampling (He et al. 2019, 3.1).
+
+The paper reads one layer with one bias-free 1×1 convolution. Several layers can be read as well:
+their 1×1 maps are brought to the finest one's grid and added, so the readout stays linear in the
+units and every unit keeps one exact weight.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from ..cache import Entry, digest, read, write
+from .encoders import Encoder, build_encoder
+
+
+def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Upsample (B, C, h, w) bilinearly to `size` = (H, W), corners not aligned."""
+    if tuple(maps.shape[-2:]) == tuple(size):
+        return maps
+    return interpolate(maps, size, mode="bilinear", align_corners=False)
+
+
+class SaliencyModel(nn.Module):
+    """Encoder plus linear readout: images float (B, 3, H, W) in [0, 1] → saliency (B, H, W).
+
+    `layer`: one layer's name or several; None reads the deepest. The map's scale is arbitrary:
+    the loss, −NSS, does not see it.
+    """
+
+    def __init__(self, encoder: Encoder, layer: str | Sequence[str] | None = None):
+        super().__init__()
+        self.encoder = encoder
+        self.layers = [layer] if isinstance(layer, str) else list(layer or encoder.layers[-1:])
+        self.readouts = nn.ModuleList(
+            nn.Conv2d(encoder.channels[layer], 1, 1, bias=False) for layer in self.layers
+        )
+        for readout in self.readouts:
+            nn.init.normal_(readout.weight, std=0.01)
+
+    def read(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Read the map (B, h, w) off the activations, on the finest layer's grid."""
+        maps = [r(features[k]) for k, r in zip(self.layers, self.readouts, strict=True)]
+        grid = max((m.shape[-2:] for m in maps), key=lambda s: s[0] * s[1])
+        return torch.stack([upsample(m, grid) for m in maps]).sum(0)[:, 0]
+
+    def coarse(self, images: Tensor) -> Tensor:
+        """Return the map (B, h, w) before upsampling: what the loss and cheap metrics need."""
+        return self.read(self.encoder.activations(images, self.layers))
+
+    def forward(self, images: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        """Return saliency (B, H, W) at the images' size, or at `size`."""
+        return upsample(self.coarse(images)[:, None], size or tuple(images.shape[-2:]))[:, 0]
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of architecture and weights, for cache keys."""
+        return digest(self.encoder.name, self.layers, self.state_dict())
+
+    def save(self, path: str | os.PathLike, **notes: object) -> None:
+        """Write a checkpoint (safetensors), with JSON-able `notes` such as training settings."""
+        about = {"encoder": self.encoder.name, "layers": self.layers, "notes": notes}
+        write(Path(path), Entry(self.state_dict(), about))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "SaliencyModel":
+        """Read a checkpoint written by `save`. Raises ValueError if it is damaged or another's."""
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"No checkpoint at {path}.")
+        entry = read(Path(path))
+        if "encoder" not in entry.meta:
+            raise ValueError(f"{path} is no saliencykit checkpoint: it names no encoder.")
+        return cls.from_entry(entry)
+
+    @classmethod
+    def from_entry(cls, entry: Entry) -> "SaliencyModel":
+        """Rebuild the model that an entry of the cache describes."""
+        model = cls(build_encoder(entry.meta["encoder"], None), entry.meta["layers"])
+        model.load_state_dict({k: v for k, v in entry.tensors.items() if k in model.state_dict()})
+        return model.eval()
+
+    def describe(self) -> str:
+        """Return encoder and layers as JSON text."""
+        return json.dumps({"encoder": self.encoder.name, "layers": self.layers})

@@ -1,0 +1,28 @@
+"""Where things live: every path the project reads or writes is named here once."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parent  # the repository, when the package is installed editable from it
+NOTEBOOKS = ROOT / "notebooks"
+PROFILES = NOTEBOOKS / "profiles"
+FIGURES = Path(os.environ.get("SALIENCYKIT_FIGURES", ROOT / "figures"))
+ANNOTATIONS = PACKAGE / "datasets" / "annotations"
+
+
+def cache_root() -> Path:
+    """Folder of everything that can be computed again: $SALIENCYKIT_CACHE or the user cache."""
+    return Path(
+        os.environ.get("SALIENCYKIT_CACHE") or platformdirs.user_cache_dir("saliencykit")
+    ).expanduser()
+
+
+def data_root(name: str, root: str | os.PathLike | None = None) -> Path:
+    """Folder of data set `name`: `root`, else $SALIENCYKIT_DATA/<name>, else the user cache."""
+    if root is not None:
+        return Path(root).expanduser()
+    base = os.environ.get("SALIENCYKIT_DATA")
+    return Path(base).expanduser() / name if base else cache_root() / "data" / name

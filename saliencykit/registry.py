@@ -1,0 +1,53 @@
+"""Name → thing, with errors that say which names exist and which is nearest."""
+
+import difflib
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class UnknownNameError(KeyError):
+    """A name that is not there; the message lists those that are, nearest first."""
+
+    def __str__(self) -> str:  # KeyError would print the repr of the message
+        return str(self.args[0])
+
+
+def check_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return `name` if it is one of `known`, else raise `UnknownNameError` naming the nearest.
+
+    `kind` is what the message calls it: "data set", "layer", "encoder" …
+    """
+    known = list(known)
+    if name in known:
+        return name
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise UnknownNameError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(known) or 'none'}.")
+
+
+class Registry(dict[str, T]):
+    """A dict that functions and classes enter by decoration and that explains a wrong name.
+
+    >>> METRICS = Registry("metric")
+    >>> @METRICS.register("nss")
+    ... def nss(saliency, fixations): ...
+    """
+
+    def __init__(self, kind: str):
+        super().__init__()
+        self.kind = kind
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Return a decorator that enters its function or class under `name`."""
+
+        def enter(thing: T) -> T:
+            self[name] = thing
+            return thing
+
+        return enter
+
+    def __missing__(self, name: str) -> T:
+        check_name(self.kind, name, self)
+        raise AssertionError("unreachable: check_name raises for a missing name")

@@ -1,0 +1,177 @@
+"""One study: the data, encoder and settings that a profile names, and the results they lead to.
+
+Every notebook asks the same study, so what one has computed the others read from the cache.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+import torch
+
+from . import datasets, models
+from .datasets import SaliencyDataset
+from .dissection import Dissection, dissect_cached
+from .evaluation import MapOf, evaluate, human_ceiling, maps_of, prior_of
+
+
+@dataclass
+class Study:
+    """What a profile's parameters name.
+
+    data: a data set with annotated regions, to look at and dissect on; train_data: the one to
+    train on (None: the same); images: use at most so many of each (0: all); encoder, weights: see
+    `models.build_encoder`; size: network input (height, width); read: layers that the readout
+    reads (empty: the deepest); unit_layer: the layer whose units the findings are about (empty:
+    the deepest); layers: those dissected beside it (empty: all); epochs: of fine-tuning;
+    frozen_epochs: of the frozen readout; batch, lr_encoder: of fine-tuning; permutations: behind
+    the dissection's p-values.
+    """
+
+    data: str = "toyworld"
+    train_data: str | None = None
+    images: int = 0
+    encoder: str = "toyvgg"
+    weights: str | None = "toyworld"
+    size: Sequence[int] = (240, 320)
+    read: Sequence[str] = ()
+    unit_layer: str = ""
+    layers: Sequence[str] = ()
+    epochs: int = 8
+    frozen_epochs: int = 40
+    batch: int = 8
+    lr_encoder: float = 1e-4
+    permutations: int = 1000
+    seed: int = 0
+
+    def __post_init__(self):
+        self.size = (int(self.size[0]), int(self.size[1]))
+        self.read, self.layers = list(self.read or ()), list(self.layers or ())
+
+    def _load(self, name: str) -> SaliencyDataset:
+        loaded = datasets.load(name)
+        return loaded.thinned(self.images) if self.images else loaded
+
+    @cached_property
+    def annotated(self) -> SaliencyDataset:
+        """All images of the annotated data set."""
+        return self._load(self.data)
+
+    @cached_property
+    def _trained_on(self) -> SaliencyDataset:
+        same = self.train_data in (None, "", self.data)
+        return self.annotated if same else self._load(self.train_data)
+
+    @cached_property
+    def train(self) -> SaliencyDataset:
+        """The images that models learn from."""
+        return self._trained_on.split("train")
+
+    @cached_property
+    def validation(self) -> SaliencyDataset:
+        """The images that models are scored on."""
+        return self._trained_on.split("val")
+
+    @cached_property
+    def unseen(self) -> SaliencyDataset:
+        """The annotated images that no model here has learned from."""
+        data = self.annotated
+        if self._trained_on is not data:
+            return data
+        return data.subset([n for n in data.names if data.split_of(n) != "train"])
+
+    @cached_property
+    def pretrained(self) -> models.Encoder:
+        """The encoder as it comes: trained to recognise objects, never shown a fixation."""
+        return models.build_encoder(self.encoder, self.weights)
+
+    @cached_property
+    def untrained(self) -> models.Encoder:
+        """The control: the same architecture with random weights."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            return models.build_encoder(self.encoder, None)
+
+    @property
+    def layer(self) -> str:
+        """The layer whose units the findings are about."""
+        return self.unit_layer or self.pretrained.layers[-1]
+
+    @property
+    def dissected(self) -> list[str]:
+        """The layers to dissect, shallow to deep, the findings' layer among them."""
+        wanted = set(self.layers or self.pretrained.layers) | {self.layer}
+        return [layer for layer in self.pretrained.layers if layer in wanted]
+
+    def trained(self, frozen: bool, read: Sequence[str] | None = None) -> tuple:
+        """Return (SaliencyModel, learning curve), the encoder frozen or fine-tuned."""
+        settings = models.Settings(
+            size=self.size,
+            frozen=frozen,
+            epochs=self.frozen_epochs if frozen else self.epochs,
+            batch=32 if frozen else self.batch,
+            lr=5e-3 if frozen else 1e-3,
+            lr_encoder=self.lr_encoder,
+            seed=self.seed,
+        )
+        return models.train(
+            self.pretrained, self.train, self.validation, read or self.read or None, settings
+        )
+
+    @cached_property
+    def frozen(self) -> tuple[models.SaliencyModel, pd.DataFrame]:
+        """A readout of the frozen encoder, and its learning curve."""
+        return self.trained(frozen=True)
+
+    @cached_property
+    def fine_tuned(self) -> tuple[models.SaliencyModel, pd.DataFrame]:
+        """Readout and encoder trained together, and their learning curve."""
+        return self.trained(frozen=False)
+
+    @cached_property
+    def centre(self) -> models.CentrePrior:
+        """The centre prior of the training images."""
+        return models.CentrePrior.fit(self.train)
+
+    @cached_property
+    def trained_models(self) -> dict[str, models.SaliencyModel]:
+        """All trained models by name; the last two read one layer only, as the paper's do."""
+        found = {"frozen": self.frozen[0], "fine-tuned": self.fine_tuned[0]}
+        deepest = self.pretrained.layers[-1:]
+        if self.read and self.read != deepest:
+            found["frozen, one layer"] = self.trained(True, deepest)[0]
+            found["fine-tuned, one layer"] = self.trained(False, deepest)[0]
+        return found
+
+    def prior(self, data: SaliencyDataset) -> MapOf:
+        """Return the centre prior's map of image i of `data` when asked."""
+        return prior_of(self.centre, data)
+
+    def maps(self) -> dict[str, MapOf]:
+        """Return what the centre prior and each model say about the validation images."""
+        data = self.validation
+        return {
+            "centre prior": self.prior(data),
+            **{
+                name: maps_of(model, data, self.size) for name, model in self.trained_models.items()
+            },
+        }
+
+    def baselines(self, data: SaliencyDataset) -> pd.DataFrame:
+        """Score the centre prior and people on `data`: model, image, metric, value."""
+        prior = evaluate({"centre prior": self.prior(data)}, data, ("nss", "auc"))
+        return pd.concat([prior, human_ceiling(data)], ignore_index=True)
+
+    def scores(self) -> pd.DataFrame:
+        """Score every model and people on the validation images: model, image, metric, value."""
+        data = self.validation
+        return pd.concat([evaluate(self.maps(), data), human_ceiling(data)], ignore_index=True)
+
+    def dissect(self, encoder: models.Encoder, data: SaliencyDataset | None = None) -> Dissection:
+        """Dissect this study's layers of `encoder` on `data` (None: all annotated images); cached.
+
+        With permutation p-values.
+        """
+        how = {"size": self.size, "permutations": self.permutations, "seed": self.seed}
+        return dissect_cached(encoder, data or self.annotated, self.dissected, **how)

@@ -1,0 +1,19 @@
+"""Figures, overlays, widgets: the only place that draws."""
+
+from . import scores, units, words
+from .style import colours, label, save, use_style
+from .widgets import ImageBrowser, UnitBrowser, explore, still
+
+__all__ = [
+    "ImageBrowser",
+    "UnitBrowser",
+    "colours",
+    "explore",
+    "label",
+    "save",
+    "scores",
+    "still",
+    "units",
+    "use_style",
+    "words",
+]

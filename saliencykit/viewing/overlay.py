@@ -1,0 +1,116 @@
+"""Pictures as arrays: maps over images, fixations, outlines, montages. Fast enough for sliders."""
+
+import io
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from ..datasets import Fixations, Region
+from ..models import upsample
+
+Picture = np.ndarray
+"""uint8 (H, W, 3)."""
+
+
+def as_picture(image: Tensor) -> Picture:
+    """Turn uint8 (3, H, W) into (H, W, 3)."""
+    return image.permute(1, 2, 0).numpy()
+
+
+def normalised(values: Tensor) -> Tensor:
+    """Stretch a map to [0, 1]; a constant one becomes 0."""
+    low, high = values.min(), values.max()
+    return (values - low) / (high - low) if high > low else torch.zeros_like(values)
+
+
+def heat(image: Tensor, values: Tensor, colours: str = "magma") -> Picture:
+    """Lay a map (h, w) over a stimulus uint8 (3, H, W): bright where the map is high.
+
+    The image is greyed and dimmed, so that colour means the map only.
+    """
+    size = tuple(image.shape[-2:])
+    full = normalised(upsample(values[None, None].float(), size)[0, 0]).numpy()
+    grey = as_picture(image).mean(-1, keepdims=True).repeat(3, -1)
+    tint = mpl.colormaps[colours](full, bytes=True)[..., :3]
+    share = 0.25 + 0.6 * full[..., None]
+    return (grey * 0.9 * (1 - share) + tint * share).astype(np.uint8)
+
+
+def mapped(values: Tensor, size: tuple[int, int], colours: str = "magma") -> Picture:
+    """Draw a map (h, w) alone, upsampled to `size` (height, width)."""
+    full = normalised(upsample(values[None, None].float(), size)[0, 0]).numpy()
+    return mpl.colormaps[colours](full, bytes=True)[..., :3]
+
+
+def with_fixations(picture: Picture, fixations: Fixations, radius: int | None = None) -> Picture:
+    """Draw fixations as white-rimmed dots; coordinates are the picture's pixels."""
+    canvas = Image.fromarray(picture)
+    pen = ImageDraw.Draw(canvas)
+    radius = radius or max(2, picture.shape[1] // 160)
+    for x, y in zip(fixations.x.tolist(), fixations.y.tolist(), strict=True):
+        box = (x - radius, y - radius, x + radius, y + radius)
+        pen.ellipse(box, fill=(213, 94, 0), outline=(255, 255, 255))
+    return np.array(canvas)
+
+
+def outline(
+    picture: Picture, regions: Sequence[Region], colour: dict[str, tuple] | None = None
+) -> Picture:
+    """Draw the borders of regions, in their category's colour."""
+    drawn = picture.copy()
+    width = max(1, picture.shape[1] // 300)
+    for region in regions:
+        mask = region.as_mask(*picture.shape[:2]).numpy()
+        inner = mask.copy()
+        for _ in range(width):
+            padded = np.pad(inner, 1)
+            inner = (
+                inner & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+            )
+        rgb = (colour or {}).get(region.category, (1.0, 1.0, 1.0))
+        drawn[mask & ~inner] = (np.array(rgb) * 255).astype(np.uint8)
+    return drawn
+
+
+def fit(picture: Picture, height: int) -> Picture:
+    """Resize a picture to `height`, keeping its shape."""
+    width = round(picture.shape[1] * height / picture.shape[0])
+    return np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def captioned(picture: Picture, text: str, strip: int = 18) -> Picture:
+    """Add a line of text under a picture."""
+    canvas = Image.new("RGB", (picture.shape[1], picture.shape[0] + strip), "white")
+    canvas.paste(Image.fromarray(picture))
+    pen = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(size=strip * 0.68)
+    pen.text((3, picture.shape[0] + strip * 0.1), text, fill=(30, 30, 30), font=font)
+    return np.array(canvas)
+
+
+def montage(
+    pictures: Sequence[Picture], columns: int = 6, height: int = 120, gap: int = 4
+) -> Picture:
+    """Set pictures side by side on white, `columns` to a row, each `height` pixels tall."""
+    if not len(pictures):
+        return np.full((height, height, 3), 255, np.uint8)
+    small = [fit(p, height) for p in pictures]
+    width = max(p.shape[1] for p in small)
+    rows = -(-len(small) // columns)
+    shape = (rows * (height + gap) - gap, min(columns, len(small)) * (width + gap) - gap, 3)
+    sheet = np.full(shape, 255, np.uint8)
+    for k, picture in enumerate(small):
+        y, x = (k // columns) * (height + gap), (k % columns) * (width + gap)
+        sheet[y : y + height, x : x + picture.shape[1]] = picture
+    return sheet
+
+
+def png(picture: Picture) -> bytes:
+    """Encode a picture as PNG, lightly compressed: what `ipywidgets.Image` shows."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG", compress_level=1)
+    return file.getvalue()

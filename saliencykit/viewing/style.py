@@ -1,0 +1,84 @@
+"""How every figure looks, and where it goes: a PNG with the CSV of its numbers beside it."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from .. import paths
+from ..datasets import CATEGORIES
+
+WIDTH = 9.0  # inches: a figure fills a notebook's column and a README's
+BEFORE, AFTER, CONTROL, HUMAN = "#0072B2", "#D55E00", "#9A9A9A", "#009E73"
+"""Okabe and Ito's colours, told apart by everybody: before, after, control, human."""
+
+# Twelve categories in six hues of two tints: a thing and its part share a hue.
+TINTS = sns.color_palette("colorblind", 6)
+PALETTE = {
+    name: tuple(c + (1 - c) * 0.45 * (i % 2) for c in TINTS[i // 2])
+    for i, name in enumerate(CATEGORIES)
+}
+
+
+def use_style() -> None:
+    """Set fonts, lines and colours for every figure that follows."""
+    sns.set_theme(
+        context="notebook",
+        style="ticks",
+        rc={
+            "figure.dpi": 110,
+            "savefig.dpi": 150,
+            "figure.constrained_layout.use": True,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": 12,
+            "axes.titleweight": "bold",
+            "axes.titlelocation": "left",
+            "axes.labelsize": 10.5,
+            "xtick.labelsize": 9.5,
+            "ytick.labelsize": 9.5,
+            "legend.fontsize": 9.5,
+            "legend.frameon": False,
+            "image.cmap": "magma",
+        },
+    )
+
+
+def label(name: str) -> str:
+    """Return a category's or layer's name as people write it: "person_head" → "person head"."""
+    return str(name).replace("_", " ")
+
+
+def colours(names: Sequence[str]) -> list[tuple[float, float, float]]:
+    """Return one colour a category; categories of a user's own get further ones."""
+    spare = iter(sns.color_palette("husl", max(1, len(names))))
+    return [PALETTE.get(name) or next(spare) for name in names]
+
+
+def save(
+    figure: Figure, name: str, table: pd.DataFrame, profile: str, photographs: bool = False
+) -> Figure:
+    """Write figures/<profile>/<name>.png and .csv, whole or not at all; return the figure.
+
+    `photographs`: the picture shows stimuli that are not ours to publish; its files are named
+    `<name>_photos`, and git ignores the PNG.
+    """
+    folder = Path(paths.FIGURES) / profile
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = f"{name}_photos" if photographs else name
+    for suffix, write in (
+        ("csv", lambda part: table.to_csv(part, index=False, float_format="%.6g")),
+        ("png", lambda part: figure.savefig(part, format="png", metadata={"Software": None})),
+    ):
+        part = folder / f".{stem}.{os.getpid()}.{suffix}"
+        try:
+            write(part)
+            os.replace(part, folder / f"{stem}.{suffix}")
+        finally:
+            part.unlink(missing_ok=True)
+    plt.close(figure)  # the notebook shows what is returned, once
+    return figure

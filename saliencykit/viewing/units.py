@@ -1,0 +1,194 @@
+"""Figures about units: selectivity by layer and category, counts, change."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .style import AFTER, BEFORE, CONTROL, WIDTH, colours, label
+
+TOP = "mean region NSS of the ten best units"
+
+
+def present(table: pd.DataFrame, column: str = "mean") -> list[str]:
+    """Return the categories for which there is a number, in the table's order."""
+    return list(dict.fromkeys(table.loc[table[column].notna(), "category"]))
+
+
+def by_layer(
+    table: pd.DataFrame, styles: dict[str, str], ylabel: str = TOP, columns: int = 4
+) -> Figure:
+    """One panel a category: encoders' lines over layers, with intervals.
+
+    table: `report.tops`; styles: encoder → colour.
+    """
+    categories = present(table)
+    layers = list(dict.fromkeys(table["layer"]))
+    rows = -(-len(categories) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(WIDTH, 2.0 * rows + 0.6), sharex=True, sharey=True, squeeze=False
+    )
+    place = np.arange(len(layers))
+    for axis, category in zip(axes.flat, categories, strict=False):
+        for encoder, colour in styles.items():
+            chosen = table[(table["category"] == category) & (table["encoder"] == encoder)]
+            line = chosen.set_index("layer").reindex(layers)
+            axis.fill_between(place, line["low"], line["high"], color=colour, alpha=0.25, lw=0)
+            axis.plot(place, line["mean"], color=colour, lw=1.8, label=encoder)
+        axis.set_title(label(category), fontsize=10.5)
+        axis.axhline(0, color="0.7", lw=0.8, zorder=0)
+    for axis in axes.flat[len(categories) :]:
+        axis.set_visible(False)
+    shown = axes.flat[: len(categories)]
+    step = max(1, len(layers) // 6)
+    for k, axis in enumerate(shown):
+        if k + columns >= len(categories):
+            axis.set_xticks(place[::step], layers[::step], rotation=60, ha="right", fontsize=8)
+            axis.tick_params(labelbottom=True)
+    figure.supylabel(ylabel, fontsize=10.5)
+    handles, names = shown[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper right", ncols=len(names))
+    return figure
+
+
+def _ranges(axis: Axes, table: pd.DataFrame, y: np.ndarray, name: str, **style: object) -> None:
+    middle = table[name] if name in table else table["mean"]
+    low, high = (table.get(f"{name}_{end}", table.get(end)) for end in ("low", "high"))
+    axis.errorbar(
+        middle,
+        y,
+        xerr=[(middle - low).clip(lower=0), (high - middle).clip(lower=0)],
+        fmt="o",
+        ms=5.5,
+        lw=1.6,
+        capsize=0,
+        **style,
+    )
+
+
+def by_category(
+    table: pd.DataFrame,
+    styles: dict[str, str],
+    xlabel: str = TOP,
+    shares: pd.DataFrame | None = None,
+) -> Figure:
+    """Points with intervals, a row a category, a colour an encoder; shares of units at the right.
+
+    table: `report.tops` of one layer; shares: `report.significant`.
+    """
+    categories = present(table)
+    panels = 1 if shares is None else 2
+    figure, axes = plt.subplots(
+        1,
+        panels,
+        figsize=(WIDTH, 0.36 * len(categories) + 1.4),
+        sharey=True,
+        squeeze=False,
+        width_ratios=[2, 1][:panels],
+    )
+    y = np.arange(len(categories))[::-1]
+    offsets = np.linspace(0.16, -0.16, len(styles)) if len(styles) > 1 else [0]
+    for (encoder, colour), offset in zip(styles.items(), offsets, strict=True):
+        chosen = table[table["encoder"] == encoder].set_index("category").reindex(categories)
+        _ranges(axes[0, 0], chosen, y + offset, "mean", color=colour, label=encoder)
+        if shares is not None:
+            share = shares[shares["encoder"] == encoder].set_index("category")["share"]
+            axes[0, 1].barh(
+                y + offset, 100 * share.reindex(categories), height=0.3, color=colour, label=encoder
+            )
+    axes[0, 0].set_yticks(y, [label(c) for c in categories])
+    axes[0, 0].set_xlabel(xlabel)
+    axes[0, 0].axvline(0, color="0.7", lw=0.8, zorder=0)
+    axes[0, 0].grid(axis="y", color="0.92")
+    if shares is not None:
+        axes[0, 1].set_xlabel("units significantly selective (%)")
+        axes[0, 1].set_xlim(0, 100)
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper right", ncols=len(names))
+    return figure
+
+
+def counts(table: pd.DataFrame, styles: dict[str, str], threshold: float) -> Figure:
+    """How many units exceed T, with T swept: a panel an encoder, a line a category."""
+    categories = present(table, "units")
+    figure, axes = plt.subplots(
+        1, len(styles), figsize=(WIDTH, 3.4), sharey=True, sharex=True, squeeze=False
+    )
+    palette = dict(zip(categories, colours(categories), strict=True))
+    for axis, encoder in zip(axes.flat, styles, strict=True):
+        for category in categories:
+            chosen = table[(table["encoder"] == encoder) & (table["category"] == category)]
+            axis.plot(
+                chosen["threshold"],
+                100 * chosen["share"],
+                color=palette[category],
+                label=label(category),
+                lw=1.6,
+            )
+        axis.axvline(threshold, color="0.5", lw=1, ls=":")
+        axis.set_title(encoder, fontsize=10.5)
+        axis.set_xlabel("threshold T on region NSS")
+    axes[0, 0].set_ylabel("units above T (%)")
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside right center", fontsize=8.5)
+    return figure
+
+
+def before_after(table: pd.DataFrame, xlabel: str = TOP) -> Figure:
+    """Two points a category, before and after, joined; their difference at the right.
+
+    table: `statistics.change`.
+    """
+    table = table[table["difference"].notna()].sort_values("difference").reset_index(drop=True)
+    y = np.arange(len(table))
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(WIDTH, 0.36 * len(table) + 1.4), sharey=True, width_ratios=[2, 1]
+    )
+    left.hlines(y, table["before"], table["after"], color="0.8", lw=4, zorder=0)
+    _ranges(left, table, y, "before", color=BEFORE, label="before")
+    _ranges(left, table, y, "after", color=AFTER, label="after fine-tuning")
+    left.set_yticks(y, [label(c) for c in table["category"]])
+    left.set_xlabel(xlabel)
+    _ranges(right, table, y, "difference", color="0.25")
+    right.axvline(0, color="0.7", lw=0.8, zorder=0)
+    right.set_xlabel("change")
+    for axis in (left, right):
+        axis.grid(axis="y", color="0.92")
+    handles, names = left.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper right", ncols=2)
+    return figure
+
+
+def favouring(table: pd.DataFrame) -> Figure:
+    """Matrix: by how much more each row category gained than each column category.
+
+    table: `statistics.favouring_pairs`; a cell whose interval excludes 0 shows its number.
+    """
+    names = list(dict.fromkeys(table["first"]))
+    value = table.pivot(index="first", columns="second", values="value").reindex(names)[names]
+    decided = ((table["low"] > 0) | (table["high"] < 0)).to_numpy()
+    sure = table.assign(sure=decided).pivot(index="first", columns="second", values="sure")
+    sure = sure.reindex(names)[names]
+    figure, axis = plt.subplots(figsize=(WIDTH * 0.85, WIDTH * 0.7))
+    reach = float(np.nanmax(np.abs(value.to_numpy(dtype=float)))) or 1.0
+    shown = axis.imshow(value.to_numpy(dtype=float), cmap="RdBu_r", vmin=-reach, vmax=reach)
+    for i, first in enumerate(names):
+        for j, second in enumerate(names):
+            if i != j and bool(sure.loc[first, second]):
+                number = value.loc[first, second]
+                ink = "white" if abs(number) > 0.6 * reach else "black"
+                axis.text(j, i, f"{number:+.1f}", ha="center", va="center", fontsize=8, color=ink)
+    axis.set_xticks(range(len(names)), [label(n) for n in names], rotation=45, ha="right")
+    axis.set_yticks(range(len(names)), [label(n) for n in names])
+    axis.spines[:].set_visible(False)
+    figure.colorbar(shown, ax=axis, label="row's change minus column's change (region NSS)")
+    return figure
+
+
+def styles(names: Sequence[str]) -> dict[str, str]:
+    """Return the colours of encoders: the pre-trained, the fine-tuned, the untrained control."""
+    known = {"pre-trained": BEFORE, "fine-tuned": AFTER, "untrained": CONTROL}
+    return {name: known.get(name, "0.3") for name in names}

@@ -1,0 +1,186 @@
+"""Sliders over pictures: each notebook ends with one that lets the reader question it.
+
+A draw function turns the controls' values into a picture (an array); the image on the page is
+replaced in place, and no network runs while a slider moves.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import ipywidgets as widgets
+import numpy as np
+import pandas as pd
+import torch
+from IPython.display import Image as Shown
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from ..datasets import SaliencyDataset
+from ..dissection import Dissection
+from ..dissection.report import best_images, best_units, present
+from ..evaluation import MapOf
+from ..metrics import density, nss
+from ..models import Encoder, stimuli
+from ..models.stimuli import to_float
+from .overlay import Picture, captioned, fit, heat, mapped, montage, png
+from .scores import gallery, stimulus
+from .style import label
+
+ANY = "any"  # no category chosen: the unit slider decides
+
+
+def still(picture: Picture) -> Shown:
+    """Return a picture as what a notebook shows."""
+    return Shown(data=png(picture), format="png")
+
+
+def slider(last: int, first: int = 0, value: int = 0) -> widgets.IntSlider:
+    """Return an integer slider that answers when released."""
+    return widgets.IntSlider(value=value, min=first, max=last, continuous_update=False)
+
+
+def explore(draw: Callable[..., Picture], **controls: widgets.Widget) -> widgets.VBox:
+    """Return labelled controls over a picture that `draw(**values)` makes anew in place.
+
+    An error in `draw` is shown in words under the picture.
+    """
+    shown = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
+    said = widgets.HTML()
+
+    def update(_: object = None) -> None:
+        try:
+            shown.value = png(draw(**{name: control.value for name, control in controls.items()}))
+            said.value = ""
+        except Exception as error:
+            said.value = f"<b>{type(error).__name__}:</b> {error}"
+            raise
+
+    for name, control in controls.items():
+        control.description = control.description or label(name)
+        control.observe(update, names="value")
+    update()
+    return widgets.VBox([widgets.HBox(list(controls.values())), shown, said])
+
+
+class ImageBrowser:
+    """Stimuli one after the other: fixations and regions, people's density, models' maps."""
+
+    def __init__(self, data: SaliencyDataset, maps: Mapping[str, MapOf] | None = None):
+        self.data, self.maps = data, maps or {}
+
+    def draw(self, image: int = 0, height: int = 230) -> Picture:
+        """Draw stimulus number `image`, the density of its fixations, and each model's map."""
+        data, size = self.data, self.data.size_of(image)
+        seen = data.fixations(image).inside(*size, data.names[image])
+        counts = seen.count_map(*size)
+        scene = data.scene(image)
+        about = f"{data.names[image]}{f', {label(scene)}' if scene else ''}: {len(seen)} fixations"
+        pictures = [(stimulus(data, image), about)]
+        if len(seen):
+            pictures.append((mapped(density(counts), size), "people"))
+        for model, map_of in self.maps.items():
+            answer = map_of(image)
+            pictures.append((mapped(answer, size), f"{model}: NSS {nss(answer, counts):.2f}"))
+        small = [captioned(fit(picture, height), text) for picture, text in pictures]
+        return montage(small, columns=3, height=height + 18)
+
+    def widget(self) -> widgets.VBox:
+        """Return the slider over images."""
+        return explore(self.draw, image=slider(len(self.data) - 1))
+
+
+class UnitBrowser:
+    """Units one after the other: the images that drive them most, in one encoder or several.
+
+    results: dissections by encoder name, on images of `data`. The activations of up to `images` of
+    them are computed once, when the browser is made.
+    """
+
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        results: Mapping[str, Dissection],
+        data: SaliencyDataset,
+        size: tuple[int, int],
+        layers: Sequence[str],
+        images: int = 48,
+    ):
+        self.results, self.layers = dict(results), list(layers)
+        self.first = next(iter(self.results))
+        looked = set(results[self.first].regions["image"])
+        self.data = data.subset([n for n in data.names if n in looked]).thinned(images)
+        self.shown = stimuli(self.data, size).tensors["images"]
+        self.seen = {name: self._activations(encoder) for name, encoder in encoders.items()}
+
+    @torch.inference_mode()
+    def _activations(self, encoder: Encoder) -> dict[str, Tensor]:
+        device = next(encoder.parameters()).device
+        batches = [to_float(batch).to(device) for batch in self.shown.split(16)]
+        parts = [encoder.activations(images, self.layers) for images in batches]
+        return {layer: torch.cat([p[layer].half().cpu() for p in parts]) for layer in self.layers}
+
+    @property
+    def categories(self) -> list[str]:
+        """The categories that people fixated in these images."""
+        return present(self.results[self.first])
+
+    def best_unit(self, layer: str, category: str) -> int:
+        """Return the unit of `layer` most selective for `category` in the first encoder."""
+        table = best_units(self.results[self.first], layer).set_index("category")
+        return int(table.loc[category, "unit"])
+
+    def tile(self, encoder: str, layer: str, unit: int, image: str) -> Picture:
+        """Draw one unit's activation over one image."""
+        i = self.data.names.index(image)
+        return heat(self.shown[i], self.seen[encoder][layer][i, unit].float())
+
+    def tiles(
+        self, encoder: str, layer: str, unit: int, columns: int, category: str = ANY
+    ) -> list[Picture]:
+        """Draw the images whose fixated regions (of `category`) drive the unit most."""
+        result = self.results[encoder].subset(self.data.names)
+        if category != ANY:
+            of_category = result.regions["category"] == category
+            result = result.subset(set(result.regions["image"][of_category]))
+        chosen = best_images(result, layer, unit, columns)
+        return [self.tile(encoder, layer, unit, image) for image in chosen]
+
+    def sheet(self, layer: str, columns: int = 6) -> tuple[Figure, pd.DataFrame]:
+        """Draw the first encoder's best unit of each category: a row a category.
+
+        Also returns what is shown: category, unit, selectivity.
+        """
+        table = best_units(self.results[self.first], layer).drop(columns="rank")
+        blank = np.full((*self.shown.shape[-2:], 3), 255, np.uint8)
+        rows = []
+        for category, unit, _ in table.itertuples(index=False):
+            tiles = self.tiles(self.first, layer, unit, columns, category)
+            rows.append(tiles + [blank] * (columns - len(tiles)))
+        labels = [f"{label(c)}\nunit {u}: {s:.1f}" for c, u, s in table.itertuples(index=False)]
+        return gallery(rows, labels=labels), table
+
+    def draw(self, layer: str, unit: int, category: str = ANY, columns: int = 6) -> Picture:
+        """Draw a row per encoder: the images whose fixated regions drive the unit most.
+
+        A `category` other than "any" picks the unit itself: that category's most selective one.
+        """
+        if category != ANY:
+            unit = self.best_unit(layer, category)
+        rows = []
+        for name, result in self.results.items():
+            liked = result.selectivity(layer)[unit].dropna().nlargest(3)
+            words = ", ".join(f"{label(c)} {value:.1f}" for c, value in liked.items())
+            row = montage(self.tiles(name, layer, unit, columns), columns=columns, height=118)
+            rows.append(captioned(row, f"{name}, {layer}, unit {unit}: {words}", strip=20))
+        return montage(rows, columns=1, height=rows[0].shape[0])
+
+    def widget(self, layer: str) -> widgets.VBox:
+        """Return the controls: layer, unit, and category ("any": the unit slider decides)."""
+        units = {name: self.results[self.first].of(name).shape[1] for name in self.layers}
+        choose_unit = slider(units[layer] - 1)
+        choose_layer = widgets.SelectionSlider(
+            options=self.layers, value=layer, continuous_update=False
+        )
+        choose_category = widgets.Dropdown(options=[ANY, *self.categories], value=ANY)
+        # Bound before `explore` draws: a shallower layer has fewer units.
+        choose_layer.observe(lambda e: setattr(choose_unit, "max", units[e["new"]] - 1), "value")
+        return explore(self.draw, layer=choose_layer, unit=choose_unit, category=choose_category)

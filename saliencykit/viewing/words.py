@@ -1,0 +1,149 @@
+"""What a figure shows, in sentences made from its numbers, so that they cannot contradict it."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from ..datasets import SaliencyDataset
+from ..study import Study
+from .style import label
+
+
+def number(mean: float, low: float, high: float, digits: int = 2) -> str:
+    """Return "1.23 [1.10, 1.35]": a mean with its 95 % interval."""
+    return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return "a, b and c", as people write a list; "none" if it is empty."""
+    names = [label(n) for n in names]
+    if len(names) < 2:
+        return names[0] if names else "none"
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def verdict(low: float, high: float, more: str, less: str, undecided: str) -> str:
+    """Return `more` if the interval lies above 0, `less` if below, `undecided` if it holds 0."""
+    return more if low > 0 else less if high < 0 else undecided
+
+
+def data_set(
+    data: SaliencyDataset, table: pd.DataFrame, shown: pd.DataFrame, ceiling: pd.DataFrame
+) -> str:
+    """Words under 00_data: size, what draws the eye, how well people predict people."""
+    most, least = (shown.loc[shown["mean"].agg(pick)] for pick in ("idxmax", "idxmin"))
+    human = ceiling[(ceiling["model"] == "human") & (ceiling["metric"] == "nss")].iloc[0]
+    prior = ceiling[(ceiling["model"] == "centre prior") & (ceiling["metric"] == "nss")].iloc[0]
+    return (
+        f"- **{data.name}** holds {len(table):,} images with {table['fixations'].sum():,} "
+        f"fixations of up to {table['observers'].max()} observers, and "
+        f"{table['regions'].sum():,} annotated regions.\n"
+        f"- People look most at **{label(most['category'])}**: "
+        f"{number(most['mean'], most['low'], most['high'], 1)} times as often as the regions' area "
+        f"would have it; least at {label(least['category'])}: "
+        f"{number(least['mean'], least['low'], least['high'], 1)} times.\n"
+        f"- The other observers' fixations predict one observer's with NSS "
+        f"{number(human['mean'], human['low'], human['high'])}; the centre prior alone reaches "
+        f"{number(prior['mean'], prior['low'], prior['high'])}. What lies between is for models "
+        "to explain."
+    )
+
+
+def model_scores(table: pd.DataFrame, gain: dict[str, float], images: int) -> str:
+    """Words under 01_models: who scores what, and how much fine-tuning brings."""
+    nss = table[table["metric"] == "nss"].set_index("model")
+    human = nss.loc["human", "mean"]
+    rows = []
+    for model, row in nss.iterrows():
+        share = "" if model == "human" else f" ({100 * row['mean'] / human:.0f} % of human)"
+        rows.append(f"{model} {number(row['mean'], row['low'], row['high'])}{share}")
+    moved = verdict(
+        gain["low"],
+        gain["high"],
+        "Fine-tuning the encoder helps",
+        "Fine-tuning the encoder hurts",
+        "Whether fine-tuning the encoder helps is not decided by these images",
+    )
+    return (
+        f"- NSS on {images} validation images: {'; '.join(rows)}.\n"
+        f"- {moved}: {number(gain['mean'], gain['low'], gain['high'])} NSS more than the frozen "
+        "readout, on the same images."
+    )
+
+
+def pretrained(
+    gain: pd.DataFrame,
+    shares: pd.DataFrame,
+    same: pd.DataFrame,
+    counts: pd.DataFrame,
+    threshold: float,
+    layer: str,
+) -> str:
+    """Words under 02_pretrained_units (F1).
+
+    gain: untrained → pre-trained, cross-fitted; same: top means chosen as in the paper; counts:
+    `report.counts`.
+    """
+    told = gain[gain["difference"].notna()]
+    above = told[told["difference_low"] > 0].sort_values("difference", ascending=False)
+    rest = told[told["difference_low"] <= 0]["category"].tolist()
+    wide = shares.pivot(index="category", columns="encoder", values="share")
+    lines = [
+        f"- At **{layer}**, object recognition alone makes the ten best units respond more than an "
+        f"untrained network's in **{len(above)} of {len(told)}** categories: "
+        f"{listed(above['category'].tolist())}."
+        + (f" Not shown for {listed(rest)}." if rest else "")
+    ]
+    if len(above):
+        top = above.iloc[0]
+        ours, control = 100 * wide.loc[top["category"], ["pre-trained", "untrained"]]
+        lines.append(
+            f"- The largest gain is {label(top['category'])}: region NSS "
+            f"{number(top['after'], top['after_low'], top['after_high'])} against "
+            f"{number(top['before'], top['before_low'], top['before_high'])} untrained; "
+            f"{ours:.0f} % of the units respond to it beyond chance (untrained {control:.0f} %)."
+        )
+    lines.append(
+        f"- Units above T = {threshold:g}, over all categories: {_above(counts, threshold)}. The "
+        f"ten best units chosen and scored on the same images, as in the paper, average "
+        f"{same[same['encoder'] == 'pre-trained']['mean'].mean():.2f} over categories; chosen on "
+        f"one half and scored on the other, {told['after'].mean():.2f}."
+    )
+    claim = "does not hold" if not len(above) else "holds in part" if rest else "holds"
+    lines.append(f"- **The paper's first finding {claim} here**, by this measure and control.")
+    return "\n".join(lines)
+
+
+def _above(counts: pd.DataFrame, threshold: float) -> str:
+    """Return "pre-trained 12, fine-tuned 80": (unit, category) pairs above the threshold."""
+    at = counts[counts["threshold"] == threshold].groupby("encoder", sort=False)["units"].sum()
+    return ", ".join(f"{encoder} {units}" for encoder, units in at.items())
+
+
+def fine_tuning(
+    change: pd.DataFrame, claim: pd.DataFrame, counts: pd.DataFrame, threshold: float, study: Study
+) -> str:
+    """Words under 03_fine_tuning (F2): what changed most, and the claimed pair."""
+    told = change[change["difference"].notna()].sort_values("difference", ascending=False)
+    most, least, pair = told.iloc[0], told.iloc[-1], claim.iloc[0]
+    span = ["difference", "difference_low", "difference_high"]
+    grown = int((told["difference_low"] > 0).sum())
+    first, second = label(pair["first"]), label(pair["second"])
+    found = verdict(
+        pair["low"],
+        pair["high"],
+        f"**The paper's second finding holds here**: fine-tuning favours {first} over {second}",
+        f"**Here it is the other way round**: fine-tuning favours {second} over {first}",
+        f"**The paper's second finding is not decided here**: {first} and {second} change alike, "
+        "as far as these images tell",
+    )
+    return (
+        f"- On {len(study.unseen)} images that no model learned from, at **{study.layer}**, the "
+        f"ten best units' region NSS grows in {grown} of {len(told)} categories.\n"
+        f"- Most for **{label(most['category'])}**: {most['before']:.2f} → {most['after']:.2f}, a "
+        f"change of {number(*most[span])}; least for {label(least['category'])}: "
+        f"{least['before']:.2f} → {least['after']:.2f}, {number(*least[span])}.\n"
+        f"- Units above T = {threshold:g}, over all categories: {_above(counts, threshold)}.\n"
+        f"- {found}; the difference of the two changes is "
+        f"{number(pair['value'], pair['low'], pair['high'])}."
+    )

@@ -1,0 +1,202 @@
+"""Writers of miniature data sets in their official layouts, for tests that need real files.
+
+Images are noise with a few bright squares; half of each observer's fixations scatter around the
+squares, so that there is something to learn. All of it depends on the seed and the name only.
+"""
+
+import csv
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy.io import savemat
+
+SR_IDS = (1, 10, 16, 22, 27, 37, 46, 51, 57, 63, 68, 73)
+OSIE_SIZE = (600, 800)  # what OSIE's fixations refer to, whatever the size of the image files
+
+
+def _random(name, seed):
+    return np.random.default_rng([seed, zlib.crc32(str(name).encode())])
+
+
+def squares(name, seed=0, n=4):
+    """Centres (n, 2) as x, y in 0…1 and half side of the squares of stimulus `name`."""
+    return _random(name, seed).uniform(0.15, 0.85, (n, 2)), 0.08
+
+
+def write_image(path, size, seed=0):
+    """An RGB image of (height, width) `size` with bright squares."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    height, width = size
+    random = _random(path.stem, seed + 1)
+    picture = random.integers(0, 90, (height, width, 3), dtype=np.uint8)
+    centres, half = squares(path.stem, seed)
+    for (x, y), colour in zip(centres, random.integers(120, 256, (len(centres), 3)), strict=True):
+        rows, columns = _span(y, half, height), _span(x, half, width)
+        picture[rows, columns] = colour
+    Image.fromarray(picture).save(path)
+
+
+def _span(centre, half, length):
+    return slice(max(0, int((centre - half) * length)), int((centre + half) * length) + 1)
+
+
+def gaze(name, size, observers, each=6, seed=0):
+    """Random fixations: a list over observers of (each, 2) x, y in pixels of (height, width)."""
+    random = _random(name, seed + 2)
+    centres, half = squares(name, seed)
+    picked = centres[random.integers(0, len(centres), (observers, each))]
+    near = picked + random.normal(0, half / 2, picked.shape)
+    far = random.uniform(0, 1, picked.shape)
+    chosen = np.where(random.uniform(size=(observers, each, 1)) < 0.5, near, far)
+    return list(np.clip(chosen, 0, 0.999) * [size[1], size[0]])
+
+
+def cell(items):
+    """An n×1 Matlab cell of `items`."""
+    box = np.empty((len(items), 1), dtype=object)
+    for k, item in enumerate(items):
+        box[k, 0] = item
+    return box
+
+
+def save_osie_gaze(path, by_image):
+    """OSIE's fixations.mat from {file name: list over observers of (N, 2) x, y}."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    structs = [
+        {
+            "img": name,
+            "subjects": cell(
+                [
+                    {
+                        "fix_x": xy[:, 0].reshape(1, -1),
+                        "fix_y": xy[:, 1].reshape(1, -1),
+                        "fix_duration": np.full((1, len(xy)), 250.0),
+                    }
+                    for xy in observers
+                ]
+            ),
+        }
+        for name, observers in by_image.items()
+    ]
+    savemat(path, {"fixations": cell(structs)})
+
+
+def write_osie(folder, n=12, size=(600, 800), seed=0, observers=15, ids=None):
+    """OSIE's official layout: `stimuli/`, `eye/fixations.mat`; returns {name: observers' x, y}.
+
+    Without `ids`, a third of the images each has ids of the train, val and test split. Fixations
+    are in pixels of 600×800, whatever `size` the images have, as if they had been shrunk.
+    """
+    folder = Path(folder)
+    thirds = [(k // 3) + (1001, 1401, 1501)[k % 3] for k in range(n)]
+    found = {}
+    for number in sorted(ids or thirds):
+        write_image(folder / "stimuli" / f"{number}.jpg", size, seed)
+        found[str(number)] = gaze(number, OSIE_SIZE, observers, seed=seed)
+    save_osie_gaze(folder / "eye" / "fixations.mat", {f"{k}.jpg": v for k, v in found.items()})
+    return found
+
+
+def write_osie_sr(folder, osie, seed=0):
+    """OSIE-SR's masks for the images of the OSIE folder `osie`: its squares, all ids in turn."""
+    folder, turn = Path(folder), 0
+    for kind in ("SegmentationClass", "SegmentationObject"):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+    for path in sorted((Path(osie) / "stimuli").glob("*.jpg")):
+        width, height = Image.open(path).size
+        classes, objects = np.zeros((2, height, width), dtype=np.uint8)
+        centres, half = squares(path.stem, seed)
+        for k, (x, y) in enumerate(centres):
+            rows, columns = _span(y, half, height), _span(x, half, width)
+            classes[rows, columns], objects[rows, columns] = SR_IDS[turn % 12], k + 1
+            turn += 1
+        save_mask(folder / "SegmentationClass" / f"{path.stem}.png", classes)
+        save_mask(folder / "SegmentationObject" / f"{path.stem}.png", objects)
+
+
+def save_mask(path, indices):
+    """A palette PNG, as labelme writes it."""
+    image = Image.fromarray(indices.astype(np.uint8)).convert("P")
+    image.putdata(indices.astype(np.uint8).ravel().tolist())
+    image.putpalette(np.random.default_rng(0).integers(0, 256, 768).astype(np.uint8).tobytes())
+    image.save(path)
+
+
+def save_salicon_gaze(path, observers, resolution=(480, 640)):
+    """SALICON's .mat of one image from a list over observers of (N, 2) x, y, counted from 1."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind = [("location", object), ("timestamp", object), ("fixations", object)]
+    structs = np.empty((len(observers), 1), dtype=kind)
+    for k, xy in enumerate(observers):
+        structs[k, 0] = (np.repeat(xy, 3, axis=0), np.arange(3.0 * len(xy)).reshape(-1, 1), xy)
+    savemat(path, {"gaze": structs, "resolution": np.array([resolution], dtype=np.float64)})
+
+
+def write_salicon(folder, n=(6, 3, 2), size=(480, 640), seed=0, observers=10, form="mat"):
+    """SALICON's layout with `n` train, val and test images; `form` is "mat" or "json".
+
+    Returns {name: list over observers of (N, 2) x, y} as in the files: whole, counted from 1.
+    """
+    folder, found = Path(folder), {}
+    for split, count in zip(("train", "val", "test"), n, strict=True):
+        names = [f"COCO_{split}2014_{k + 1:012d}" for k in range(count)]
+        for name in names:
+            write_image(folder / "images" / split / f"{name}.jpg", size, seed)
+        if split == "test":
+            continue
+        here = {m: [np.floor(t) + 1 for t in gaze(m, size, observers, seed=seed)] for m in names}
+        save_salicon_split(folder, split, here, size, form)
+        found |= here
+    return found
+
+
+def save_salicon_split(folder, split, by_image, size=(480, 640), form="mat"):
+    """The fixations of one split from {name: list over observers of x, y counted from 1}."""
+    if form == "mat":
+        for name, observers in by_image.items():
+            save_salicon_gaze(folder / "fixations" / split / f"{name}.mat", observers, size)
+        return
+    images, annotations = [], []
+    for k, (name, observers) in enumerate(by_image.items()):
+        shape = {"height": size[0], "width": size[1]}
+        images.append({"id": 100 + k, "file_name": f"{name}.jpg", **shape})
+        for worker, xy in enumerate(observers):
+            yx = xy[:, ::-1].tolist()
+            annotations.append({"image_id": 100 + k, "worker_id": 7 * worker, "fixations": yx})
+    text = json.dumps({"images": images, "annotations": annotations})
+    (folder / f"fixations_{split}2014.json").write_text(text)
+
+
+def write_folder(folder, n=6, size=(90, 120), seed=0, observers=3, suffix=".png"):
+    """A user's own folder: images and fixations.csv; returns {name: observers' x, y}."""
+    folder, found = Path(folder), {}
+    for k in range(n):
+        write_image(folder / f"photo{k}{suffix}", size, seed)
+        found[f"photo{k}"] = gaze(f"photo{k}", size, observers, seed=seed)
+    rows = [
+        (name, x, y, observer)
+        for name, trials in found.items()
+        for observer, xy in enumerate(trials)
+        for x, y in xy.tolist()
+    ]
+    save_table(folder / "fixations.csv", ("image", "x", "y", "observer"), rows)
+    return found
+
+
+def save_table(path, columns, rows):
+    """A CSV file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([columns, *rows])
+
+
+def assert_same_trials(fixations, trials, shift=0.0):
+    """`fixations` are `trials` (a list over observers of (N, 2) x, y) less `shift`."""
+    xy = np.stack([fixations.x.numpy(), fixations.y.numpy()], axis=1)
+    for k, want in enumerate(trials):
+        got = xy[fixations.observer.numpy() == k]
+        np.testing.assert_allclose(got, np.reshape(want, (-1, 2)) - shift, rtol=0, atol=1e-9)
+    assert len(fixations) == sum(map(len, trials))

@@ -1,0 +1,239 @@
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import saliencykit
+from saliencykit import __main__ as cli
+from saliencykit import figures as runner
+from saliencykit.checking import Difference
+
+COMMANDS = ("figures", "profiles", "datasets", "fetch", "dissect")
+
+
+def call(*args):
+    return CliRunner().invoke(cli.app, [str(a) for a in args])
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What `figures` asks of the runner, which here runs nothing."""
+    calls = {}
+
+    def run(names, profile, overrides, jobs, check, say):
+        calls.update(names=list(names), profile=profile, overrides=overrides, jobs=jobs)
+        calls["check"] = check
+        return [], calls.get("differences", [])
+
+    monkeypatch.setattr(runner, "run", run)
+    return calls
+
+
+def test_help_comes_without_torch_or_jupyter():
+    code = (
+        "import sys; from typer.testing import CliRunner; from saliencykit.__main__ import app; "
+        "out = CliRunner().invoke(app, ['--help']); assert out.exit_code == 0, out.output; "
+        "print([m for m in ('torch', 'pandas', 'papermill', 'nbformat') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_teaches_by_example(command):
+    text = call(command, "--help").output
+    assert f"\n    saliencykit {command}" in text or f" saliencykit {command}\n" in text
+    assert command in call("--help").output
+
+
+def test_version():
+    assert call("--version").output.strip() == saliencykit.__version__
+
+
+def test_figures_passes_on_what_was_asked(asked):
+    done = call(
+        *("figures", "02", "-p", "layers", "[a, b]", "03", "--profile", "osie"),
+        *("-p", "seed", "-1", "-p", "weights=a=b", "--jobs", "3", "--check"),
+    )
+    assert done.exit_code == 0, done.output
+    assert asked == {
+        "names": ["02", "03"],
+        "profile": "osie",
+        "overrides": {"layers": "[a, b]", "seed": "-1", "weights": "a=b"},
+        "jobs": 3,
+        "check": True,
+    }
+
+
+def test_figures_by_default_runs_all_of_toy(asked):
+    assert call("figures").exit_code == 0
+    assert asked["names"] == []
+    assert asked["profile"] == "toy"
+    assert asked["jobs"] == runner.JOBS
+    assert not asked["check"]
+
+
+def test_a_parameter_without_a_value_is_explained(asked):
+    done = call("figures", "-p", "seed")
+    assert done.exit_code == 2
+    assert "-p seed 1" in done.stderr
+    assert asked == {}
+
+
+def test_differences_are_shown_with_status_1(asked):
+    asked["differences"] = [Difference("02_a.csv", 3, "nss", "1.0", "2.0")]
+    done = call("figures", "--check")
+    assert done.exit_code == 1
+    assert "02_a.csv" in done.stderr
+    assert done.stderr.splitlines()[2].split() == ["3", "nss", "1.0", "2.0"]
+    assert "agree" not in done.output
+
+
+def test_a_failed_notebook_is_shown_with_status_1(monkeypatch):
+    def run(*args, **kwargs):
+        raise runner.NotebookFailedError("02_a, cell 3 failed")
+
+    monkeypatch.setattr(runner, "run", run)
+    done = call("figures")
+    assert done.exit_code == 1
+    assert "02_a, cell 3 failed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("figures", "--profile", "tou"), "profile 'tou'. Did you mean 'toy'"),
+        (("figures", "--jobs", "0"), "--jobs must be 1 or more"),
+        (("fetch", "oise"), "data set 'oise'. Did you mean 'osie'"),
+        (("dissect", "--out", "x.csv", "--encoder", "vgg61"), "encoder 'vgg61'. Did you mean"),
+        (("dissect", "--out", "/nowhere/x.csv"), "/nowhere"),
+    ],
+)
+def test_what_a_user_got_wrong_is_one_line_with_status_2(args, message):
+    done = call(*args)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda: torch.zeros(2).view(3),  # RuntimeError
+        lambda: pd.DataFrame({"a": [1, 2, 3]}, index=[1, 2]),  # another library's ValueError
+        lambda: None,  # ours: `run` should have returned two things
+    ],
+)
+def test_a_fault_that_is_not_the_users_keeps_its_traceback(monkeypatch, fault):
+    monkeypatch.setattr(runner, "run", lambda *args, **kwargs: fault())
+    assert not isinstance(call("figures").exception, SystemExit)
+
+
+def test_profiles_are_listed_with_what_they_are():
+    lines = call("profiles").output.splitlines()
+    listed = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines}
+    assert {"smoke", "toy", "osie", "paper"} <= set(listed)
+    assert "toyworld" in listed["toy"]
+
+
+def test_data_sets_are_listed_whatever_is_wrong_with_one(monkeypatch, tmp_path):
+    from saliencykit import datasets
+
+    def load(name):
+        if name == "missing":
+            raise FileNotFoundError("get it there. And put it here")
+        if name == "damaged":
+            raise RuntimeError("a bad file")
+        return range(7)
+
+    monkeypatch.setenv("SALIENCYKIT_DATA", str(tmp_path))
+    (tmp_path / "present").mkdir()
+    monkeypatch.setattr(datasets, "names", lambda: ["damaged", "drawn", "missing", "present"])
+    monkeypatch.setattr(datasets, "load", load)
+    done = call("datasets")
+    assert done.exit_code == 0, done.output
+    *lines, advice = done.output.splitlines()[1:]
+    assert "saliencykit fetch NAME" in advice
+    rows = [line.split(maxsplit=2) for line in lines]
+    assert rows == [
+        ["damaged", "broken", "a bad file"],
+        ["drawn", "yes", "7       drawn by code"],
+        ["missing", "no", "get it there"],
+        ["present", "yes", f"7       {tmp_path / 'present'}"],
+    ]
+
+
+def test_every_registered_data_set_is_listed(monkeypatch, tmp_path):
+    from saliencykit import datasets
+
+    monkeypatch.setenv("SALIENCYKIT_DATA", str(tmp_path))
+    done = call("datasets")
+    assert done.exit_code == 0, done.output
+    listed = [line.split()[0] for line in done.output.splitlines()[1:-1]]
+    assert listed == datasets.names()
+
+
+class Network:
+    layers = ("conv1", "conv2")
+
+
+@pytest.fixture
+def small(monkeypatch, blobs):
+    """A data set of a few images, and what `dissect` asks for an encoder and a data set."""
+    from saliencykit import datasets, dissection, models
+
+    asked = {}
+
+    class Found:
+        scores = {"conv2": None}  # noqa: RUF012
+
+        def selectivity(self, layer):
+            return pd.DataFrame([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], index=["head", "text", "x"])
+
+    def build_encoder(name, weights):
+        asked.update(encoder=name, weights=weights)
+        return Network()
+
+    def dissect(network, data, layers=None):
+        asked.update(images=len(data), layers=layers)
+        return Found()
+
+    monkeypatch.setattr(datasets, "load", lambda name: blobs)
+    monkeypatch.setattr(models, "build_encoder", build_encoder)
+    monkeypatch.setattr(dissection, "dissect", dissect)
+    return asked
+
+
+def test_dissect_writes_one_row_for_each_layer_unit_and_category(small, tmp_path):
+    out = tmp_path / "units.csv"
+    done = call("dissect", "--out", out, "--layers", "conv2", "--weights", "none")
+    assert done.exit_code == 0, done.output
+    assert small == {"encoder": "toyvgg", "weights": None, "images": 3, "layers": ["conv2"]}
+    table = pd.read_csv(out)
+    assert list(table) == ["layer", "unit", "category", "selectivity"]
+    assert len(table) == 6
+    assert set(table.layer) == {"conv2"}
+    assert table.query("unit == 1 and category == 'text'").selectivity.item() == 4.0
+    assert [p.name for p in tmp_path.iterdir() if p.suffix != ".csv"] == []
+
+
+def test_dissect_of_all_images_with_the_usual_weights(small, tmp_path):
+    call("dissect", "--out", tmp_path / "a.csv", "--encoder", "vgg16", "--split", "all")
+    assert small == {"encoder": "vgg16", "weights": "imagenet", "images": 12, "layers": None}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--layers", "conv", "layer of toyvgg 'conv'. Did you mean 'conv"),
+        ("--split", "tests", "split 'tests'. Did you mean 'test'"),
+    ],
+)
+def test_dissect_explains_a_wrong_name(small, tmp_path, option, value, message):
+    done = call("dissect", "--out", tmp_path / "a.csv", option, value)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert not (tmp_path / "a.csv").exists()

@@ -1,0 +1,151 @@
+"""What every loader of real files must do; round trips of random fixations; bad images."""
+
+import os
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from saliencykit import datasets
+from saliencykit.registry import UnknownNameError
+
+from . import miniature
+from .miniature import assert_same_trials
+
+SMALL = (60, 80)
+FEW = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+# --- what every loader of files must do ---------------------------------------------------------
+
+
+@pytest.fixture(params=["osie", "osie_sr", "salicon mat", "salicon json", "folder"])
+def any_set(request, tmp_path):
+    name, _, form = request.param.partition(" ")
+    if name == "salicon":
+        miniature.write_salicon(tmp_path / name, n=(4, 2, 1), size=SMALL, form=form)
+    elif name == "folder":
+        miniature.write_folder(tmp_path / name)
+    else:
+        miniature.write_osie(tmp_path / "osie", n=6, size=SMALL)
+    if name == "osie_sr":
+        miniature.write_osie_sr(tmp_path / name, tmp_path / "osie")
+    return lambda: datasets.load(
+        name, tmp_path / name, **({"osie": tmp_path / "osie"} if name == "osie_sr" else {})
+    )
+
+
+def test_every_set_gives_samples_splits_and_pickles(any_set):
+    ds = any_set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # nothing in a sound data set is dropped
+        samples = list(ds)
+    for sample in samples:
+        assert sample.image.dtype == torch.uint8
+        assert sample.image.shape[0] == 3
+        assert len(sample.fixations.inside(*sample.size)) == len(sample.fixations)
+    assert sum(len(s.fixations) for s in samples) > 0
+    parts = [ds.split(s).names for s in ("train", "val", "test")]
+    assert sorted(n for part in parts for n in part) == sorted(ds.names)
+    again = pickle.loads(pickle.dumps(ds))  # a DataLoader's workers get it so
+    assert torch.equal(again[0].image, samples[0].image)
+
+
+def test_fixations_and_sizes_do_not_decode_images(any_set, monkeypatch):
+    ds = any_set()
+    monkeypatch.setattr(Image.Image, "load", lambda *a: pytest.fail("decoded an image"))
+    assert len(ds.fixations(0)) > 0
+    assert ds.size_of(0) == (SMALL if ds.name != "folder" else (90, 120))
+
+
+def test_fingerprint_is_stable_and_follows_the_files(any_set):
+    ds = any_set()
+    before = ds.fingerprint
+    assert before == any_set().fingerprint
+    assert before != ds.subset(ds.names[1:]).fingerprint
+    os.utime(ds.path(0), ns=(1, 1))
+    assert before != any_set().fingerprint
+
+
+def test_truncated_image_is_named(any_set):
+    ds = any_set()
+    path = ds.path(0)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ValueError, match=f"{path.name} cannot be read as an image"):
+        ds.image(0)
+
+
+@pytest.mark.parametrize("name", ["osie", "osie_sr", "salicon", "folder"])
+def test_missing_folder_says_where_it_looked_and_what_to_do(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("SALIENCYKIT_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError) as error:
+        datasets.load(name)
+    for part in (str(tmp_path / name), f"saliencykit fetch {name}", "SALIENCYKIT_DATA"):
+        assert part in str(error.value)
+    (tmp_path / name).mkdir()
+    with pytest.raises(FileNotFoundError, match=f"saliencykit fetch {name}"):
+        datasets.load(name)
+
+
+def test_unknown_data_set_names_the_nearest():
+    with pytest.raises(UnknownNameError, match="Did you mean 'salicon'"):
+        datasets.load("salikon")
+
+
+def test_negative_and_too_large_index(any_set):
+    ds = any_set()
+    assert ds[-1].name == ds.names[-1]
+    with pytest.raises(IndexError, match="there is no number"):
+        ds[len(ds)]
+
+
+# --- round trips of random fixations through every layout ----------------------------------------
+
+UNIT = st.floats(0, 0.999, allow_nan=False)
+TRIALS = st.lists(st.lists(st.tuples(UNIT, UNIT), max_size=4), min_size=1, max_size=4)
+
+
+def scaled(trials, width, height):
+    return [np.reshape(t, (-1, 2)) * [width, height] for t in trials]
+
+
+@pytest.fixture(scope="module")
+def blank(tmp_path_factory):
+    root = tmp_path_factory.mktemp("blank")
+    miniature.write_image(root / "osie" / "stimuli" / "1001.jpg", (600, 800))
+    for form in ("mat", "json"):
+        miniature.write_image(root / form / "images" / "train" / "COCO_1.jpg", SMALL)
+    miniature.write_image(root / "folder" / "a.png", SMALL)
+    return root
+
+
+@FEW
+@given(trials=TRIALS)
+def test_round_trip_osie(blank, trials):
+    trials = scaled(trials, 800, 600)
+    miniature.save_osie_gaze(blank / "osie" / "eye" / "fixations.mat", {"1001.jpg": trials})
+    assert_same_trials(datasets.load("osie", blank / "osie").fixations(0), trials)
+
+
+@pytest.mark.parametrize("form", ["mat", "json"])
+@FEW
+@given(trials=TRIALS)
+def test_round_trip_salicon(blank, trials, form):
+    trials = [np.floor(t) + 1 for t in scaled(trials, 80, 60)]
+    miniature.save_salicon_split(blank / form, "train", {"COCO_1": trials}, SMALL, form)
+    fixations = datasets.load("salicon", blank / form)[0].fixations
+    assert_same_trials(fixations, trials, shift=1)
+
+
+@FEW
+@given(trials=TRIALS)
+def test_round_trip_folder(blank, trials):
+    trials = scaled(trials, 80, 60)
+    rows = [("a", x, y, k) for k, t in enumerate(trials) for x, y in t.tolist()]
+    miniature.save_table(blank / "folder" / "fixations.csv", ("image", "x", "y", "observer"), rows)
+    assert_same_trials(datasets.load("folder", blank / "folder")[0].fixations, trials)

@@ -1,0 +1,303 @@
+"""Dissection against brute force, planted units, and data without any effect."""
+
+import importlib.util
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import avg_pool2d, interpolate
+
+from saliencykit import paths
+from saliencykit.datasets import CATEGORIES, Fixations, Region, Sample
+from saliencykit.dissection import (
+    Dissection,
+    change,
+    dissect,
+    dissect_cached,
+    region_nss,
+    share_significant,
+)
+from saliencykit.dissection.significance import Null, adjusted
+from saliencykit.registry import UnknownNameError
+
+SHAPES = [((14, 14), (600, 800)), ((7, 9), (61, 83)), ((19, 25), (599, 797)), ((40, 31), (7, 11))]
+
+
+def noise(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def brute_force(activations, fixations, owner):
+    """Upsample, z-score, average at fixations: the definition, in float64."""
+    maps = interpolate(activations.double(), fixations.shape[1:], mode="bilinear")
+    spread, mean = torch.std_mean(maps, (2, 3), correction=0, keepdim=True)
+    constant = activations.flatten(2).amin(2) == activations.flatten(2).amax(2)
+    z = ((maps - mean) / spread).masked_fill(constant[..., None, None], 0)
+    weights = fixations.double() / fixations.sum((1, 2), keepdim=True)
+    return torch.einsum("rchw,rhw->rc", z[owner], weights)
+
+
+def some_fixations(n, size, per_region=12, seed=1):
+    random = torch.Generator().manual_seed(seed)
+    where = torch.randint(0, size[0] * size[1], (n, per_region), generator=random)
+    return (
+        torch.zeros(n, size[0] * size[1])
+        .scatter_add_(1, where, torch.ones(n, per_region))
+        .view(n, *size)
+    )
+
+
+@pytest.mark.parametrize(("inner", "size"), SHAPES)
+@pytest.mark.parametrize("layout", ["dense", "sparse", "channels_last", "float64"])
+def test_region_nss_is_brute_force(inner, size, layout):
+    activations, owner = noise(3, 5, *inner), torch.tensor([2, 0, 2, 1])
+    activations[:, 1] = 0.1  # dead units
+    activations[:, 2] = activations[:, 2] * 0.01 + 1e3  # nearly constant
+    fixations = some_fixations(4, size)
+    there = brute_force(activations, fixations, owner)
+    if layout == "channels_last":
+        activations = activations.contiguous(memory_format=torch.channels_last)
+    elif layout == "float64":
+        activations = activations.double()
+    scores = region_nss(
+        activations, fixations.to_sparse() if layout == "sparse" else fixations, owner
+    )
+    torch.testing.assert_close(scores.double(), there, atol=1e-5, rtol=0)
+    assert (scores[:, 1] == 0).all()
+
+
+def test_region_nss_of_large_maps_that_are_reduced_in_parts():
+    activations, owner = noise(4, 30, 113, 151), torch.tensor([3, 0])
+    fixations = some_fixations(2, (225, 301))
+    there = brute_force(activations, fixations, owner)
+    scores = region_nss(activations, fixations, owner)
+    torch.testing.assert_close(scores.double(), there, atol=1e-5, rtol=0)
+
+
+def test_region_without_fixations_is_nan_and_nan_activations_are():
+    activations, fixations = noise(1, 2, 5, 5), some_fixations(2, (20, 20))
+    fixations[1] = 0
+    activations[0, 1, 3, 3] = torch.nan
+    scores = region_nss(activations, fixations, torch.tensor([0, 0]))
+    assert scores.isnan().tolist() == [[False, True], [True, True]]
+
+
+def test_region_nss_refuses_shapes_that_do_not_fit():
+    activations, fixations = noise(2, 3, 5, 5), some_fixations(2, (20, 20))
+    with pytest.raises(ValueError, match="activations must be"):
+        region_nss(activations[0], fixations, torch.tensor([0, 0]))
+    with pytest.raises(ValueError, match="owner"):
+        region_nss(activations, fixations, torch.tensor([0]))
+    with pytest.raises(IndexError, match="batch of 2"):
+        region_nss(activations, fixations, torch.tensor([0, 2]))
+
+
+ORACLES = paths.ROOT.parent / "shared" / "oracles"
+
+
+@pytest.mark.skipif(not ORACLES.exists(), reason="shared/oracles is not here")
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_region_nss_matches_the_reference_loop(seed):
+    spec = importlib.util.spec_from_file_location("loop", ORACLES / "reference_loop.py")
+    loop = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loop)
+    activations, fixations, labels = loop.demo_input(seed)
+    inside = torch.tensor(np.stack([fixations * (labels == j) for j in range(1, 6)]))
+    there = np.load(ORACLES / "reference_loop_scores.npz")[f"seed{seed}"]
+    owner = torch.zeros(5, dtype=torch.long)
+    off = region_nss(torch.tensor(activations)[None], inside, owner).numpy() - there
+    # The reference stores maps in 8 bits, before and after enlarging: about 1/255 of a map's
+    # range, 6 standard deviations, at a pixel, and less in the mean over a region's fixations.
+    assert np.abs(off).max() < 6 / 255
+    assert np.sqrt(np.square(off).mean()) < 4e-3
+    assert abs(off.mean()) < 2e-4
+
+
+class World:
+    """Images whose red channel marks regions of the first category, with random others."""
+
+    name, categories = "world", CATEGORIES
+
+    def __init__(self, n=24, planted=True, sizes=((60, 80),), seed=0):
+        self.n, self.planted, self.sizes, self.seed = n, planted, sizes, seed
+        self.fingerprint = f"{n} {planted} {sizes} {seed}"
+        self.read = []
+
+    def __len__(self):
+        return self.n
+
+    def __getitem__(self, i):
+        self.read.append(i)
+        random = np.random.default_rng((self.seed, i))
+        height, width = self.sizes[i % len(self.sizes)]
+        image = torch.from_numpy(random.integers(0, 80, (3, height, width), dtype=np.uint8))
+        regions = []
+        for c in range(3):
+            x, y = random.uniform(0, width - 25), random.uniform(0, height - 25)
+            corners = [[x, y], [x + 22, y], [x + 22, y + 22], [x, y + 22]]
+            regions.append(Region(CATEGORIES[c], polygon=torch.tensor(corners), sure=c != 1))
+            if c == 0 and self.planted:
+                image[0, int(y) : int(y) + 22, int(x) : int(x) + 22] += 150
+        x, y = random.uniform(0, width, 150), random.uniform(0, height, 150)
+        fixations = Fixations.of(x, y)
+        if i % 4 == 1:  # nobody looks at the second region
+            missed = ~regions[1].as_mask(height, width)
+            fixations = fixations[missed[fixations.y.long(), fixations.x.long()]]
+        return Sample(f"{i:03}", image, fixations, regions)
+
+
+class Pools(nn.Module):
+    """A stand-in encoder: `fine` and `coarse` averages of the three colours, and a dead unit."""
+
+    layers = ("fine", "coarse")
+    fingerprint = "pools"
+
+    def __init__(self):
+        super().__init__()
+        self.mode_seen = None
+
+    def maps(self, images, layer):
+        pooled = avg_pool2d(images, 4 if layer == "fine" else 12)
+        return torch.cat([pooled, torch.full_like(pooled[:, :1], 0.1)], 1)
+
+    def reduce(self, images, layers, reducer):
+        self.mode_seen = self.training, torch.is_inference_mode_enabled()
+        return {layer: reducer(layer, self.maps(images, layer)) for layer in layers}
+
+
+SIZES = ((60, 80), (72, 60), (60, 80), (84, 84))
+
+
+@pytest.mark.parametrize("size", [None, (48, 64)])
+@pytest.mark.parametrize("permutations", [0, 5])
+def test_dissect_is_region_nss_image_by_image(size, permutations):
+    ds, enc = World(13, sizes=SIZES), Pools()
+    res = dissect(enc, ds, size=size, batch=3, permutations=permutations, progress=False)
+    assert res.layers == ["fine", "coarse"]
+    row = 0
+    for i in range(len(ds)):
+        sample = ds[i]
+        image = sample.image[None].float() / 255
+        if size:
+            image = interpolate(image, size, mode="bilinear", antialias=True)
+        counts = sample.fixations.count_map(*sample.size)
+        inside = torch.stack([counts * r.as_mask(*sample.size) for r in sample.regions])
+        rows = slice(row, row := row + len(inside))
+        assert res.regions["image"][rows].tolist() == [sample.name] * 3
+        assert res.regions["category"][rows].tolist() == list(CATEGORIES[:3])
+        assert res.regions["sure"][rows].tolist() == [True, False, True]
+        assert res.regions["fixations"][rows].tolist() == inside.sum((1, 2)).tolist()
+        for layer in res.layers:
+            there = brute_force(enc.maps(image, layer), inside, torch.zeros(3, dtype=torch.long))
+            torch.testing.assert_close(
+                res.scores[layer][rows].double(), there, atol=1e-5, rtol=0, equal_nan=True
+            )
+    assert row == len(res.regions)
+
+
+def test_dissect_reads_each_image_once_and_leaves_the_mode():
+    ds, enc = World(7), Pools().train()
+    dissect(enc, ds, ["coarse"], batch=2, progress=False)
+    assert sorted(ds.read) == list(range(7))
+    assert enc.training
+    assert enc.mode_seen == (False, True)
+
+
+def test_dissect_refuses_what_it_cannot_do():
+    with pytest.raises(UnknownNameError, match="'coarse'"):
+        dissect(Pools(), World(2), ["coarsest"], progress=False)
+    with pytest.raises(ValueError, match="'world' has no annotated regions"):
+        dissect(Pools(), World(0), progress=False)
+    with pytest.raises(ValueError, match="batch is 0"):
+        dissect(Pools(), World(2), batch=0, progress=False)
+    res = dissect(Pools(), World(2), progress=False)
+    with pytest.raises(ValueError, match="permutations=1000"):
+        res.p_values("fine")
+    with pytest.raises(UnknownNameError, match="fine, coarse"):
+        res.selectivity("fin")
+
+
+def test_an_image_that_cannot_be_read_is_reported():
+    class Broken(World):
+        def __getitem__(self, i):
+            if i == 5:
+                raise ValueError("005.jpg cannot be read as an image")
+            return super().__getitem__(i)
+
+    with pytest.raises(ValueError, match=r"005\.jpg"):
+        dissect(Pools(), Broken(9), batch=2, progress=False)
+
+
+def test_selectivity_is_the_mean_over_fixated_regions():
+    res = dissect(Pools(), World(12), progress=False)
+    assert (res.regions["fixations"] == 0).any()  # or this tests nothing
+    table = res.selectivity("coarse")
+    assert table.shape == (12, 4)
+    rows = (res.regions["category"] == CATEGORIES[1]).to_numpy()
+    expected = np.nanmean(res.scores["coarse"].numpy()[rows], axis=0)
+    np.testing.assert_allclose(table.loc[CATEGORIES[1]], expected, rtol=1e-5)
+    assert table.loc["drink"].isna().all()
+    part = res.subset(["003", "004"])
+    assert part.regions["image"].unique().tolist() == ["003", "004"]
+    assert len(part.scores["fine"]) == 6
+
+
+def test_planted_unit_is_found_and_no_other():
+    res = dissect(Pools(), World(48), permutations=400, progress=False, seed=3)
+    p = res.p_values("fine")
+    assert p.loc["person_head", 0] < 0.05
+    raw = res.p_values("fine", adjust=False)
+    assert raw.loc["person_head", 0] == pytest.approx(1 / 401)
+    assert raw.loc["person_head", 3] == 1  # the dead unit ties with every shuffle
+    assert p.loc["drink"].isna().all()
+    others = p.drop(columns=0).loc[list(CATEGORIES[:3])]
+    assert (others > 0.05).all(axis=None)
+    assert res.selectivity("fine").loc["person_head", 0] > 1
+    share = share_significant(res, "fine")
+    assert share["person_head"] == 0.25
+    assert np.isnan(share["drink"])
+
+
+def test_p_values_are_uniform_without_an_effect():
+    null, random = Null(99, 3, seed=0), torch.Generator().manual_seed(5)
+    units = 3000
+    for _ in range(3):  # three batches of eight images with two regions each
+        place = torch.randn(1, 16, units, generator=random)  # what the layout alone does to a unit
+        scores = torch.randn(8, 16, units, generator=random) + 3 * place
+        fixated = torch.rand(16, generator=random) > 0.2
+        scores[:, ~fixated] = torch.nan
+        null.shuffle(8)
+        null.add(
+            "a", scores, torch.arange(8).repeat_interleave(2), list(range(3)) * 5 + [0], fixated
+        )
+    greater, less = null.p_values("a")
+    for p in (greater, less):
+        for level in (0.05, 0.2, 0.5, 0.9):  # 9,000 tests: standard error at most 0.0053
+            assert (p <= level).float().mean() == pytest.approx(level, abs=0.02)
+    assert (adjusted(greater) <= 0.05).sum() <= 2
+
+
+def test_adjusted_is_benjamini_hochberg():
+    p = torch.tensor([[0.01, 0.04, torch.nan], [0.03, 0.5, 0.02]])
+    expected = torch.tensor([[0.05, 0.05, torch.nan], [0.05, 0.5, 0.05]])
+    torch.testing.assert_close(adjusted(p), expected, equal_nan=True)
+
+
+def test_saved_and_loaded_and_cached(tmp_path, monkeypatch):
+    monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path))
+    ds = World(6)
+    res = dissect_cached(Pools(), ds, permutations=9, progress=False)
+    ds.read.clear()
+    again = dissect_cached(Pools(), ds, permutations=9, progress=True)
+    assert ds.read == []  # from the cache
+    other = dissect_cached(Pools(), ds, permutations=8, progress=False)
+    assert other.permutations == 8
+    res.save(tmp_path / "it.safetensors")
+    for back in (again, Dissection.load(tmp_path / "it.safetensors")):
+        pd.testing.assert_frame_equal(back.regions, res.regions)
+        assert back.categories == res.categories
+        pd.testing.assert_frame_equal(back.p_values("coarse"), res.p_values("coarse"))
+        torch.testing.assert_close(back.scores, res.scores, equal_nan=True)
+        assert len(change(res, back, "fine", n=10)) == 12

@@ -1,0 +1,202 @@
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+from torch import nn
+
+from saliencykit.models import build_encoder, encoder_names
+from saliencykit.models.encoders import Encoder
+from saliencykit.registry import UnknownNameError
+
+# One of each family torchvision has; the whole list would take minutes.
+FAMILIES = [
+    "alexnet",
+    "convnext_tiny",
+    "densenet121",
+    "efficientnet_b0",
+    "maxvit_t",
+    "mnasnet0_5",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "regnet_y_400mf",
+    "resnet18",
+    "shufflenet_v2_x0_5",
+    "squeezenet1_1",
+    "swin_t",
+    "swin_v2_t",
+    "vit_b_32",
+    "toyvgg",
+]
+
+
+def hooks_left(encoder):
+    return sum(len(m._forward_hooks) for m in encoder.modules())
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_layers_say_what_the_taps_return(name):
+    encoder = build_encoder(name, None)
+    assert len(encoder.layers) >= 4
+    seen = encoder.activations(torch.rand(1, 3, 224, 224))
+    assert list(seen) == encoder.layers
+    for layer, activation in seen.items():
+        assert activation.shape[:2] == (1, encoder.channels[layer])
+        assert round(224 / activation.shape[2]) == encoder.strides[layer]
+    assert hooks_left(encoder) == 0
+
+
+def test_vgg16_is_named_and_tapped_as_in_the_paper():
+    encoder = build_encoder("vgg16", None)
+    per_block = {1: 2, 2: 2, 3: 3, 4: 3, 5: 3}
+    assert encoder.layers == [f"conv{b}_{i}" for b, n in per_block.items() for i in range(1, n + 1)]
+    assert encoder.strides["conv5_3"] == 16  # no pooling after it
+    image = torch.rand(1, 3, 64, 64)
+    tapped = encoder.activations(image, ["conv5_3", "conv1_1"])
+    normalised = encoder.normalise(image)
+    # Not in place here, so this is the truth that an unguarded tap would lose.
+    reference = normalised
+    for module in encoder.net.features[:30]:
+        reference = torch.relu(reference) if isinstance(module, nn.ReLU) else module(reference)
+    torch.testing.assert_close(tapped["conv5_3"], reference)
+    torch.testing.assert_close(tapped["conv1_1"], torch.relu(encoder.net.features[0](normalised)))
+
+
+def test_taps_are_copies_that_in_place_layers_do_not_overwrite():
+    class InPlace(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Tanh()
+            self.second = nn.ReLU(inplace=True)
+
+        def forward(self, x):
+            return self.second(self.first(x))
+
+    encoder = Encoder("inplace", InPlace(), "untrained")
+    images = torch.rand(1, 3, 16, 16) - 0.3
+    first = encoder.activations(images, ["first", "second"])["first"]
+    torch.testing.assert_close(first, torch.tanh(encoder.normalise(images)))
+    assert first.min() < 0
+
+
+def test_taps_are_removed_when_the_reducer_fails():
+    encoder = build_encoder("toyvgg", None)
+
+    def fail(layer, activation):
+        raise ArithmeticError(layer)
+
+    with pytest.raises(ArithmeticError, match="conv3_1"):
+        encoder.reduce(torch.rand(1, 3, 32, 32), ["conv3_1"], fail)
+    assert hooks_left(encoder) == 0
+
+
+def test_runs_no_deeper_than_asked():
+    encoder = build_encoder("toyvgg", None)
+    ran = []
+    encoder.net.features[-3].register_forward_hook(lambda *_: ran.append(1))
+    encoder.activations(torch.rand(1, 3, 32, 32), ["conv2_1"])
+    assert not ran
+
+
+def test_the_same_layer_twice_is_one_tap():
+    encoder = build_encoder("toyvgg", None)
+    assert list(encoder.activations(torch.rand(1, 3, 32, 32), ["conv1_1", "conv1_1"])) == [
+        "conv1_1"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("call", "nearest"),
+    [
+        (lambda: build_encoder("vgg_16"), "vgg16"),
+        (
+            lambda: build_encoder("toyvgg", None).activations(torch.rand(1, 3, 9, 9), ["conv53"]),
+            "conv5_3",
+        ),
+    ],
+)
+def test_a_wrong_name_brings_the_nearest(call, nearest):
+    with pytest.raises(UnknownNameError, match=f"Did you mean '{nearest}'"):
+        call()
+
+
+def test_names_filter():
+    assert {"vgg16", "vgg16_bn", "toyvgg"} <= set(encoder_names("vgg"))
+    assert not set(encoder_names("vgg")) & {"resnet18"}
+    assert set(torchvision.models.list_models(module=torchvision.models)) < set(encoder_names())
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_weights_from_a_file(tmp_path, suffix):
+    torch.manual_seed(1)
+    net = torchvision.models.squeezenet1_1()
+    path = tmp_path / f"w.{suffix}"
+    save_file(net.state_dict(), path) if suffix == "safetensors" else torch.save(
+        net.state_dict(), path
+    )
+    encoder = build_encoder("squeezenet1_1", path)
+    images = torch.rand(1, 3, 64, 64)
+    expected = net.eval().features(encoder.normalise(images))
+    torch.testing.assert_close(
+        encoder(images), torch.relu(net.classifier[1](expected)), check_device=False
+    ) if encoder.layers[-1].startswith("classifier") else torch.testing.assert_close(
+        encoder(images), expected
+    )
+    assert encoder.fingerprint != build_encoder("squeezenet1_1", None).fingerprint
+
+
+def test_weights_of_another_shape_are_named(tmp_path):
+    path = tmp_path / "other.pth"
+    state = build_encoder("toyvgg", None).net.state_dict()
+    state["features.0.weight"] = torch.zeros(4, 3, 3, 3)
+    torch.save(state, path)
+    with pytest.raises(
+        ValueError, match=r"other\.pth.*features\.0\.weight: \(4, 3, 3, 3\).*\(8, 3"
+    ):
+        build_encoder("toyvgg", path)
+
+
+def test_weights_that_are_missing_or_damaged(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.pth"):
+        build_encoder("toyvgg", tmp_path / "nowhere.pth")
+    broken = tmp_path / "broken.pth"
+    broken.write_bytes(b"PK\x03\x04 cut short")
+    with pytest.raises(ValueError, match=r"broken\.pth cannot be read"):
+        build_encoder("toyvgg", broken)
+    with pytest.raises(ValueError, match="'toyworld' or None, not 'imagenet'"):
+        build_encoder("toyvgg", "imagenet")
+
+
+class Bomb:
+    def __reduce__(self):
+        return (pytest.fail, ("a pickle was executed",))
+
+
+def test_weights_are_never_unpickled(tmp_path, monkeypatch):
+    path = tmp_path / "bomb.pth"
+    torch.save({"features.0.weight": Bomb()}, path)
+    with pytest.raises(ValueError, match=r"bomb\.pth"):
+        build_encoder("toyvgg", path)
+    # Nor on torchvision's own way, which asks for pickles where it may.
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    torch.save({"features.0.weight": Bomb()}, folder / "squeezenet1_1-b8a52dc0.pth")
+    with pytest.raises(ValueError, match="squeezenet1_1"):
+        build_encoder("squeezenet1_1", "imagenet")
+
+
+def test_weights_that_cannot_be_downloaded_say_where_to_put_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+    def offline(*args, **kwargs):
+        raise OSError("no network")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
+    with pytest.raises(FileNotFoundError, match=r"resnet18-f37072fd\.pth.*TORCH_HOME"):
+        build_encoder("resnet18")
+
+
+def test_real_imagenet_weights_load(real_data):
+    encoder = build_encoder("mobilenet_v2")
+    assert encoder.weights == "imagenet"
+    assert encoder.fingerprint == build_encoder("mobilenet_v2").fingerprint

@@ -1,0 +1,193 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import psutil
+import pytest
+
+from saliencykit import figures
+
+from .small_notebooks import write_notebook, write_profile
+
+WRITE = """
+import os
+from pathlib import Path
+folder = Path(os.environ["SALIENCYKIT_FIGURES"]) / profile
+part = folder / "{name}.part"
+part.write_text(f"unit,value\\na,{{value}}\\n")
+part.rename(folder / "{name}.csv")
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A notebooks folder with a profile, an empty figures folder, a cache of its own."""
+    monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    write_profile(tmp_path / "notebooks", "toy", "# The default: minutes\nvalue: 2.5\n")
+    return tmp_path
+
+
+def run(place, *names, **settings):
+    return figures.run(names, folder=place / "notebooks", figures=place / "figures", **settings)
+
+
+# Running
+
+
+def test_a_run_writes_figures_and_an_executed_copy_and_leaves_the_notebook_alone(
+    place, monkeypatch
+):
+    foreign = place / "jupyter" / "kernels" / "python3" / "kernel.json"  # somebody else's Python
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text('{"argv": ["false"], "display_name": "x", "language": "python"}')
+    monkeypatch.setenv("JUPYTER_PATH", str(place / "jupyter"))
+    source = write_notebook(
+        place / "notebooks", "00_a", WRITE.format(name="00_a"), "import sys; print(sys.executable)"
+    )
+    before = source.read_bytes()
+    said = []
+    (one,), differences = run(place, say=said.append)
+    assert differences == []
+    assert (place / "figures/toy/00_a.csv").read_text() == "unit,value\na,2.5\n"
+    assert one.written == one.changed == ["00_a.csv"]
+    assert one.seconds > 0
+    assert one.memory > 20e6  # no kernel is smaller
+    assert said == [figures._line(one)]
+    assert "00_a.csv" in figures.summary([one])
+    assert source.read_bytes() == before
+    assert one.executed == (place / "cache/executed/toy/00_a.ipynb").resolve()
+    cells = nbformat.read(one.executed, 4).cells
+    assert cells[-1].outputs[0].text.strip() == sys.executable
+    assert [p.name for p in one.executed.parent.iterdir()] == ["00_a.ipynb"]
+
+
+@pytest.mark.slow
+def test_check_passes_within_tolerance_and_touches_nothing(place):
+    write_notebook(place / "notebooks", "00_a", WRITE.format(name="00_a"))
+    committed = place / "figures/toy/00_a.csv"
+    committed.parent.mkdir(parents=True)
+    committed.write_text("unit,value\na,2.55\n")
+    (committed.parent / "03_other.csv").write_text("a\n1\n")
+    assert run(place, "00", check=True)[1] == []
+    assert committed.read_text() == "unit,value\na,2.55\n"
+    committed.write_text("unit,value\na,3\n")
+    names = [(d.file, d.committed, d.now) for d in run(place, check=True)[1]]
+    assert names == [("00_a.csv", "3", "2.5"), ("03_other.csv", "a table", "missing")]
+
+
+MEET = """
+import time
+from pathlib import Path
+Path({mine!r}).touch()
+end = time.time() + 30
+while not Path({other!r}).exists():
+    assert time.time() < end, "nobody else is running"
+    time.sleep(0.02)
+import os; print(os.environ["OMP_NUM_THREADS"])
+"""
+
+
+def test_two_jobs_run_side_by_side_and_are_reported_in_order(place, monkeypatch):
+    monkeypatch.setattr(figures, "CORES", 6)
+    a, b = str(place / "a"), str(place / "b")
+    slow = "time.sleep(0.5)"
+    write_notebook(place / "notebooks", "00_a", MEET.format(mine=a, other=b), slow)
+    write_notebook(place / "notebooks", "01_b", MEET.format(mine=b, other=a))
+    said = []
+    outcomes, _ = run(place, jobs=2, say=said.append)
+    assert [o.notebook.stem for o in outcomes] == ["00_a", "01_b"]
+    assert [line.split(":")[0] for line in said] == ["00_a", "01_b"]
+    printed = nbformat.read(outcomes[1].executed, 4).cells[-1].outputs[0].text
+    assert printed.strip() == "3"  # six cores shared by two
+
+
+def test_a_failing_cell_is_shown_and_stops_the_others(place):
+    write_notebook(place / "notebooks", "00_a", "1 + 1", "def f():\n    return 1 / 0\n", "f()")
+    write_notebook(place / "notebooks", "01_b", "import time; time.sleep(60)")
+    start = time.perf_counter()
+    with pytest.raises(figures.NotebookFailedError) as caught:
+        run(place, jobs=2)
+    assert time.perf_counter() - start < 30
+    message = str(caught.value)
+    assert "00_a, cell 5 (In [5]) failed: ZeroDivisionError: division by zero" in message
+    assert "    f()" in message
+    assert "Traceback" in message
+    copy = place / "cache/executed/toy/00_a.ipynb"
+    assert str(copy.resolve()) in message
+    assert "ZeroDivisionError" in copy.read_text()
+    assert not (place / "cache/executed/toy/01_b.ipynb").exists()
+    assert kernels_of(os.getpid()) == []
+
+
+def test_a_kernel_that_dies_is_reported_with_its_cell(place):
+    write_notebook(place / "notebooks", "00_a", "import os; os._exit(3)")
+    with pytest.raises(figures.NotebookFailedError, match=r"00_a, cell 3 .*(?s:.)*os._exit\(3\)"):
+        run(place)
+
+
+def test_fewer_than_one_job_is_refused(place):
+    with pytest.raises(ValueError, match="--jobs"):
+        run(place, jobs=0)
+
+
+# Killing
+
+
+def kernels_of(pid):
+    """Processes below `pid` that are workers or kernels of a run."""
+    found = psutil.Process(pid).children(recursive=True)
+    names = ("ipykernel_launcher", "saliencykit.executing")
+    return [p for p in found if any(n in " ".join(p.cmdline()) for n in names)]
+
+
+STALL = """
+from pathlib import Path
+if not Path({go!r}).exists():
+    Path({here!r}).touch()
+    import time; time.sleep(60)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_killed_run_leaves_no_process_and_no_partial_file_and_can_be_repeated(place, how):
+    here, go = place / "here", place / "go"
+    stall = STALL.format(here=str(here), go=str(go))
+    write_notebook(place / "notebooks", "00_a", stall, WRITE.format(name="00_a"))
+    call = (
+        "from pathlib import Path; from saliencykit import figures; "
+        f"figures.run(folder=Path({str(place / 'notebooks')!r}), "
+        f"figures=Path({str(place / 'figures')!r}))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", call], stderr=subprocess.DEVNULL)
+    wait_for(here.exists)
+    children = kernels_of(process.pid)
+    assert len(children) >= 2  # a worker and its kernel
+    process.send_signal(how)
+    assert process.wait(20) != 0
+    wait_for(lambda: not any(alive(child) for child in children))
+    assert list((place / "cache/executed").rglob("*.ipynb")) == []
+    assert list((place / "figures").rglob("*.*")) == []
+    if how != signal.SIGTERM:
+        return  # repeating takes seconds, and what is left is the same after each signal
+    go.touch()
+    run(place)
+    assert (place / "figures/toy/00_a.csv").read_text() == "unit,value\na,2.5\n"
+
+
+def alive(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_for(condition, seconds=60):
+    end = time.time() + seconds
+    while not condition():
+        assert time.time() < end, "waited in vain"
+        time.sleep(0.05)
