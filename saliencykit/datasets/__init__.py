@@ -2,7 +2,7 @@
 
 import os
 
-from . import folder, osie, osie_sr, salicon  # noqa: F401  (each registers its data set)
+from . import folder, osie, osie_sr, salicon, toyworld  # noqa: F401  (each registers itself)
 from .base import DATASETS, SaliencyDataset
 from .describe import attraction, describe
 from .types import CATEGORIES, Fixations, Region, Sample

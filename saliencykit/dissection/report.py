@@ -100,13 +100,12 @@ def best_units(result: Dissection, layer: str, k: int = 1) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["category", "rank", "unit", "selectivity"])
 
 
-def best_images(result: Dissection, layer: str, unit: int, n: int = 8) -> list[str]:
-    """Return the images in whose fixated regions `unit` responds most, strongest first."""
-    scores = result.of(layer)[:, unit].numpy()
-    return (
-        pd.Series(scores)
-        .groupby(result.regions["image"].to_numpy())
-        .max()
-        .nlargest(n)
-        .index.tolist()
-    )
+def best_images(
+    result: Dissection, layer: str, unit: int, n: int = 8, category: str | None = None
+) -> list[str]:
+    """Return the images whose fixated regions (of `category`) drive `unit` most, best first."""
+    scores = pd.Series(result.of(layer)[:, unit].numpy())
+    if category is not None:
+        scores = scores[result.regions["category"] == category]
+    by_image = scores.groupby(result.regions.loc[scores.index, "image"].to_numpy()).max()
+    return by_image.nlargest(n).index.tolist()

@@ -30,19 +30,19 @@ def normalised(values: Tensor) -> Tensor:
 def heat(image: Tensor, values: Tensor, colours: str = "magma") -> Picture:
     """Lay a map (h, w) over a stimulus uint8 (3, H, W): bright where the map is high.
 
-    The image is greyed and dimmed, so that colour means the map only.
+    The image is greyed, so that colour means the map only, and shows where the map is low.
     """
     size = tuple(image.shape[-2:])
-    full = normalised(upsample(values[None, None].float(), size)[0, 0]).numpy()
+    full = upsample(normalised(values.float())[None, None], size)[0, 0].clamp(0, 1).numpy()
     grey = as_picture(image).mean(-1, keepdims=True).repeat(3, -1)
     tint = mpl.colormaps[colours](full, bytes=True)[..., :3]
-    share = 0.25 + 0.6 * full[..., None]
-    return (grey * 0.9 * (1 - share) + tint * share).astype(np.uint8)
+    share = 0.85 * np.clip(2 * full, 0, 1)[..., None]
+    return (grey * 0.8 * (1 - share) + tint * share).astype(np.uint8)
 
 
 def mapped(values: Tensor, size: tuple[int, int], colours: str = "magma") -> Picture:
     """Draw a map (h, w) alone, upsampled to `size` (height, width)."""
-    full = normalised(upsample(values[None, None].float(), size)[0, 0]).numpy()
+    full = upsample(normalised(values.float())[None, None], size)[0, 0].clamp(0, 1).numpy()
     return mpl.colormaps[colours](full, bytes=True)[..., :3]
 
 

@@ -33,13 +33,17 @@ def gallery(
 ) -> Figure:
     """Pictures in rows and columns: `titles` over columns, `labels` left of rows, `notes` below."""
     columns = max(len(r) for r in rows)
-    shape = rows[0][0].shape
-    width = WIDTH / columns
-    height = width * shape[0] / shape[1] + (0.2 if notes else 0.03)
+    tall, wide = rows[0][0].shape[:2]
+    margin = 1.15 if labels else 0.0
+    height = (WIDTH - margin) / columns * tall / wide + (0.22 if notes else 0.04)
     figure, axes = plt.subplots(
-        len(rows), columns, figsize=(WIDTH, height * len(rows) + 0.3), squeeze=False
+        len(rows),
+        columns,
+        figsize=(WIDTH, height * len(rows) + (0.3 if titles else 0)),
+        squeeze=False,
+        layout="constrained",
     )
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.01, wspace=0, hspace=0)
     for axis in axes.flat:
         axis.set_xticks([])
         axis.set_yticks([])
@@ -187,11 +191,11 @@ def learning_curves(curves: Mapping[str, pd.DataFrame], baselines: pd.DataFrame)
             curve["epoch"], curve["validation"], color=colour, lw=2, label="validation images"
         )
         for name, level in lines.items():
-            axis.axhline(level, color=MODEL_COLOURS.get(name, "0.5"), lw=1.2, ls=":")
-            axis.text(curve["epoch"].max(), level, name, ha="right", va="bottom", fontsize=8.5)
+            axis.axhline(level, color=MODEL_COLOURS.get(name, "0.5"), lw=1.4, ls=":", label=name)
         axis.set_title(model, fontsize=10.5)
         axis.set_xlabel("epoch")
-        axis.legend(loc="lower right")
+        axis.set_ylim(bottom=0)
+        axis.legend(loc="center right", bbox_to_anchor=(1, 0.42))
     axes[0, 0].set_ylabel("NSS")
     return figure
 

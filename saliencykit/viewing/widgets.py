@@ -134,14 +134,11 @@ class UnitBrowser:
         return heat(self.shown[i], self.seen[encoder][layer][i, unit].float())
 
     def tiles(
-        self, encoder: str, layer: str, unit: int, columns: int, category: str = ANY
+        self, encoder: str, layer: str, unit: int, columns: int, category: str | None = None
     ) -> list[Picture]:
         """Draw the images whose fixated regions (of `category`) drive the unit most."""
         result = self.results[encoder].subset(self.data.names)
-        if category != ANY:
-            of_category = result.regions["category"] == category
-            result = result.subset(set(result.regions["image"][of_category]))
-        chosen = best_images(result, layer, unit, columns)
+        chosen = best_images(result, layer, unit, columns, category)
         return [self.tile(encoder, layer, unit, image) for image in chosen]
 
     def sheet(self, layer: str, columns: int = 6) -> tuple[Figure, pd.DataFrame]:

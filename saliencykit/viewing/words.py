@@ -8,6 +8,11 @@ from ..datasets import SaliencyDataset
 from ..study import Study
 from .style import label
 
+OTHERS = (
+    "the others' blurred fixations are few and noisy, so leaving one observer out bounds what "
+    "infinitely many people would predict from below."
+)
+
 
 def number(mean: float, low: float, high: float, digits: int = 2) -> str:
     """Return "1.23 [1.10, 1.35]": a mean with its 95 % interval."""
@@ -64,8 +69,10 @@ def model_scores(table: pd.DataFrame, gain: dict[str, float], images: int) -> st
         "Fine-tuning the encoder hurts",
         "Whether fine-tuning the encoder helps is not decided by these images",
     )
+    beaten = [m for m in nss.index if m != "human" and nss.loc[m, "low"] > human]
+    note = f" That {listed(beaten)} exceed people is no contradiction: {OTHERS}" if beaten else ""
     return (
-        f"- NSS on {images} validation images: {'; '.join(rows)}.\n"
+        f"- NSS on {images} validation images: {'; '.join(rows)}.{note}\n"
         f"- {moved}: {number(gain['mean'], gain['low'], gain['high'])} NSS more than the frozen "
         "readout, on the same images."
     )
@@ -102,6 +109,12 @@ def pretrained(
             f"{number(top['after'], top['after_low'], top['after_high'])} against "
             f"{number(top['before'], top['before_low'], top['before_high'])} untrained; "
             f"{ours:.0f} % of the units respond to it beyond chance (untrained {control:.0f} %)."
+            + (
+                " Beating chance is thus no sign of learning: what stands out on an image drives "
+                "random filters too. How strongly the best units respond is."
+                if control >= ours
+                else ""
+            )
         )
     lines.append(
         f"- Units above T = {threshold:g}, over all categories: {_above(counts, threshold)}. The "

@@ -34,7 +34,7 @@ DEFAULT_WEIGHTS: dict[str, float] = {
     "person_part": 1.0,
     "plant": 0.5,
 }
-"""Planted by default: fixations per pixel, in the order seen in photographs (heads, text first)."""
+"""Planted by default: fixations per pixel. Chosen, not measured: heads and text draw most."""
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,12 @@ class ToyWorld(SaliencyDataset):
         return self.size
 
     def thinned(self, n: int) -> "ToyWorld":
-        """Return a world of the first `n` scenes: as random as any, and no more need be drawn."""
+        """Return a world of the first `n` scenes: as random as any, and no more need be drawn.
+
+        Of a part of a world, as of any data set, always the same random `n`.
+        """
+        if len(self.names) != self.n:
+            return super().thinned(n)
         view = copy.copy(self)
         view.n = min(n, self.n)
         view.names, view._read = self.names[: view.n], {}

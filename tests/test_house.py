@@ -1,0 +1,106 @@
+"""The house: imports point down, environment and project agree, nothing is too long."""
+
+import ast
+import re
+import tomllib
+
+import pytest
+import yaml
+
+from saliencykit.paths import NOTEBOOKS, PACKAGE, ROOT
+
+# Each room, or file on top, may import those after it.
+ORDER = [
+    "__main__",
+    "figures",
+    "executing",
+    "profiles",
+    "checking",
+    "viewing",
+    "study",
+    "evaluation",
+    "dissection",
+    "models",
+    "datasets",
+    "metrics",
+    "cache",
+    "registry",
+    "paths",
+]
+
+
+def imported_rooms(path):
+    """Rooms that a file of the package imports, by relative or absolute name."""
+    place = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            base = list(place[: -node.level]) if node.level else []
+            base += (node.module or "").split(".") if node.module else []
+            names = [base, *([*base, a.name] for a in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [a.name.split(".") for a in node.names]
+        else:
+            continue
+        yield from (n[1] for n in names if n[:1] == ["saliencykit"] and n[1:] and n[1] in ORDER)
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.stem)
+def test_imports_point_downward(path):
+    room = path.relative_to(PACKAGE).with_suffix("").parts[0]
+    if room == "__init__":
+        return
+    allowed = ORDER[ORDER.index(room) :]
+    assert set(imported_rooms(path)) <= set(allowed)
+
+
+def test_the_check_of_imports_can_fail(tmp_path):
+    path = PACKAGE / "metrics" / "nss_of_tomorrow.py"  # never written
+    tree = "from ..models import train\nimport saliencykit.viewing.style\n"
+    fake = tmp_path / "fake.py"
+    fake.write_text(tree)
+
+    class Pretend(type(path)):
+        def read_text(self, encoding=None):
+            return tree
+
+    assert set(imported_rooms(Pretend(path))) == {"models", "viewing"}
+
+
+def bounds(requirement):
+    name, bound = re.fullmatch(r"([\w-]+)(.*)", requirement).groups()
+    return {"pytorch": "torch"}.get(name, name), bound
+
+
+def test_environment_yml_equals_pyproject():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    ours = project["dependencies"] + project["optional-dependencies"]["dev"]
+    ours.append(f"python{project['requires-python']}")
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    theirs = [entry for entry in conda if isinstance(entry, str) and entry != "pip"]
+    assert dict(map(bounds, theirs)) == dict(map(bounds, ours))
+
+
+def test_lock_pins_every_dependency_and_names_no_index():
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "://" not in lock
+    pinned = {line.split("==")[0] for line in lock.splitlines() if "==" in line}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {bounds(d)[0] for d in project["dependencies"]} <= pinned
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.stem)
+def test_no_file_is_two_rooms(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda p: p.stem)
+def test_notebooks_are_clean(path):
+    import nbformat
+
+    notebook = nbformat.read(path, 4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+    assert not any(re.search(r"^\s*(def|class) ", cell.source, re.M) for cell in code)
+    assert sum("parameters" in cell.metadata.get("tags", []) for cell in code) == 1
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert "widget(" in code[-1].source

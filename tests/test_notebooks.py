@@ -1,0 +1,103 @@
+"""The notebooks, headlessly: the smoke profile, and the paper's on miniature data."""
+
+import os
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from saliencykit.figures import run
+from saliencykit.paths import NOTEBOOKS
+from tests.miniature import write_osie, write_osie_sr, write_salicon
+
+pytestmark = pytest.mark.slow
+FIRST_FOUR = ["00", "01", "02", "03"]
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    figures = tmp_path_factory.mktemp("figures")
+    outcomes, _ = run(FIRST_FOUR, profile="smoke", figures=figures)
+    return figures / "smoke", outcomes
+
+
+def test_every_notebook_runs_and_draws(smoke):
+    folder, outcomes = smoke
+    assert len(outcomes) == 4
+    for outcome in outcomes:
+        made = list(folder.glob(f"{outcome.notebook.stem[:2]}_*.png"))
+        assert len(made) >= 3
+        for picture in made:
+            assert Image.open(picture).size[0] > 400
+            table = pd.read_csv(picture.with_suffix(".csv"))
+            assert len(table)
+            assert not any("Unnamed" in column for column in table)
+
+
+def test_headless_picture_equals_the_widget_s(smoke):
+    """The executed copy ends in the still picture, then the widget that shows the same."""
+    import base64
+
+    import nbformat
+
+    for outcome in smoke[1]:
+        notebook = nbformat.read(outcome.executed, 4)
+        code = [c for c in notebook.cells if c.cell_type == "code"]
+        still, widget = code[-2].outputs[-1], code[-1].outputs[-1]
+        assert "image/png" in still.data
+        view = widget.data["application/vnd.jupyter.widget-view+json"]
+        states = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
+        box = states[view["model_id"]]["state"]
+        image = states[box["children"][1].removeprefix("IPY_MODEL_")]
+        shown = next(b["data"] for b in image["buffers"] if b["path"] == ["value"])
+        if outcome.notebook.stem[:2] in (
+            "00",
+            "01",
+        ):  # the others' widget starts at unit 0 of "any"
+            assert base64.b64decode(shown) == base64.b64decode(still.data["image/png"])
+
+
+def test_paper_profile_runs_end_to_end_on_miniature_data(tmp_path, monkeypatch):
+    """SALICON training, OSIE-SR dissection, vgg16, random weights: the whole road, a small car."""
+    data = tmp_path / "data"
+    write_osie(data / "osie", n=6, size=(60, 80))
+    write_osie_sr(data / "osie_sr", data / "osie")
+    write_salicon(data / "salicon", n=(6, 3, 2))
+    monkeypatch.setenv("SALIENCYKIT_DATA", str(data))
+    small = {
+        "weights": "null",
+        "size": "[48, 64]",
+        "epochs": "1",
+        "frozen_epochs": "1",
+        "batch": "3",
+        "layers": "[conv1_1, conv5_3]",
+        "permutations": "10",
+    }
+    outcomes, _ = run(FIRST_FOUR, profile="paper", overrides=small, figures=tmp_path / "figures")
+    assert {o.state for o in outcomes} == {"done"}
+    scores = pd.read_csv(tmp_path / "figures" / "paper" / "01_scores.csv")
+    assert {"centre prior", "frozen", "fine-tuned", "human"} == set(scores.model)
+    assert (scores.images == 3).all()  # SALICON's validation images
+    units = pd.read_csv(tmp_path / "figures" / "paper" / "02_best_units.csv")
+    assert len(units) >= 12
+
+
+def test_killed_and_run_again_gives_the_same_tables(smoke, tmp_path):
+    """SIGKILL while it trains, then again: byte for byte the tables of an undisturbed run."""
+    environment = os.environ | {
+        "SALIENCYKIT_CACHE": str(tmp_path / "cache"),
+        "SALIENCYKIT_FIGURES": str(tmp_path / "figures"),
+    }
+    command = [sys.executable, "-m", "saliencykit", "figures", *FIRST_FOUR, "--profile", "smoke"]
+    for seconds in (6, 14):
+        with pytest.raises(subprocess.TimeoutExpired):  # run() kills with SIGKILL
+            subprocess.run(
+                command, env=environment, cwd=NOTEBOOKS.parent, timeout=seconds, capture_output=True
+            )
+    finished = subprocess.run(command, env=environment, cwd=NOTEBOOKS.parent, capture_output=True)
+    assert finished.returncode == 0, finished.stderr.decode()[-2000:]
+    for table in smoke[0].glob("*.csv"):
+        again = tmp_path / "figures" / "smoke" / table.name
+        assert again.read_bytes() == table.read_bytes(), table.name

@@ -1,0 +1,218 @@
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from saliencykit import paths, viewing
+from saliencykit.datasets import Fixations, Region
+from saliencykit.dissection import dissect
+from saliencykit.dissection import report as reports
+from saliencykit.models import build_encoder
+from saliencykit.viewing import overlay, words
+from tests.conftest import Blobs
+
+
+@pytest.fixture(scope="module")
+def studied():
+    data = Blobs(16)
+    torch.manual_seed(0)
+    encoders = {
+        "pre-trained": build_encoder("toyvgg", None),
+        "untrained": build_encoder("toyvgg", None),
+    }
+    layers = ["conv2_2", "conv3_1"]
+    results = {
+        name: dissect(encoder, data, layers, permutations=20, progress=False)
+        for name, encoder in encoders.items()
+    }
+    return data, encoders, results, layers
+
+
+def test_save_writes_picture_and_numbers_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "FIGURES", tmp_path)
+    table = pd.DataFrame({"x": [1 / 3]})
+    viewing.save(plt.figure(), "00_demo", table, "toy")
+    viewing.save(plt.figure(), "00_face", table, "toy", photographs=True)
+    names = sorted(p.name for p in (tmp_path / "toy").iterdir())
+    assert names == ["00_demo.csv", "00_demo.png", "00_face_photos.csv", "00_face_photos.png"]
+    assert (tmp_path / "toy" / "00_demo.csv").read_text() == "x\n0.333333\n"
+
+
+def test_a_failed_save_keeps_the_old_figure(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "FIGURES", tmp_path)
+    viewing.save(plt.figure(), "00_demo", pd.DataFrame({"x": [1]}), "toy")
+    figure = plt.figure()
+    monkeypatch.setattr(figure, "savefig", lambda *_, **__: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
+        viewing.save(figure, "00_demo", pd.DataFrame({"x": [2]}), "toy")
+    assert len(list((tmp_path / "toy").iterdir())) == 2
+    assert (tmp_path / "toy" / "00_demo.png").stat().st_size > 0
+
+
+def test_heat_is_bright_where_the_map_is_high():
+    image = torch.full((3, 40, 60), 128, dtype=torch.uint8)
+    values = torch.zeros(4, 6)
+    values[3, 0] = 1
+    picture = overlay.heat(image, values).sum(-1)
+    assert picture[35:, :5].min() > picture[:10, 30:].max()
+    assert (overlay.heat(image, torch.ones(4, 6)).std((0, 1)) == 0).all()  # constant: flat
+
+
+def test_fixations_are_drawn_where_they_are():
+    picture = np.zeros((50, 80, 3), np.uint8)
+    drawn = overlay.with_fixations(picture, Fixations.of([60], [10]), radius=2)
+    ys, xs = np.nonzero(drawn.sum(-1))
+    assert (xs.mean(), ys.mean()) == (60, 10)
+    assert picture.sum() == 0  # the original is untouched
+
+
+def test_outline_is_the_border_of_the_region():
+    mask = torch.zeros(30, 30, dtype=torch.bool)
+    mask[10:20, 5:25] = True
+    drawn = overlay.outline(np.zeros((30, 30, 3), np.uint8), [Region("text", mask=mask)])
+    border = drawn.sum(-1) > 0
+    assert border.sum() == 2 * 20 + 2 * 10 - 4
+    assert not border[11:19, 6:24].any()
+
+
+def test_montage_has_one_place_for_each_picture():
+    reds = [np.full((20, 30, 3), (250, k, 0), np.uint8) for k in range(5)]
+    sheet = overlay.montage(reds, columns=3, height=20, gap=2)
+    assert sheet.shape == (42, 94, 3)
+    assert [sheet[5, 5 + 32 * k, 1] for k in range(3)] == [0, 1, 2]
+    assert sheet[30, 70].tolist() == [255, 255, 255]
+
+
+def test_png_round_trip():
+    picture = np.random.default_rng(0).integers(0, 255, (9, 7, 3)).astype(np.uint8)
+    assert (np.array(Image.open(io.BytesIO(overlay.png(picture)))) == picture).all()
+
+
+def test_figures_draw_what_the_tables_say(studied):
+    _, _, results, layers = studied
+    styles = viewing.units.styles(results)
+    tops = reports.tops(results, k=3)
+    figure = viewing.units.by_layer(tops, styles)
+    line = figure.axes[0].lines[0]
+    chosen = tops[(tops.encoder == "pre-trained") & (tops.category == "bright")]
+    assert line.get_ydata().tolist() == pytest.approx(chosen["mean"].tolist())
+    shares = reports.significant(results, layers[1])
+    at_layer = tops[tops.layer == layers[1]]
+    assert len(viewing.units.by_category(at_layer, styles, shares=shares).axes) == 2
+    counts = reports.counts(results, layers[1])
+    assert len(viewing.units.counts(counts, styles, 1.5).axes) == 2
+    changed = reports.change(results["untrained"], results["pre-trained"], layers[1], 3)
+    assert viewing.units.before_after(changed).axes[1].get_xlabel() == "change"
+    pairs = reports.favouring_pairs(results["untrained"], results["pre-trained"], layers[1], 3)
+    assert viewing.units.favouring(pairs).axes[0].images[0].get_array().shape == (2, 2)
+    plt.close("all")
+
+
+def test_unit_browser_draws_without_a_network(studied, monkeypatch):
+    data, encoders, results, layers = studied
+    browser = viewing.UnitBrowser(encoders, results, data, (48, 64), layers, images=8)
+    for encoder in encoders.values():
+        monkeypatch.setattr(encoder.net, "forward", lambda *_: pytest.fail("a network ran"))
+    widget = browser.widget("conv3_1")
+    sliders, picture, said = widget.children
+    layer, unit, category = sliders.children
+    assert [c.description for c in sliders.children] == ["layer", "unit", "category"]
+    assert unit.max == 31
+    before = picture.value
+    unit.value = 30
+    assert picture.value != before
+    assert picture.value == overlay.png(browser.draw("conv3_1", 30))
+    layer.value = "conv2_2"  # fewer units: the slider follows
+    assert (unit.max, unit.value) == (15, 15)
+    category.value = "bright"
+    best = reports.best_units(results["pre-trained"], "conv2_2").set_index("category")
+    shown = browser.draw("conv2_2", int(best.loc["bright", "unit"]))
+    assert picture.value == overlay.png(shown)
+    assert said.value == ""
+
+
+def test_unit_sheet_names_the_best_units(studied):
+    data, encoders, results, layers = studied
+    browser = viewing.UnitBrowser(encoders, results, data, (48, 64), layers)
+    figure, table = browser.sheet("conv3_1", columns=3)
+    selectivity = results["pre-trained"].selectivity("conv3_1")
+    assert table.category.tolist() == ["bright", "dark"]
+    assert table.unit.tolist() == selectivity.to_numpy().argmax(1).tolist()
+    assert table.selectivity.tolist() == pytest.approx(selectivity.max(axis=1).tolist())
+    plt.close(figure)
+
+
+def test_image_browser_moves(studied):
+    data = studied[0]
+    browser = viewing.ImageBrowser(data, {"flat": lambda i: torch.arange(64.0).expand(48, 64)})
+    sliders, picture, _ = browser.widget().children
+    before = picture.value
+    sliders.children[0].value = 3
+    assert picture.value != before
+    browser.draw(image=11)  # the one that nobody looked at draws too
+
+
+def test_errors_in_a_draw_are_said_under_the_picture():
+    def draw(number):
+        if number > 3:
+            raise ValueError("there is no number 4")
+        return np.zeros((4, 4, 3), np.uint8)
+
+    sliders, _, said = viewing.explore(draw, number=viewing.widgets.slider(9)).children
+    with pytest.raises(ValueError, match="no number 4"):
+        sliders.children[0].value = 4
+    assert "no number 4" in said.value
+    sliders.children[0].value = 1
+    assert said.value == ""
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "says"),
+    [(0.2, 0.6, "holds here"), (-0.6, -0.2, "other way round"), (-0.2, 0.2, "not decided")],
+)
+def test_words_follow_the_interval(studied, low, high, says):
+    results = studied[2]
+    claim = pd.DataFrame(
+        [
+            {
+                "first": "person_head",
+                "second": "text",
+                "value": (low + high) / 2,
+                "low": low,
+                "high": high,
+            }
+        ]
+    )
+    changed = reports.change(results["untrained"], results["pre-trained"], "conv3_1", 3)
+    counts = reports.counts(results, "conv3_1")
+
+    class FakeStudy:
+        unseen, layer = range(5), "conv3_1"
+
+    text = words.fine_tuning(changed, claim, counts, 1.5, FakeStudy())
+    assert says in text
+    assert f"{(low + high) / 2:.2f} [{low:.2f}, {high:.2f}]" in text
+    assert "on 5 images" in text.lower()
+
+
+def test_words_about_pretrained_units_count_what_the_table_holds(studied):
+    results = studied[2]
+    shares = reports.significant(results, "conv3_1")
+    counts = reports.counts(results, "conv3_1")
+    same = reports.tops(results, ["conv3_1"], 3)
+    gain = reports.gain(results["untrained"], results["pre-trained"], ["conv3_1"], 3)
+    for signs, says in (((1, 1), "holds here"), ((1, -1), "in part"), ((-1, -1), "does not hold")):
+        table = gain.assign(difference_low=list(signs))
+        text = words.pretrained(table, shares, same, counts, 1.5, "conv3_1")
+        assert says in text
+        assert f"**{sum(s > 0 for s in signs)} of 2**" in text
+
+
+def test_listing():
+    assert words.listed(["person_head"]) == "person head"
+    assert words.listed(["a", "b", "c"]) == "a, b and c"
+    assert words.listed([]) == "none"
