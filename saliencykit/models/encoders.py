@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TypeVar
 
 import torch
@@ -259,7 +260,7 @@ def _torchvision(name: str, weights: str | None) -> nn.Module:
             f"The ImageNet weights of {name} are not in {torch.hub.get_dir()}/checkpoints and "
             f"could not be downloaded ({error}). Put {url} there, or set TORCH_HOME."
         ) from error
-    except RuntimeError as error:
+    except (RuntimeError, UnpicklingError) as error:
         raise ValueError(f"The ImageNet weights of {name} could not be loaded: {error}") from error
 
 
