@@ -10,9 +10,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from . import __version__
-from .checking import ATOL, RTOL
-from .figures import JOBS
 from .registry import UnknownNameError, check_name
+from .running.checking import ATOL, RTOL
+from .running.notebooks import JOBS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,8 +129,8 @@ def figures(
     ] = False,
 ) -> None:
     """Execute the notebooks: the help text above is what users read."""
-    from .checking import report
-    from .figures import NotebookFailedError, run, summary
+    from .running.checking import report
+    from .running.notebooks import NotebookFailedError, run, summary
 
     overrides = dict(_pair(p) for p in parameter or ())
     try:
@@ -156,8 +156,8 @@ def profiles() -> None:
     Example:
       saliencykit profiles
     """
-    from .checking import table
-    from .profiles import profile_names
+    from .running.checking import table
+    from .running.profiles import profile_names
 
     rows = list(profile_names().items())
     typer.echo("\n".join(table(("profile", "what it is"), rows)))
@@ -171,8 +171,8 @@ def datasets() -> None:
     Example:
       SALIENCYKIT_DATA=~/data saliencykit datasets
     """
-    from .checking import table
     from .datasets import names
+    from .running.checking import table
 
     header = ("data set", "here", "images", "where, or what is missing")
     rows = [_data_set(name) for name in names()]

@@ -1,7 +1,7 @@
 import pytest
 
-from saliencykit import checking
 from saliencykit.registry import UnknownNameError
+from saliencykit.running import checking
 
 
 @pytest.mark.parametrize(

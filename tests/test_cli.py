@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 import saliencykit
 from saliencykit import __main__ as cli
-from saliencykit import figures as runner
-from saliencykit.checking import Difference
+from saliencykit.running import notebooks as runner
+from saliencykit.running.checking import Difference
 
 COMMANDS = ("figures", "profiles", "datasets", "fetch", "dissect")
 

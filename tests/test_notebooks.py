@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from saliencykit.figures import run
 from saliencykit.paths import NOTEBOOKS
+from saliencykit.running.notebooks import run
 from tests.miniature import write_osie, write_osie_sr, write_salicon
 
 pytestmark = pytest.mark.slow

@@ -1,8 +1,8 @@
 import pytest
 
-from saliencykit import profiles
-from saliencykit.profiles import Profile, assign, find_notebooks, read_profile, typed
 from saliencykit.registry import UnknownNameError
+from saliencykit.running import profiles
+from saliencykit.running.profiles import Profile, assign, find_notebooks, read_profile, typed
 
 from .small_notebooks import write_notebook, write_profile
 

@@ -114,7 +114,7 @@ def test_figures_draw_what_the_tables_say(studied):
 
 def test_unit_browser_draws_without_a_network(studied, monkeypatch):
     data, encoders, results, layers = studied
-    browser = viewing.UnitBrowser(encoders, results, data, (48, 64), layers, images=8)
+    browser = viewing.UnitBrowser(encoders, results, data, (48, 64), layers, "conv3_1", images=8)
     for encoder in encoders.values():
         monkeypatch.setattr(encoder.net, "forward", lambda *_: pytest.fail("a network ran"))
     widget = browser.widget("conv3_1")
@@ -137,7 +137,7 @@ def test_unit_browser_draws_without_a_network(studied, monkeypatch):
 
 def test_unit_sheet_names_the_best_units(studied):
     data, encoders, results, layers = studied
-    browser = viewing.UnitBrowser(encoders, results, data, (48, 64), layers)
+    browser = viewing.UnitBrowser(encoders, results, data, (48, 64), layers, "conv3_1")
     figure, table = browser.sheet("conv3_1", columns=3)
     selectivity = results["pre-trained"].selectivity("conv3_1")
     assert table.category.tolist() == ["bright", "dark"]
@@ -205,9 +205,10 @@ def test_words_about_pretrained_units_count_what_the_table_holds(studied):
     counts = reports.counts(results, "conv3_1")
     same = reports.tops(results, ["conv3_1"], 3)
     gain = reports.gain(results["untrained"], results["pre-trained"], ["conv3_1"], 3)
+    best = reports.best_units(results["pre-trained"], "conv3_1")
     for signs, says in (((1, 1), "holds here"), ((1, -1), "in part"), ((-1, -1), "does not hold")):
         table = gain.assign(difference_low=list(signs))
-        text = words.pretrained(table, shares, same, counts, 1.5, "conv3_1")
+        text = words.pretrained(table, shares, same, counts, 1.5, best, "conv3_1")
         assert says in text
         assert f"**{sum(s > 0 for s in signs)} of 2**" in text
 

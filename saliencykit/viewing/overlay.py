@@ -28,16 +28,17 @@ def normalised(values: Tensor) -> Tensor:
 
 
 def heat(image: Tensor, values: Tensor, colours: str = "magma") -> Picture:
-    """Lay a map (h, w) over a stimulus uint8 (3, H, W): bright where the map is high.
+    """Lay a map (h, w) over a stimulus uint8 (3, H, W): coloured where it exceeds its mean.
 
-    The image is greyed, so that colour means the map only, and shows where the map is low.
+    That is what region NSS rewards. The image is greyed, so that colour means the map only.
     """
-    size = tuple(image.shape[-2:])
-    full = upsample(normalised(values.float())[None, None], size)[0, 0].clamp(0, 1).numpy()
+    above = (values.float() - values.float().mean()).clamp(min=0)
+    above = above / above.max().clamp(min=1e-12)
+    full = upsample(above[None, None], tuple(image.shape[-2:]))[0, 0].clamp(0, 1).numpy()
     grey = as_picture(image).mean(-1, keepdims=True).repeat(3, -1)
-    tint = mpl.colormaps[colours](full, bytes=True)[..., :3]
-    share = 0.85 * np.clip(2 * full, 0, 1)[..., None]
-    return (grey * 0.8 * (1 - share) + tint * share).astype(np.uint8)
+    tint = mpl.colormaps[colours](0.15 + 0.85 * full, bytes=True)[..., :3]
+    share = 0.9 * np.clip(2.5 * full, 0, 1)[..., None]
+    return (grey * 0.85 * (1 - share) + tint * share).astype(np.uint8)
 
 
 def mapped(values: Tensor, size: tuple[int, int], colours: str = "magma") -> Picture:
@@ -62,7 +63,7 @@ def outline(
 ) -> Picture:
     """Draw the borders of regions, in their category's colour."""
     drawn = picture.copy()
-    width = max(1, picture.shape[1] // 300)
+    width = max(1, picture.shape[1] // 200)
     for region in regions:
         mask = region.as_mask(*picture.shape[:2]).numpy()
         inner = mask.copy()

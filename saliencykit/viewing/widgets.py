@@ -25,6 +25,7 @@ from .overlay import Picture, captioned, fit, heat, mapped, montage, png
 from .scores import gallery, stimulus
 from .style import label
 
+COLUMNS = 6  # pictures to a unit
 ANY = "any"  # no category chosen: the unit slider decides
 
 
@@ -91,8 +92,9 @@ class ImageBrowser:
 class UnitBrowser:
     """Units one after the other: the images that drive them most, in one encoder or several.
 
-    results: dissections by encoder name, on images of `data`. The activations of up to `images` of
-    them are computed once, when the browser is made.
+    results: dissections by encoder name, on images of `data`. The activations of `images` of them
+    are computed once, when the browser is made: those that drive the best unit of each category at
+    `layer` most, and others at random.
     """
 
     def __init__(
@@ -102,14 +104,24 @@ class UnitBrowser:
         data: SaliencyDataset,
         size: tuple[int, int],
         layers: Sequence[str],
-        images: int = 48,
+        layer: str,
+        images: int = 72,
     ):
         self.results, self.layers = dict(results), list(layers)
         self.first = next(iter(self.results))
-        looked = set(results[self.first].regions["image"])
-        self.data = data.subset([n for n in data.names if n in looked]).thinned(images)
+        self.best = best_units(results[self.first], layer).drop(columns="rank")
+        self.data = data.subset(self._interesting(data, layer, images))
         self.shown = stimuli(self.data, size).tensors["images"]
         self.seen = {name: self._activations(encoder) for name, encoder in encoders.items()}
+
+    def _interesting(self, data: SaliencyDataset, layer: str, n: int) -> list[str]:
+        result = self.results[self.first]
+        chosen: dict[str, None] = {}  # a set that keeps its order
+        for category, unit, _ in self.best.itertuples(index=False):
+            chosen |= dict.fromkeys(best_images(result, layer, unit, COLUMNS, category))
+        looked = set(result.regions["image"])
+        others = data.subset([name for name in data.names if name in looked]).thinned(n)
+        return list(chosen | dict.fromkeys(others.names))[: max(n, len(chosen))]
 
     @torch.inference_mode()
     def _activations(self, encoder: Encoder) -> dict[str, Tensor]:
@@ -141,8 +153,8 @@ class UnitBrowser:
         chosen = best_images(result, layer, unit, columns, category)
         return [self.tile(encoder, layer, unit, image) for image in chosen]
 
-    def sheet(self, layer: str, columns: int = 6) -> tuple[Figure, pd.DataFrame]:
-        """Draw the first encoder's best unit of each category: a row a category.
+    def sheet(self, layer: str, columns: int = COLUMNS) -> tuple[Figure, pd.DataFrame]:
+        """Draw the first encoder's best unit of each category at `layer`: a row a category.
 
         Also returns what is shown: category, unit, selectivity.
         """
@@ -155,7 +167,7 @@ class UnitBrowser:
         labels = [f"{label(c)}\nunit {u}: {s:.1f}" for c, u, s in table.itertuples(index=False)]
         return gallery(rows, labels=labels), table
 
-    def draw(self, layer: str, unit: int, category: str = ANY, columns: int = 6) -> Picture:
+    def draw(self, layer: str, unit: int, category: str = ANY, columns: int = COLUMNS) -> Picture:
         """Draw a row per encoder: the images whose fixated regions drive the unit most.
 
         A `category` other than "any" picks the unit itself: that category's most selective one.

@@ -84,12 +84,13 @@ def pretrained(
     same: pd.DataFrame,
     counts: pd.DataFrame,
     threshold: float,
+    best: pd.DataFrame,
     layer: str,
 ) -> str:
     """Words under 02_pretrained_units (F1).
 
     gain: untrained → pre-trained, cross-fitted; same: top means chosen as in the paper; counts:
-    `report.counts`.
+    `report.counts`; best: each category's most selective unit.
     """
     told = gain[gain["difference"].notna()]
     above = told[told["difference_low"] > 0].sort_values("difference", ascending=False)
@@ -121,6 +122,12 @@ def pretrained(
         f"ten best units chosen and scored on the same images, as in the paper, average "
         f"{same[same['encoder'] == 'pre-trained']['mean'].mean():.2f} over categories; chosen on "
         f"one half and scored on the other, {told['after'].mean():.2f}."
+    )
+    unit, times = best["unit"].mode()[0], int(best["unit"].value_counts().max())
+    lines.append(
+        f"- Selective is not the same as specific: the {len(best)} categories share "
+        f"{best['unit'].nunique()} best units"
+        + (f", and unit {unit} is the best for {times} of them." if times > 1 else ".")
     )
     claim = "does not hold" if not len(above) else "holds in part" if rest else "holds"
     lines.append(f"- **The paper's first finding {claim} here**, by this measure and control.")

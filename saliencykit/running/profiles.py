@@ -15,9 +15,9 @@ from typing import Any
 
 import yaml
 
+from ..paths import NOTEBOOKS
+from ..registry import check_name
 from .checking import Tolerances
-from .paths import NOTEBOOKS
-from .registry import check_name
 
 NUMBERED = "[0-9][0-9]_*.ipynb"
 GIVEN = "profile"
@@ -193,8 +193,9 @@ def typed(text: str, default: object = None) -> object:
 
     Where the notebook's `default` is a text, "2020" stays a text.
     """
-    words = {"True": True, "true": True, "False": False, "false": False, "None": None}
-    if text in words and not (isinstance(default, str) and text != "None"):
+    words = {"True": True, "true": True, "False": False, "false": False}
+    words |= {"None": None, "null": None}
+    if text in words and not (isinstance(default, str) and words[text] is not None):
         return words[text]
     if isinstance(default, str):
         return text

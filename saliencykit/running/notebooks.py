@@ -17,9 +17,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..paths import FIGURES, NOTEBOOKS, cache_root
 from .checking import Difference, compare_folders, table
 from .executing import Event, Task, side_by_side
-from .paths import FIGURES, NOTEBOOKS, cache_root
 from .profiles import assign, find_notebooks, read_cells, read_profile
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -8,7 +8,7 @@ import nbformat
 import psutil
 import pytest
 
-from saliencykit import figures
+from saliencykit.running import notebooks as figures
 
 from .small_notebooks import write_notebook, write_profile
 
@@ -140,7 +140,7 @@ def test_fewer_than_one_job_is_refused(place):
 def kernels_of(pid):
     """Processes below `pid` that are workers or kernels of a run."""
     found = psutil.Process(pid).children(recursive=True)
-    names = ("ipykernel_launcher", "saliencykit.executing")
+    names = ("ipykernel_launcher", "saliencykit.running.executing")
     return [p for p in found if any(n in " ".join(p.cmdline()) for n in names)]
 
 
@@ -159,7 +159,7 @@ def test_a_killed_run_leaves_no_process_and_no_partial_file_and_can_be_repeated(
     stall = STALL.format(here=str(here), go=str(go))
     write_notebook(place / "notebooks", "00_a", stall, WRITE.format(name="00_a"))
     call = (
-        "from pathlib import Path; from saliencykit import figures; "
+        "from pathlib import Path; from saliencykit.running import notebooks as figures; "
         f"figures.run(folder=Path({str(place / 'notebooks')!r}), "
         f"figures=Path({str(place / 'figures')!r}))"
     )

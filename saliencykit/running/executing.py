@@ -44,7 +44,7 @@ class Worker:
     ):
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "saliencykit.executing"],
+            [sys.executable, "-m", "saliencykit.running.executing"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

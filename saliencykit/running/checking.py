@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .registry import check_name
+from ..registry import check_name
 
 RTOL = 0.05
 ATOL = 0.05

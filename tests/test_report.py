@@ -1,0 +1,77 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from saliencykit.dissection import Dissection, favouring, report
+
+IMAGES = [f"i{k}" for k in range(20)]
+
+
+def made(seed, shift=0.0):
+    """Two regions an image: unit 3 responds in "a" (`shift` adds to it), unit 1 in "b"."""
+    random = np.random.default_rng(seed)
+    scores = random.normal(0, 0.1, (40, 6)).astype(np.float32)
+    scores[0::2, 3] += 2 + shift
+    scores[1::2, 1] += 1
+    regions = pd.DataFrame(
+        {
+            "image": np.repeat(IMAGES, 2),
+            "category": ["a", "b"] * 20,
+            "sure": True,
+            "fixations": 5,
+        }
+    )
+    return Dissection({"deep": torch.from_numpy(scores)}, regions, ("a", "b", "never"))
+
+
+def test_best_units_are_the_most_selective():
+    table = report.best_units(made(0), "deep", k=2)
+    assert table[table["rank"] == 1][["category", "unit"]].to_numpy().tolist() == [
+        ["a", 3],
+        ["b", 1],
+    ]
+    assert (table.groupby("category").selectivity.diff().dropna() < 0).all()
+    assert "never" not in set(table.category)
+
+
+def test_best_images_are_sorted_and_of_the_category():
+    result = made(0)
+    of_a = result.scores["deep"][0::2, 3]
+    expected = [IMAGES[k] for k in of_a.argsort(descending=True)[:4].tolist()]
+    assert report.best_images(result, "deep", 3, 4, "a") == expected
+    assert report.best_images(result, "deep", 3, 4) == expected  # unit 3 responds in "a" alone
+    assert report.best_images(result, "deep", 3, 4, "b") != expected
+
+
+def test_present_leaves_out_what_nobody_fixated():
+    assert report.present(made(0)) == ["a", "b"]
+
+
+def test_counts_sweep_the_threshold():
+    table = report.counts({"x": made(0)}, "deep", [0.5, 1.5, 9])
+    of_a = table[table.category == "a"].set_index("threshold")
+    assert of_a.units.to_dict() == {0.5: 1, 1.5: 1, 9.0: 0}
+    assert of_a.share[1.5] == pytest.approx(1 / 6)
+
+
+def test_every_pair_equals_the_one_pair():
+    before, after = made(0), made(1, shift=1.0)
+    pairs = report.favouring_pairs(before, after, "deep", 1)
+    assert len(pairs) == 2  # "never" has no regions, so no pairs
+    for row in pairs.itertuples():
+        one = favouring(before, after, "deep", row.first, row.second, 1).iloc[0]
+        assert (row.value, row.low, row.high) == pytest.approx((one.value, one.low, one.high))
+    first = pairs.iloc[0]
+    assert (first["first"], first["second"]) == ("a", "b")
+    assert first.value == pytest.approx(1, abs=0.15)
+    assert first.low > 0.8
+
+
+def test_gain_of_several_layers():
+    before, after = made(0), made(1, shift=0.5)
+    table = report.gain(before, after, ["deep"], 1)
+    row = table[table.category == "a"].iloc[0]
+    assert row.layer == "deep"
+    assert row.difference == pytest.approx(row.after - row.before)
+    assert row.difference_low < row.difference < row.difference_high
