@@ -101,7 +101,7 @@ profile says under `check: {{table: {{column: [rtol, atol]}}}}`.
 Examples:
   saliencykit figures                              all notebooks, profile toy
   saliencykit figures 02 03 --profile osie         two of them, on real photographs
-  saliencykit figures 02 -p encoder resnet18       another encoder
+  saliencykit figures 02 --profile osie -p encoder resnet18 -p unit_layer layer3.1 -p layers []
   saliencykit figures --check                      are the committed tables still right?
 """
 

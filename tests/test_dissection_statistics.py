@@ -104,3 +104,11 @@ def test_change_refuses_other_regions_and_unknown_names():
         top_mean(one, "a", selection="crosfit")
     with pytest.raises(ValueError, match="k is 0"):
         top_mean(one, "a", k=0)
+
+
+@pytest.mark.parametrize("selection", ["same", "crossfit"])
+def test_a_category_on_few_images_is_not_told(selection):
+    """One image resampled is always the same image: its interval would be a point."""
+    for images, told in ((4, False), (5, True)):
+        table = top_mean(made_up(noise(2 * images, 20)), "a", k=2, n=50, selection=selection)
+        assert table[["mean", "low", "high"]].notna().all(axis=None) == told

@@ -30,6 +30,7 @@ from .result import Dissection
 
 LEVEL = 0.95
 SPLITS = 10
+MIN_IMAGES = 5  # a category seen on fewer has no top mean: resampling them would feign certainty
 CHUNK = 1 << 24  # resampled numbers held at a time
 SELECTIONS = ("same", "crossfit")
 
@@ -140,7 +141,7 @@ def top_mean(
 def top_draws(
     sums: ImageSums, k: int, selection: str, weights: Tensor, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Return top means (K,) and their bootstrap draws (n, K); category without regions: NaN."""
+    """Return top means (K,) and their draws (n, K); NaN for a category on few images."""
     check_name("selection", selection, SELECTIONS)
     if k < 1:
         raise ValueError(f"k is {k}; at least one unit must be chosen")
@@ -149,6 +150,7 @@ def top_draws(
     # The first row of weights is the data as they are.
     weights = torch.cat([torch.ones(1, weights.shape[1]), weights])
     draws = torch.stack([_top(sums, c, k, folds, weights) for c in range(len(sums.count))], 1)
+    draws[:, (sums.count > 0).sum(1) < MIN_IMAGES] = torch.nan
     return draws[0], draws[1:]
 
 

@@ -56,7 +56,7 @@ def gallery(
         if labels:
             axes[r, 0].set_ylabel(labels[r], fontsize=9, rotation=0, ha="right", va="center")
     for c, title in enumerate(titles):
-        axes[0, c].set_title(title, fontsize=10, loc="center")
+        axes[0, c].set_title(title.replace(", ", "\n"), fontsize=9, loc="center")
     return figure
 
 

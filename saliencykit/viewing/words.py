@@ -98,7 +98,7 @@ def pretrained(
     wide = shares.pivot(index="category", columns="encoder", values="share")
     lines = [
         f"- At **{layer}**, object recognition alone makes the ten best units respond more than an "
-        f"untrained network's in **{len(above)} of {len(told)}** categories: "
+        f"untrained network's in **{len(above)} of {len(told)}** categories{_too_few(told, gain)}: "
         f"{listed(above['category'].tolist())}."
         + (f" Not shown for {listed(rest)}." if rest else "")
     ]
@@ -134,6 +134,12 @@ def pretrained(
     return "\n".join(lines)
 
 
+def _too_few(told: pd.DataFrame, all_of_them: pd.DataFrame) -> str:
+    """Return " (too few images of …)" for the categories of which nothing could be told."""
+    few = [c for c in all_of_them["category"] if c not in set(told["category"])]
+    return f" (too few images of {listed(few)} to say)" if few else ""
+
+
 def _above(counts: pd.DataFrame, threshold: float) -> str:
     """Return "pre-trained 12, fine-tuned 80": (unit, category) pairs above the threshold."""
     at = counts[counts["threshold"] == threshold].groupby("encoder", sort=False)["units"].sum()
@@ -159,7 +165,8 @@ def fine_tuning(
     )
     return (
         f"- On {len(study.unseen)} images that no model learned from, at **{study.layer}**, the "
-        f"ten best units' region NSS grows in {grown} of {len(told)} categories.\n"
+        f"ten best units' region NSS grows in {grown} of {len(told)} categories"
+        f"{_too_few(told, change)}.\n"
         f"- Most for **{label(most['category'])}**: {most['before']:.2f} → {most['after']:.2f}, a "
         f"change of {number(*most[span])}; least for {label(least['category'])}: "
         f"{least['before']:.2f} → {least['after']:.2f}, {number(*least[span])}.\n"
