@@ -84,14 +84,17 @@ class Study:
     @cached_property
     def pretrained(self) -> models.Encoder:
         """The encoder as it comes: trained to recognise objects, never shown a fixation."""
-        return models.build_encoder(self.encoder, self.weights)
+        return self._built(self.weights, self.seed + 1)
 
     @cached_property
     def untrained(self) -> models.Encoder:
         """The control: the same architecture with random weights."""
+        return self._built(None, self.seed)
+
+    def _built(self, weights: str | None, seed: int) -> models.Encoder:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            return models.build_encoder(self.encoder, None)
+            torch.manual_seed(seed)  # for weights that are drawn, not read
+            return models.build_encoder(self.encoder, weights)
 
     @property
     def layer(self) -> str:

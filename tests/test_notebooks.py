@@ -62,7 +62,7 @@ def test_headless_picture_equals_the_widget_s(smoke):
 def test_paper_profile_runs_end_to_end_on_miniature_data(tmp_path, monkeypatch):
     """SALICON training, OSIE-SR dissection, vgg16, random weights: the whole road, a small car."""
     data = tmp_path / "data"
-    write_osie(data / "osie", n=6, size=(60, 80))
+    write_osie(data / "osie", n=30, size=(60, 80))
     write_osie_sr(data / "osie_sr", data / "osie")
     write_salicon(data / "salicon", n=(6, 3, 2))
     monkeypatch.setenv("SALIENCYKIT_DATA", str(data))

@@ -107,6 +107,14 @@ def test_figures_draw_what_the_tables_say(studied):
     assert len(viewing.units.counts(counts, styles, 1.5).axes) == 2
     changed = reports.change(results["untrained"], results["pre-trained"], layers[1], 3)
     assert viewing.units.before_after(changed).axes[1].get_xlabel() == "change"
+    layered = reports.favouring_by_layer(
+        results["untrained"], results["pre-trained"], ("bright", "dark"), 3
+    )
+    assert layered.layer.tolist() == layers
+    assert viewing.units.favoured_by_layer(layered, layers[1]).axes[0].get_xticks().tolist() == [
+        0,
+        1,
+    ]
     pairs = reports.favouring_pairs(results["untrained"], results["pre-trained"], layers[1], 3)
     assert viewing.units.favouring(pairs).axes[0].images[0].get_array().shape == (2, 2)
     plt.close("all")
@@ -172,19 +180,16 @@ def test_errors_in_a_draw_are_said_under_the_picture():
 
 @pytest.mark.parametrize(
     ("low", "high", "says"),
-    [(0.2, 0.6, "holds here"), (-0.6, -0.2, "other way round"), (-0.2, 0.2, "not decided")],
+    [(0.2, 0.6, "finding holds"), (-0.6, -0.2, "other way round"), (-0.2, 0.2, "not decided")],
 )
 def test_words_follow_the_interval(studied, low, high, says):
     results = studied[2]
-    claim = pd.DataFrame(
+    pair = {"first": "person_head", "second": "text"}
+    numbers = {"value": (low + high) / 2, "low": low, "high": high}
+    layered = pd.DataFrame(
         [
-            {
-                "first": "person_head",
-                "second": "text",
-                "value": (low + high) / 2,
-                "low": low,
-                "high": high,
-            }
+            {"layer": "conv3_1", **pair, **numbers},
+            {"layer": "conv2_2", **pair, "value": 2.0, "low": 1.5, "high": 2.5},
         ]
     )
     changed = reports.change(results["untrained"], results["pre-trained"], "conv3_1", 3)
@@ -193,10 +198,12 @@ def test_words_follow_the_interval(studied, low, high, says):
     class FakeStudy:
         unseen, layer = range(5), "conv3_1"
 
-    text = words.fine_tuning(changed, claim, counts, 1.5, FakeStudy())
+    text = words.fine_tuning(changed, layered, counts, 1.5, FakeStudy())
     assert says in text
     assert f"{(low + high) / 2:.2f} [{low:.2f}, {high:.2f}]" in text
     assert "on 5 images" in text.lower()
+    assert f"person head is favoured at {1 + (low > 0)}, text at {int(high < 0)}" in text
+    assert "the largest difference is at conv2_2: 2.00 [1.50, 2.50]" in text
 
 
 def test_words_about_pretrained_units_count_what_the_table_holds(studied):
@@ -217,3 +224,9 @@ def test_listing():
     assert words.listed(["person_head"]) == "person head"
     assert words.listed(["a", "b", "c"]) == "a, b and c"
     assert words.listed([]) == "none"
+
+
+def test_too_few_images_for_any_category_is_said():
+    nothing = pd.DataFrame({"category": ["text"], "mean": [np.nan]})
+    with pytest.raises(ValueError, match="5 images or more.*parameter `images`"):
+        viewing.units.present(nothing)

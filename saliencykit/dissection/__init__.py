@@ -2,7 +2,7 @@
 
 from .dissect import dissect, dissect_cached
 from .region_nss import region_nss
-from .report import counts, favouring_pairs, gain, significant, tops
+from .report import counts, favouring_by_layer, favouring_pairs, gain, significant, tops
 from .result import Dissection
 from .statistics import (
     Interval,
@@ -24,6 +24,7 @@ __all__ = [
     "dissect",
     "dissect_cached",
     "favouring",
+    "favouring_by_layer",
     "favouring_pairs",
     "gain",
     "region_nss",

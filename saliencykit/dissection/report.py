@@ -9,6 +9,7 @@ from .result import Dissection
 from .statistics import (
     change,
     counts_above,
+    favouring,
     favouring_matrix,
     share_significant,
     top_mean,
@@ -71,6 +72,17 @@ def favouring_pairs(
         if i != j
     ]
     return pd.DataFrame(rows, columns=["first", "second", "value", "low", "high"])
+
+
+def favouring_by_layer(
+    before: Dissection, after: Dissection, pair: Sequence[str], k: int = 10, **how: object
+) -> pd.DataFrame:
+    """Return `favouring` of one pair at every dissected layer: layer, first, second, value …"""
+    parts = [
+        favouring(before, after, layer, *pair, k, **how).assign(layer=layer)
+        for layer in before.layers
+    ]
+    return pd.concat(parts, ignore_index=True)[["layer", "first", "second", "value", "low", "high"]]
 
 
 def gain(

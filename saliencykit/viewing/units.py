@@ -8,14 +8,24 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..dissection.statistics import MIN_IMAGES
 from .style import AFTER, BEFORE, CONTROL, WIDTH, colours, label
 
 TOP = "mean region NSS of the ten best units"
 
 
 def present(table: pd.DataFrame, column: str = "mean") -> list[str]:
-    """Return the categories for which there is a number, in the table's order."""
-    return list(dict.fromkeys(table.loc[table[column].notna(), "category"]))
+    """Return the categories for which there is a number, in the table's order.
+
+    Raises ValueError if there is none.
+    """
+    found = list(dict.fromkeys(table.loc[table[column].notna(), "category"]))
+    if not found:
+        raise ValueError(
+            f"No category was fixated on {MIN_IMAGES} images or more, so there is nothing to draw "
+            "about any. Annotate more images, or use more of them (parameter `images`)."
+        )
+    return found
 
 
 def by_layer(
@@ -185,6 +195,23 @@ def favouring(table: pd.DataFrame) -> Figure:
     axis.set_yticks(range(len(names)), [label(n) for n in names])
     axis.spines[:].set_visible(False)
     figure.colorbar(shown, ax=axis, label="row's change minus column's change (region NSS)")
+    return figure
+
+
+def favoured_by_layer(table: pd.DataFrame, layer: str) -> Figure:
+    """Points with intervals over layers: how much more one category gained than another.
+
+    table: `report.favouring_by_layer`; `layer`, the one the findings are about, is marked.
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.2))
+    place = np.arange(len(table))
+    span = [table["value"] - table["low"], table["high"] - table["value"]]
+    axis.errorbar(place, table["value"], yerr=span, fmt="o", color="0.25", lw=1.8)
+    axis.axhline(0, color="0.6", lw=1, ls=":")
+    axis.axvspan(*(table["layer"].tolist().index(layer) + np.array([-0.4, 0.4])), color="0.93")
+    axis.set_xticks(place, table["layer"], rotation=45, ha="right")
+    first, second = (label(table[name].iloc[0]) for name in ("first", "second"))
+    axis.set_ylabel(f"change of {first} minus\nchange of {second} (region NSS)")
     return figure
 
 

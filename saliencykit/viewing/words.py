@@ -147,22 +147,33 @@ def _above(counts: pd.DataFrame, threshold: float) -> str:
 
 
 def fine_tuning(
-    change: pd.DataFrame, claim: pd.DataFrame, counts: pd.DataFrame, threshold: float, study: Study
+    change: pd.DataFrame,
+    layered: pd.DataFrame,
+    counts: pd.DataFrame,
+    threshold: float,
+    study: Study,
 ) -> str:
-    """Words under 03_fine_tuning (F2): what changed most, and the claimed pair."""
+    """Words under 03_fine_tuning (F2): what changed most, and the claimed pair by layer.
+
+    layered: `report.favouring_by_layer`.
+    """
     told = change[change["difference"].notna()].sort_values("difference", ascending=False)
-    most, least, pair = told.iloc[0], told.iloc[-1], claim.iloc[0]
+    most, least = told.iloc[0], told.iloc[-1]
+    pair = layered[layered["layer"] == study.layer].iloc[0]
     span = ["difference", "difference_low", "difference_high"]
     grown = int((told["difference_low"] > 0).sum())
     first, second = label(pair["first"]), label(pair["second"])
     found = verdict(
         pair["low"],
         pair["high"],
-        f"**The paper's second finding holds here**: fine-tuning favours {first} over {second}",
-        f"**Here it is the other way round**: fine-tuning favours {second} over {first}",
-        f"**The paper's second finding is not decided here**: {first} and {second} change alike, "
-        "as far as these images tell",
+        f"**The paper's second finding holds at this layer**: fine-tuning favours {first} over "
+        f"{second}",
+        f"**At this layer it is the other way round**: fine-tuning favours {second} over {first}",
+        f"**The paper's second finding is not decided at this layer**: {first} and {second} "
+        "change alike, as far as these images tell",
     )
+    more, less = layered[layered["low"] > 0], layered[layered["high"] < 0]
+    extreme = layered.loc[layered["value"].abs().idxmax()]
     return (
         f"- On {len(study.unseen)} images that no model learned from, at **{study.layer}**, the "
         f"ten best units' region NSS grows in {grown} of {len(told)} categories"
@@ -172,5 +183,8 @@ def fine_tuning(
         f"{least['before']:.2f} → {least['after']:.2f}, {number(*least[span])}.\n"
         f"- Units above T = {threshold:g}, over all categories: {_above(counts, threshold)}.\n"
         f"- {found}; the difference of the two changes is "
-        f"{number(pair['value'], pair['low'], pair['high'])}."
+        f"{number(pair['value'], pair['low'], pair['high'])}.\n"
+        f"- Over the {len(layered)} layers: {first} is favoured at {len(more)}, {second} at "
+        f"{len(less)}, undecided at the rest; the largest difference is at {extreme['layer']}: "
+        f"{number(extreme['value'], extreme['low'], extreme['high'])}."
     )
