@@ -4,7 +4,8 @@ import torchvision
 from safetensors.torch import save_file
 from torch import nn
 
-from saliencykit.models import build_encoder, encoder_names
+from saliencykit.datasets import toyworld
+from saliencykit.models import build_encoder, encoder_names, toyvgg
 from saliencykit.models.encoders import Encoder
 from saliencykit.registry import UnknownNameError
 
@@ -200,3 +201,15 @@ def test_real_imagenet_weights_load(real_data):
     encoder = build_encoder("mobilenet_v2")
     assert encoder.weights == "imagenet"
     assert encoder.fingerprint == build_encoder("mobilenet_v2").fingerprint
+
+
+@pytest.mark.slow
+def test_the_default_encoder_names_objects_it_has_not_seen():
+    """Taught anew here (about a minute); held-out crops come from another seed."""
+    taught = toyvgg.pretrained()
+    assert taught.meta["accuracy"] >= 0.85
+    assert len(taught.meta["by_class"]) == 12
+    assert build_encoder("toyvgg", "toyworld").accuracy == taught.meta["accuracy"]
+    net = toyvgg.toyvgg()
+    fresh = toyworld.crops(20, seed=99)
+    assert toyvgg.score(net.eval(), *fresh)[0] >= 0.85

@@ -1,4 +1,5 @@
 import io
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -213,11 +214,16 @@ def test_words_about_pretrained_units_count_what_the_table_holds(studied):
     same = reports.tops(results, ["conv3_1"], 3)
     gain = reports.gain(results["untrained"], results["pre-trained"], ["conv3_1"], 3)
     best = reports.best_units(results["pre-trained"], "conv3_1")
+
+    class FakeStudy:
+        layer, pretrained = "conv3_1", SimpleNamespace(accuracy=0.913)
+
     for signs, says in (((1, 1), "holds here"), ((1, -1), "in part"), ((-1, -1), "does not hold")):
         table = gain.assign(difference_low=list(signs))
-        text = words.pretrained(table, shares, same, counts, 1.5, best, "conv3_1")
+        text = words.pretrained(table, shares, same, counts, 1.5, best, FakeStudy())
         assert says in text
         assert f"**{sum(s > 0 for s in signs)} of 2**" in text
+        assert "91.3 % held out" in text
 
 
 def test_listing():
@@ -228,5 +234,5 @@ def test_listing():
 
 def test_too_few_images_for_any_category_is_said():
     nothing = pd.DataFrame({"category": ["text"], "mean": [np.nan]})
-    with pytest.raises(ValueError, match="5 images or more.*parameter `images`"):
+    with pytest.raises(ValueError, match=r"5 images or more.*parameter `images`"):
         viewing.units.present(nothing)

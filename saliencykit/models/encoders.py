@@ -59,7 +59,8 @@ class Encoder(nn.Module):
     """A classifier's trunk with taps.
 
     Attributes: `layers`, the tappable layers' names from shallow to deep; `channels[layer]`, the
-    number of units; `strides[layer]`, input pixels per activation pixel; `name`; `weights`.
+    number of units; `strides[layer]`, input pixels per activation pixel; `name`; `weights`;
+    `accuracy`, the share of held-out images it named rightly when it was taught, if known.
     """
 
     def __init__(self, name: str, net: nn.Module, weights: str, normalise: tuple = IMAGENET):
@@ -70,6 +71,7 @@ class Encoder(nn.Module):
                 setattr(net, head, nn.Identity())  # never run, so never stored
         self.register_buffer("mean", torch.tensor(normalise[0]).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(normalise[1]).view(3, 1, 1), persistent=False)
+        self.accuracy = getattr(net, "accuracy", None)
         self.fixed_size = getattr(net, "image_size", None)  # vision transformers take one size
         found = find_layers(net)
         self.paths = dict(zip(public_names(name, net, list(found)), found, strict=True))

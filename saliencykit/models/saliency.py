@@ -5,7 +5,6 @@ their 1×1 maps are brought to the finest one's grid and added, so the readout s
 units and every unit keeps one exact weight.
 """
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -82,7 +81,3 @@ class SaliencyModel(nn.Module):
         model = cls(build_encoder(entry.meta["encoder"], None), entry.meta["layers"])
         model.load_state_dict({k: v for k, v in entry.tensors.items() if k in model.state_dict()})
         return model.eval()
-
-    def describe(self) -> str:
-        """Return encoder and layers as JSON text."""
-        return json.dumps({"encoder": self.encoder.name, "layers": self.layers})

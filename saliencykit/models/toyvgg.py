@@ -18,6 +18,7 @@ WIDTHS = ((8, 8), (16, 16), (32, 32, 32), (64, 64, 64), (96, 96, 96))
 class ToyVGG(nn.Module):
     """Five blocks of convolution, batch norm and ReLU; average pooling and a linear classifier."""
 
+    accuracy: float | None = None
     normalise = ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 
     def __init__(self, classes: int = len(toyworld.CROP_CLASSES)):
@@ -43,7 +44,7 @@ def _as_input(crops: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def accuracy(net: ToyVGG, crops: Tensor, labels: Tensor) -> tuple[float, list[float]]:
+def score(net: ToyVGG, crops: Tensor, labels: Tensor) -> tuple[float, list[float]]:
     """Return the share of crops named rightly, over all and by class."""
     right = torch.cat([net(_as_input(c)).argmax(1) for c in crops.split(256)]) == labels
     by_class = [right[labels == k].float().mean().item() for k in range(int(labels.max()) + 1)]
@@ -71,7 +72,7 @@ def _pretrain(per_class: int, epochs: int, batch: int, lr: float, seed: int) -> 
                     optimiser.step()
                     schedule.step()
                     bar.update()
-    held_out = accuracy(net.eval(), *toyworld.crops(max(20, per_class // 5), seed=seed + 1))
+    held_out = score(net.eval(), *toyworld.crops(max(20, per_class // 5), seed=seed + 1))
     report = {
         "accuracy": held_out[0],
         "by_class": dict(zip(toyworld.CROP_CLASSES, held_out[1], strict=True)),
@@ -98,5 +99,7 @@ def toyvgg(weights: str | None = "toyworld") -> ToyVGG:
         raise ValueError(f"toyvgg has weights 'toyworld' or None, not {weights!r}.")
     net = ToyVGG()
     if weights:
-        net.load_state_dict(pretrained().tensors)
+        taught = pretrained()
+        net.load_state_dict(taught.tensors)
+        net.accuracy = taught.meta["accuracy"]
     return net

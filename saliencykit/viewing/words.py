@@ -85,7 +85,7 @@ def pretrained(
     counts: pd.DataFrame,
     threshold: float,
     best: pd.DataFrame,
-    layer: str,
+    study: Study,
 ) -> str:
     """Words under 02_pretrained_units (F1).
 
@@ -95,6 +95,7 @@ def pretrained(
     told = gain[gain["difference"].notna()]
     above = told[told["difference_low"] > 0].sort_values("difference", ascending=False)
     rest = told[told["difference_low"] <= 0]["category"].tolist()
+    layer, accuracy = study.layer, study.pretrained.accuracy
     wide = shares.pivot(index="category", columns="encoder", values="share")
     lines = [
         f"- At **{layer}**, object recognition alone makes the ten best units respond more than an "
@@ -129,6 +130,8 @@ def pretrained(
         f"{best['unit'].nunique()} best units"
         + (f", and unit {unit} is the best for {times} of them." if times > 1 else ".")
     )
+    if accuracy is not None:
+        lines.append(f"- The network was taught to name objects: {100 * accuracy:.1f} % held out.")
     claim = "does not hold" if not len(above) else "holds in part" if rest else "holds"
     lines.append(f"- **The paper's first finding {claim} here**, by this measure and control.")
     return "\n".join(lines)

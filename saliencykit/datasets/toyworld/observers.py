@@ -91,9 +91,12 @@ def planted_weights(weights: Mapping[str, float] | None) -> dict[str, float]:
 def local_contrast(image: np.ndarray) -> np.ndarray:
     """Deviation of luminance in a window of 1/20 of the height, scaled to mean 1.
 
-    `image` is (3, H, W) in 0 … 255; returns float32 (H, W). A flat picture gives all ones.
+    `image` is (3, H, W) in 0 … 255; returns float64 (H, W). A flat picture gives all ones.
     """
-    grey = np.tensordot(np.array((0.299, 0.587, 0.114), np.float32), image.astype(np.float32), 1)
+    # Pixel by pixel: a matrix product may round differently from run to run, and with it
+    # fixations would move.
+    red, green, blue = image.astype(np.float64)
+    grey = 0.299 * red + 0.587 * green + 0.114 * blue
     window = max(3, image.shape[1] // 20)
     mean = uniform_filter(grey, window, mode="nearest")
     square = uniform_filter(grey**2, window, mode="nearest")
