@@ -1,5 +1,9 @@
-"""`python -m benchmarks [NAME …]`: print ratios beside their targets; exit 1 if one is missed."""
+"""`python -m benchmarks [NAME …] [--threads N]`: ratios beside their targets; exit 1 on a miss.
 
+One thread unless told otherwise: with two on a busy machine, waiting for the other decides.
+"""
+
+import argparse
 import os
 import sys
 
@@ -8,9 +12,14 @@ import torch
 from . import BENCHMARKS, dissection  # noqa: F401 (the room registers its benchmarks)
 
 
-def main(names: list[str]) -> int:
-    functions = {name: BENCHMARKS[name] for name in names or BENCHMARKS}
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, ", end="")
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(BENCHMARKS)}; all if none")
+    parser.add_argument("--threads", type=int, default=1)
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    functions = {name: BENCHMARKS[name] for name in asked.names or BENCHMARKS}
+    print(f"torch {torch.__version__}, threads: {torch.get_num_threads()}, ", end="")
     print(f"load {os.getloadavg()[0]:.1f}. Medians over rounds, both sides alternating.")
     print(f"{'ratio':>8} {'at most':>8} {'ours/ms':>9} {'other/ms':>9}  what")
     met = True
@@ -25,4 +34,4 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
