@@ -226,9 +226,8 @@ def dissect(
         str, typer.Option(help="A torchvision classifier, or one of ours.")
     ] = "toyvgg",
     weights: Annotated[
-        str | None,
-        typer.Option(help="imagenet (toyworld for toyvgg) if not given, none (untrained), a path."),
-    ] = None,
+        str, typer.Option(help="imagenet, toyworld (for toyvgg), none (untrained), or a path.")
+    ] = "default",
     data: Annotated[str, typer.Option(help="Data set: see `saliencykit datasets`.")] = "toyworld",
     split: Annotated[str, typer.Option(help="Its part: train, val, test or all.")] = "test",
     layers: Annotated[str, typer.Option(help="Layers, with commas between; all if empty.")] = "",
@@ -250,7 +249,6 @@ def dissect(
 
     if not out.parent.is_dir():  # said now, not after minutes of work
         raise FileNotFoundError(f"The folder for --out, {out.parent}, is not there; make it first.")
-    weights = weights or ("toyworld" if encoder == "toyvgg" else "imagenet")
     network = build_encoder(encoder, weights=None if weights.lower() == "none" else weights)
     data_set = load(data)
     data_set = data_set if split == "all" else data_set.split(split)

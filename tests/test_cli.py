@@ -222,7 +222,7 @@ def test_dissect_writes_one_row_for_each_layer_unit_and_category(small, tmp_path
 
 def test_dissect_of_all_images_with_the_usual_weights(small, tmp_path):
     call("dissect", "--out", tmp_path / "a.csv", "--encoder", "vgg16", "--split", "all")
-    assert small == {"encoder": "vgg16", "weights": "imagenet", "images": 12, "layers": None}
+    assert small == {"encoder": "vgg16", "weights": "default", "images": 12, "layers": None}
 
 
 @pytest.mark.parametrize(

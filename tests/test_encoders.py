@@ -6,7 +6,7 @@ from torch import nn
 
 from saliencykit.datasets import toyworld
 from saliencykit.models import build_encoder, encoder_names, toyvgg
-from saliencykit.models.encoders import Encoder
+from saliencykit.models.encoders import ENCODERS, Encoder
 from saliencykit.registry import UnknownNameError
 
 # One of each family torchvision has; the whole list would take minutes.
@@ -165,6 +165,18 @@ def test_weights_that_are_missing_or_damaged(tmp_path):
         build_encoder("toyvgg", broken)
     with pytest.raises(ValueError, match="'toyworld' or None, not 'imagenet'"):
         build_encoder("toyvgg", "imagenet")
+
+
+def test_default_weights_are_the_encoder_s_own(monkeypatch):
+    asked = []
+
+    def ours(weights="toyworld"):
+        asked.append(weights)
+        return toyvgg.ToyVGG()
+
+    monkeypatch.setitem(ENCODERS, "toyvgg", ours)
+    assert build_encoder("toyvgg").weights == "toyworld"
+    assert asked == ["toyworld"]
 
 
 class Bomb:

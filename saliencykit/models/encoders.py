@@ -5,16 +5,12 @@ weights expect, and runs no further than the deepest layer asked for.
 """
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from pickle import UnpicklingError
+from inspect import signature
 from typing import TypeVar
 
 import torch
 import torchvision
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models.swin_transformer import PatchMerging, PatchMergingV2, SwinTransformerBlock
 from torchvision.models.vision_transformer import Encoder as VisionTransformerTrunk
@@ -22,11 +18,13 @@ from torchvision.ops import Permute
 
 from ..cache import digest
 from ..registry import Registry, check_name
+from .weights import is_path, load_weights, torchvision_net
 
 T = TypeVar("T")
 ENCODERS: Registry[Callable[..., nn.Module]] = Registry("encoder")
 """Encoders of our own: name → f(weights) -> nn.Module; torchvision's are found by name."""
 
+DEFAULT = "default"  # the weights an encoder comes with
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HEADS = ("classifier", "fc", "head", "heads", "AuxLogits", "aux1", "aux2")
 # What is not worth a tap: linear steps on the way to an activation, and plain reshaping.
@@ -204,92 +202,28 @@ def public_names(name: str, net: nn.Module, paths: list[str]) -> list[str]:
     return [names[path] for path in paths]
 
 
-@contextmanager
-def _weights_only() -> Iterator[None]:
-    """Make every torch.load inside refuse anything but tensors, torchvision's own included."""
-    key, before = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", os.environ.get("TORCH_FORCE_WEIGHTS_ONLY_LOAD")
-    os.environ[key] = "1"
-    try:
-        yield
-    finally:
-        os.environ.pop(key) if before is None else os.environ.__setitem__(key, before)
-
-
-def load_weights(net: nn.Module, path: str | os.PathLike) -> None:
-    """Load a state dict (.pth or .safetensors) into `net`; heads may be missing.
-
-    Raises FileNotFoundError, or ValueError naming the file and the first tensors that do not fit.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"No weights at {path}. `weights` is 'imagenet', None, or the path of a .pth or "
-            ".safetensors state dict."
-        )
-    try:
-        state = (
-            load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
-    except Exception as error:
-        raise ValueError(f"{path} cannot be read as weights: {error}") from error
-    state = state.get("state_dict", state)
-    own = net.state_dict()
-    wanted = {k for k in own if k.split(".")[0] not in HEADS and "num_batches" not in k}
-    wrong = [
-        f"{k}: {'missing' if k not in state else f'{tuple(state[k].shape)} in the file'}, "
-        f"{tuple(own[k].shape)} in the network"
-        for k in sorted(wanted)
-        if k not in state or state[k].shape != own[k].shape
-    ]
-    if wrong:
-        raise ValueError(
-            f"{path} does not fit this network: {'; '.join(wrong[:3])}"
-            f"{f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''}."
-        )
-    net.load_state_dict({k: v for k, v in state.items() if k in wanted}, strict=False)
-
-
-def _torchvision(name: str, weights: str | None) -> nn.Module:
-    """Build a torchvision classifier, with its default ImageNet weights or at random."""
-    try:
-        with _weights_only():
-            return torchvision.models.get_model(name, weights="DEFAULT" if weights else None)
-    except OSError as error:  # URLError is one
-        url = torchvision.models.get_model_weights(name).DEFAULT.url
-        raise FileNotFoundError(
-            f"The ImageNet weights of {name} are not in {torch.hub.get_dir()}/checkpoints and "
-            f"could not be downloaded ({error}). Put {url} there, or set TORCH_HOME."
-        ) from error
-    except (RuntimeError, UnpicklingError) as error:
-        raise ValueError(f"The ImageNet weights of {name} could not be loaded: {error}") from error
-
-
-def build_encoder(name: str, weights: str | os.PathLike | None = "imagenet") -> Encoder:
+def build_encoder(name: str, weights: str | os.PathLike | None = DEFAULT) -> Encoder:
     """Build an encoder, in evaluation mode.
 
     `name` is a torchvision classifier or one of ours (`encoder_names()`). `weights`: "imagenet"
-    (or the name of the data an encoder of ours was trained on), None for random ones (seed them
-    with torch.manual_seed), or the path of a state dict. Raises UnknownNameError with the nearest
+    for torchvision's, the name of the data that an encoder of ours was trained on ("toyworld"),
+    or "default", whichever of these it is; None for random ones (seed them with
+    torch.manual_seed); or the path of a state dict. Raises UnknownNameError with the nearest
     encoder; ValueError for weights that do not fit.
     """
     check_name("encoder", name, encoder_names())
-    path = weights if _is_path(weights) else None
+    if weights == DEFAULT:
+        ours = name in ENCODERS
+        weights = signature(ENCODERS[name]).parameters["weights"].default if ours else "imagenet"
+    path = weights if is_path(weights) else None
     if name in ENCODERS:
         net = ENCODERS[name](None if path else weights)
     elif path is None and weights not in (None, "imagenet"):
         raise ValueError(f"{name} has weights 'imagenet' or None, not {weights!r}.")
     else:
-        net = _torchvision(name, None if path else weights)
+        net = torchvision_net(name, imagenet=path is None and weights is not None)
     if path is not None:
-        load_weights(net, path)
+        load_weights(net, path, HEADS)
     return Encoder(
         name, net, str(weights or "untrained"), getattr(net, "normalise", IMAGENET)
     ).eval()
-
-
-def _is_path(weights: object) -> bool:
-    return isinstance(weights, os.PathLike) or (
-        isinstance(weights, str) and bool(re.search(r"[/\\]|\.(pth|pt|safetensors)$", weights))
-    )
