@@ -10,9 +10,18 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ..metrics.bilinear import Size, centre, centred_moments, pull_back_maps, spread
+from ..metrics.bilinear import (
+    Size,
+    centre,
+    centred_moments,
+    mean_square,
+    mean_weights,
+    pull_back_maps,
+    spread,
+)
 
-CHUNK = 1 << 20  # activations reduced at a time: few enough to stay in the processor's cache
+FAR = 0.9  # share of the mean square that the squared mean may make up: 9 variances
+CHUNK = 1 << 19  # activations reduced at a time: few enough to stay in the processor's cache
 
 
 def region_nss(activations: Tensor, fixations: Tensor, owner: Tensor) -> Tensor:
@@ -77,13 +86,28 @@ def region_scores(activations: Tensor, weights: Tensor, sizes: Sequence[Size]) -
     for part in _chunks(activations, sizes):
         maps = activations[part]
         maps = (maps if maps.dtype == torch.float64 else maps.float()).contiguous()
-        size = sizes[part.start]
-        maps = maps - centre(maps, size)[..., None, None]
-        mean, variance = centred_moments(maps, size)
-        own = (weights if len(weights) == 1 else weights[part]).to(maps.dtype).flatten(2)
-        at_fixations = own @ maps.flatten(2).mT
-        scores[part] = (at_fixations - mean[:, None]) / spread(variance)[:, None]
+        own = weights if len(weights) == 1 else weights[part]
+        scores[part] = _scores(maps, own.to(maps.dtype).flatten(2), sizes[part.start])
     return scores
+
+
+def _scores(maps: Tensor, own: Tensor, size: Size) -> Tensor:
+    """Scores (B, n, C) of maps (B, C, h, w) shown at one size; own: (B or 1, n, hw)."""
+    middle = mean_weights(maps.shape[-2:], size, maps).flatten().expand(len(own), 1, -1)
+    means = torch.cat([own, middle], 1) @ maps.flatten(2).mT
+    at_fixations, mean = means[:, :-1], means[:, -1]
+    square = mean_square(maps, size)
+    variance = square - mean.square()
+    found = (at_fixations - mean[:, None]) / spread(variance.clamp(min=0))[:, None]
+    # Far from zero beside their own variation, maps are centred first, lest rounding decide.
+    far = mean.square() > FAR * square
+    for b in far.any(1).nonzero()[:, 0].tolist():
+        rest = maps[b, far[b]]
+        rest = rest - centre(rest, size)[:, None, None]
+        mean_left, variance_left = centred_moments(rest, size)
+        at_left = own[b if len(own) > 1 else 0] @ rest.flatten(1).T
+        found[b, :, far[b]] = (at_left - mean_left) / spread(variance_left)
+    return found
 
 
 def _chunks(activations: Tensor, sizes: Sequence[Size]) -> Iterator[slice]:

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -114,13 +115,13 @@ class RegionBatch:
     def weights(self, inner: Size) -> Tensor:
         """Return (R, h, w): weights of each region's mean over fixations, on the grid `inner`."""
         if inner not in self._weights:
-            pulled = torch.zeros(len(self.owner), *inner)
+            parts = []
             for size in set(self.sizes):
                 of_size = torch.tensor([s == size for s in self.sizes])[self.owner][self.region]
                 x, y, region = self.x[of_size], self.y[of_size], self.region[of_size]
                 one = torch.ones(len(x))
-                pulled += pull_back(x, y, one, region, len(self.owner), size, inner)
-            self._weights[inner] = mean_at(pulled, self.counts).to(self.device)
+                parts.append(pull_back(x, y, one, region, len(self.owner), size, inner))
+            self._weights[inner] = mean_at(reduce(torch.add, parts), self.counts).to(self.device)
         return self._weights[inner]
 
     def table(self, inner: Size) -> tuple[Tensor, Tensor]:

@@ -157,12 +157,12 @@ def pull_back(
                 f"it must lie in 0 … {end - 1}"
             )
     columns, rows = taps(w, width), taps(h, height)
-    pulled = torch.zeros(n_maps * h * w, dtype=torch.float64)
+    pulled = torch.zeros(n_maps * h * w)
     for cell_y, part_y in ((rows[0], 1 - rows[2]), (rows[1], rows[2])):
         for cell_x, part_x in ((columns[0], 1 - columns[2]), (columns[1], columns[2])):
             cell = (owner * h + cell_y[y]) * w + cell_x[x]
-            pulled.index_add_(0, cell, weight * part_y[y] * part_x[x])
-    return pulled.view(n_maps, h, w).float()
+            pulled.index_add_(0, cell, (weight * part_y[y] * part_x[x]).float())
+    return pulled.view(n_maps, h, w)
 
 
 def pull_back_maps(fixations: Tensor, inner: Size) -> Tensor:
