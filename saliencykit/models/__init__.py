@@ -1,6 +1,6 @@
 """Encoders, readouts, training. Knows no metric but its loss."""
 
-from . import toyvgg  # registers itself
+from . import classical, toyvgg  # the latter registers itself
 from .centre import CentrePrior
 from .encoders import Encoder, build_encoder, encoder_names
 from .saliency import SaliencyModel, upsample
@@ -13,6 +13,7 @@ __all__ = [
     "SaliencyModel",
     "Settings",
     "build_encoder",
+    "classical",
     "encoder_names",
     "features",
     "stimuli",
