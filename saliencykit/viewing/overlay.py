@@ -47,6 +47,11 @@ def mapped(values: Tensor, size: tuple[int, int], colours: str = "magma") -> Pic
     return mpl.colormaps[colours](full, bytes=True)[..., :3]
 
 
+def grey(values: Tensor) -> Image.Image:
+    """Turn a map (H, W) into a grey picture: its minimum black, its maximum white."""
+    return Image.fromarray((255 * normalised(values)).round().to(torch.uint8).numpy())
+
+
 def with_fixations(picture: Picture, fixations: Fixations, radius: int | None = None) -> Picture:
     """Draw fixations as white-rimmed dots; coordinates are the picture's pixels."""
     canvas = Image.fromarray(picture)
