@@ -55,13 +55,18 @@ def test_a_failed_save_keeps_the_old_figure(tmp_path, monkeypatch):
     assert (tmp_path / "toy" / "00_demo.png").stat().st_size > 0
 
 
-def test_heat_is_bright_where_the_map_is_high():
+def test_spotlight_shows_the_image_where_the_map_is_high():
     image = torch.full((3, 40, 60), 128, dtype=torch.uint8)
+    image[0] = 200
     values = torch.zeros(4, 6)
     values[3, 0] = 1
-    picture = overlay.heat(image, values).sum(-1)
-    assert picture[35:, :5].min() > picture[:10, 30:].max()
-    assert (overlay.heat(image, torch.ones(4, 6)).std((0, 1)) == 0).all()  # constant: flat
+    picture = overlay.spotlight(image, values)
+    assert (picture[39, 0] == image[:, 39, 0].numpy()).all()  # in its own colours
+    assert (np.ptp(picture[:10, 30:], axis=-1) == 0).all()  # grey
+    assert picture[:10, 30:].max() < 100  # and dark
+    assert ((picture == overlay.LINE).all(-1)).any()
+    flat = overlay.spotlight(image, torch.ones(4, 6))
+    assert (flat.std((0, 1)) == 0).all()
 
 
 def test_fixations_are_drawn_where_they_are():
@@ -206,7 +211,7 @@ def test_side_by_side_shows_every_model_s_map_and_score(evaluated):
     assert len(table) == 2 * 3
     assert table.nss.tolist() == [found.score(m, i) for i, m in zip(table.image, table.model)]  # noqa: B905
     written = " ".join(axis.get_xlabel() for axis in figure.axes)
-    assert f"best {found.score('best', 'b05'):.2f}" in written
+    assert f"best\n{found.score('best', 'b05'):.2f}" in written
     plt.close(figure)
 
 

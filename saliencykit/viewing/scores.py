@@ -141,7 +141,7 @@ def side_by_side(
             gap = columns - len(pictures[k : k + columns])
             rows.append(pictures[k : k + columns] + [blank] * gap)
             notes.append(under[k : k + columns] + [""] * gap)
-    figure = gallery(rows, notes=notes, size=7.5)
+    figure = gallery(rows, notes=notes, size=7.2)
     return figure, pd.DataFrame(table, columns=["image", "model", "nss"])
 
 
@@ -160,5 +160,5 @@ def answers(
     for model in models:
         pictures.append(mapped(found.shown[model][i], shape))
         name = model.replace("_", " ")
-        under.append(f"{name} {found.score(model, data.names[i]):.2f}")
+        under.append(f"{name}\n{found.score(model, data.names[i]):.2f}")
     return pictures, under

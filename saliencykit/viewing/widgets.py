@@ -20,7 +20,7 @@ from ..dissection.report import best_images, best_units, present
 from ..evaluation import Evaluation
 from ..models import Encoder, stimuli
 from ..models.stimuli import to_float
-from .overlay import Picture, captioned, fit, heat, montage, png
+from .overlay import Picture, captioned, fit, montage, png, spotlight
 from .scores import answers
 from .stimuli import gallery, stimulus
 from .style import label
@@ -80,7 +80,8 @@ class ImageBrowser:
         pictures[0] = fit(stimulus(self.data, image), height)
         scene, seen = self.data.scene(image), len(self.data.fixations(image))
         under[0] += f"{f', {label(scene)}' if scene else ''}: {seen} fixations"
-        small = [captioned(p, text) for p, text in zip(pictures, under, strict=True)]
+        texts = [text.replace("\n", " ") for text in under]
+        small = [captioned(p, text) for p, text in zip(pictures, texts, strict=True)]
         return montage(small, columns=6 if many else 3, height=height + 18)
 
     def widget(self) -> widgets.VBox:
@@ -142,7 +143,7 @@ class UnitBrowser:
     def tile(self, encoder: str, layer: str, unit: int, image: str) -> Picture:
         """Draw one unit's activation over one image."""
         i = self.data.names.index(image)
-        return heat(self.shown[i], self.seen[encoder][layer][i, unit].float())
+        return spotlight(self.shown[i], self.seen[encoder][layer][i, unit].float())
 
     def tiles(
         self, encoder: str, layer: str, unit: int, columns: int, category: str | None = None
