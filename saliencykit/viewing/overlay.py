@@ -33,8 +33,9 @@ def normalised(values: Tensor) -> Tensor:
 def spotlight(image: Tensor, values: Tensor) -> Picture:
     """Light a stimulus uint8 (3, H, W) up where a map (h, w) exceeds its mean.
 
-    That is what region NSS rewards. There the image keeps its colours, elsewhere it is grey and dark; a line runs where the map is
-    half as high above its mean as at its maximum. A constant map lights nothing.
+    That is what region NSS rewards. There the image keeps its colours, elsewhere it is grey and
+    dark; a line runs where the map is half as high above its mean as at its maximum. A constant
+    map lights nothing.
     """
     above = (values.float() - values.float().mean()).clamp(min=0)
     above = above / above.max().clamp(min=1e-12)
