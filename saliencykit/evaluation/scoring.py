@@ -1,6 +1,6 @@
 """Every model on every image and metric, one long table; each model's scores are cached."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
@@ -91,13 +91,14 @@ def evaluate(
 
 def _scored(name: str, model: Predictor, truth: "_Truth", metrics: list[str]) -> Entry:
     data = truth.data
+    needs = {need for metric in metrics for need in METRICS[metric].needs}
 
     @torch.inference_mode()
     def compute() -> Entry:
         values = torch.empty(len(metrics), len(data), dtype=torch.float64)
         shown = torch.empty(len(data), *GRID, dtype=torch.float16)
         for i in tqdm(range(len(data)), desc=f"scoring {name} on {data.name}", leave=False):
-            saliency, seen = model(i), truth(i)
+            saliency, seen = model(i), truth(i, needs)
             for k, metric in enumerate(metrics):
                 values[k, i] = METRICS[metric](saliency, seen)
             shown[i] = _shrunk(saliency)
@@ -121,35 +122,38 @@ def _shrunk(saliency: Tensor) -> Tensor:
 
 
 class _Truth:
-    """What people did, as the metrics ask for it, image by image."""
+    """What people did, image by image: as much of it as the metrics ask for."""
 
     def __init__(self, data: SaliencyDataset, prior: CentrePrior):
         self.data, self.prior = data, prior
-        self.elsewhere: tuple[Tensor, Tensor, Tensor] | None = None
 
-    def __call__(self, i: int) -> dict[str, Tensor]:
+    def __call__(self, i: int, needs: Iterable[str]) -> dict[str, Tensor]:
+        return {need: getattr(self, need)(i) for need in sorted(needs)}
+
+    def fixations(self, i: int) -> Tensor:
+        """Return the count map of all observers' fixations on image i."""
         size = self.data.size_of(i)
-        counts = self.data.fixations(i).inside(*size, self.data.names[i]).count_map(*size)
-        return {
-            "fixations": counts,
-            "density": density(counts),
-            "baseline": self.prior.map(size),
-            "other": self.others(i, size),
-        }
+        return self.data.fixations(i).inside(*size, self.data.names[i]).count_map(*size)
 
-    def others(self, i: int, size: tuple[int, int]) -> Tensor:
-        """Return the count map of the fixations on all other images, scaled to `size`."""
-        if self.elsewhere is None:
-            self.elsewhere = self._relative()
-        x, y, image = self.elsewhere
-        seen = Fixations(x, y, image)[image != i].scaled((1, 1), size)
-        return seen.count_map(*size)
+    def density(self, i: int) -> Tensor:
+        """Return the density of the fixations on image i."""
+        return density(self.fixations(i))
 
-    def _relative(self) -> tuple[Tensor, Tensor, Tensor]:
-        """All fixations in [0, 1) of width and height, and the number of their image."""
+    def baseline(self, i: int) -> Tensor:
+        """Return the centre prior."""
+        return self.prior.map(self.data.size_of(i))
+
+    def other(self, i: int) -> Tensor:
+        """Return the count map of the fixations on all other images, scaled to image i's size."""
+        size, elsewhere = self.data.size_of(i), self._relative
+        return elsewhere[elsewhere.observer != i].scaled((1, 1), size).count_map(*size)
+
+    @cached_property
+    def _relative(self) -> Fixations:
+        """All fixations in [0, 1) of width and height; "observer" is their image's number."""
         parts = []
-        for i in range(len(self.data)):
+        for i, name in enumerate(self.data.names):
             size = self.data.size_of(i)
-            seen = self.data.fixations(i).inside(*size, self.data.names[i]).scaled(size, (1, 1))
+            seen = self.data.fixations(i).inside(*size, name).scaled(size, (1, 1))
             parts.append((seen.x, seen.y, torch.full((len(seen),), i)))
-        return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+        return Fixations(*(torch.cat(column) for column in zip(*parts, strict=True)))
