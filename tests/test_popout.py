@@ -364,6 +364,7 @@ def test_subset_and_fingerprint(few):
         ({"features": ["colour", "szie"]}, UnknownNameError, "'szie'. Did you mean 'size'"),
         ({"set_sizes": [4, 100]}, ValueError, "set_size must be 4 to 64, not 100"),
         ({"repeats": 0}, ValueError, "need repeats ≥ 1"),
+        ({"size": (100, 100)}, ValueError, "a picture of 100×100 pixels"),
     ],
 )
 def test_a_design_out_of_range_is_explained(settings_, error, message):

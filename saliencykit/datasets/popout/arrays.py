@@ -81,7 +81,7 @@ class SearchArray:
     def items(self, size: tuple[int, int], seed: Seed) -> list[Placed]:
         """Return the items on a picture of `size` (H, W), the target first."""
         places, looks, _ = _generators(seed)
-        cell = _smallest_cell(size)
+        cell = smallest_cell(size)
         ground = BACKGROUNDS[self.background]
         target, kinds = FEATURES[self.feature].items(self.physical, cell, ground, looks)
         dealt = [target, *(kinds[k % len(kinds)] for k in range(self.set_size - 1))]
@@ -132,7 +132,7 @@ def _grid(n: int, size: tuple[int, int]) -> tuple[int, int]:
     return max(grids, key=lambda g: min(size[0] / g[0], size[1] / g[1]))
 
 
-def _smallest_cell(size: tuple[int, int]) -> float:
+def smallest_cell(size: tuple[int, int]) -> float:
     """Shorter side of the cells of the largest set; ValueError if it is too small to draw in."""
     rows, columns = _grid(SET_SIZES[1], tuple(size))
     cell = min(size[0] / rows, size[1] / columns)

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...cache import code_version
 from ..base import DATASETS, SaliencyDataset
 from ..types import Fixations
-from .arrays import BACKGROUNDS, Drawing, SearchArray, Seed, draw
+from .arrays import BACKGROUNDS, Drawing, SearchArray, Seed, draw, smallest_cell
 from .features import FEATURES
 
 
@@ -48,6 +48,7 @@ class PopOut(SaliencyDataset):
         if repeats < 1 or seed < 0:
             raise ValueError(f"need repeats ≥ 1 and seed ≥ 0, not {repeats} and {seed}")
         self.seed, self.size = int(seed), (int(size[0]), int(size[1]))
+        smallest_cell(self.size)  # said now, not when the first array is drawn
         crossing = itertools.product(features, set_sizes, differences, backgrounds, range(repeats))
         self.arrays = {
             f"{f}_{n:02d}_{d:g}_{b}_{k}": (SearchArray(f, int(n), float(d), b, jitter), k)
