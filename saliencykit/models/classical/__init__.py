@@ -4,6 +4,7 @@ A new one is one file here that registers a function in `CLASSICAL`, and one imp
 """
 
 from . import (  # noqa: F401  (each registers itself)
+    bms,
     centre,
     image_signature,
     spectral_residual,
