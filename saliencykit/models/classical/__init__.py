@@ -6,6 +6,7 @@ A new one is one file here that registers a function in `CLASSICAL`, and one imp
 from . import (  # noqa: F401  (each registers itself)
     bms,
     centre,
+    covsal,
     image_signature,
     spectral_residual,
 )
