@@ -4,6 +4,7 @@ A new one is one file here that registers a function in `CLASSICAL`, and one imp
 """
 
 from . import (  # noqa: F401  (each registers itself)
+    aim,
     bms,
     centre,
     covsal,
