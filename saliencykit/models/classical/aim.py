@@ -72,7 +72,7 @@ def aim_basis(
     images: each (3, H, W) in [0, 1], of any sizes not smaller than `side`; default, scikit-image's
     five bundled photographs. `n` random patches of `side` pixels, PCA that keeps the share
     `variance` of their variance, FastICA (scikit-learn). 21 pixels and 95 % are the default of the
-    authors' code, whose basis is JADE's, of patches of thousands of photographs.
+    authors' code, whose basis is JADE's, of other photographs.
 
     Deterministic by `seed`. Raises ValueError for an image smaller than a patch, or another share.
     """

@@ -90,7 +90,7 @@ def covsal(images: Tensor, size: int = 512, quantile: float = 0.1, sigma: float 
 
     The image is made `size` × `size` pixels and cut into squares of size/64 … size/4 pixels, five
     scales; at each, a region's saliency is how unlike the `quantile` most similar of the regions
-    around it are (m = 1/10 in the paper; radius r = 3 regions), and the maps are multiplied.
+    around it are (m = 1/10, within r = 3 regions), and the maps are multiplied.
     `sigma`: of the final Gaussian, as a share of the longer side. Defaults, features, scales and
     weights are those of the authors' code with `SigmaPoints`, without its centre bias (pass
     `centre_bias` for one).

@@ -8,7 +8,7 @@ from ...metrics import gaussian_blur
 
 Size = tuple[int, int]
 
-# sRGB primaries in XYZ (IEC 61966-2-1). A row's sum is the white point, so grey has a = b = 0.
+# sRGB primaries in XYZ (ITU-R BT.709). A row's sum is the white point, so grey has a = b = 0.
 SRGB_TO_XYZ = (
     (0.412453, 0.357580, 0.180423),
     (0.212671, 0.715160, 0.072169),
