@@ -3,7 +3,14 @@
 A new one is one file here that registers a function in `CLASSICAL`, and one import below.
 """
 
-from . import centre  # noqa: F401  (each registers itself)
+from . import (  # noqa: F401  (each registers itself)
+    aim,
+    bms,
+    centre,
+    covsal,
+    image_signature,
+    spectral_residual,
+)
 from .table import CLASSICAL, names, parameters, saliency
 
 __all__ = ["CLASSICAL", "names", "parameters", "saliency"]
