@@ -6,7 +6,7 @@ import scipy.ndimage
 import skimage.color
 import torch
 
-from saliencykit.metrics import gaussian_blur, nss
+from saliencykit.metrics import nss
 from saliencykit.models import CentrePrior, classical
 from saliencykit.models.classical import filters
 from saliencykit.registry import UnknownNameError
@@ -67,6 +67,8 @@ def test_a_constant_image_gives_a_constant_map_that_scores_0(name, size):
     colours = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.3, 0.3, 0.3), (0.81, 0.17, 0.09))
     maps = quick(name, torch.stack([field(c, size) for c in colours]))
     assert torch.equal(maps.amin((1, 2)), maps.amax((1, 2)))
+    smooth = quick(name, field(colours[3], size)[None], smooth=0.03)
+    assert torch.equal(smooth.min(), smooth.max())
     fixations = torch.zeros(len(maps), *size)
     fixations[:, 3, 4] = 1
     assert (nss(maps, fixations) == 0).all()
@@ -103,7 +105,7 @@ def test_smoothing_and_a_centre_bias_come_after_the_model(name, noise):
     plain, smooth, biased = (
         quick(name, noise[:1], **k) for k in ({}, {"smooth": 0.03}, {"centre_bias": prior})
     )
-    torch.testing.assert_close(smooth, gaussian_blur(plain, 0.03 * 83))
+    torch.testing.assert_close(smooth, filters.blur(plain, 0.03 * 83))
     torch.testing.assert_close(biased, plain * prior.map((60, 83)))
 
 

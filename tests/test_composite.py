@@ -88,7 +88,7 @@ def test_wrong_completions_are_explained(name, error, says):
 
 
 def test_unknown_layers_are_explained():
-    with pytest.raises(UnknownNameError, match="Did you mean 'conv1_1@0.5'"):
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'conv1_1@0\.5'"):
         encoder("toyvgg@0.5").activations(torch.rand(1, 3, 32, 32), ["conv1_1@05"])
 
 

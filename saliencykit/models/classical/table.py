@@ -6,9 +6,9 @@ from inspect import Parameter, signature
 import torch
 from torch import Tensor
 
-from ...metrics import gaussian_blur
 from ...registry import Registry, check_name
 from ..centre import CentrePrior
+from .filters import blur
 
 CLASSICAL: Registry[Callable[..., Tensor]] = Registry("classical model")
 """name → f(images (B, 3, H, W) in [0, 1], **parameters) -> (B, H, W) ≥ 0. One file each."""
@@ -72,9 +72,10 @@ def saliency(
     model = CLASSICAL[name]
     for given in parameters_:
         check_name(f"parameter of {name}", given, parameters(name))
-    maps = without_rounding(model(check_images(images), **parameters_))
+    maps = model(check_images(images), **parameters_)
     if smooth:
-        maps = gaussian_blur(maps, smooth * max(maps.shape[-2:]))
+        maps = blur(maps, smooth * max(maps.shape[-2:]))
+    maps = without_rounding(maps)
     if centre_bias is not None:
         maps = maps * centre_bias.map(tuple(maps.shape[-2:])).to(maps)
     return maps.float()
