@@ -3,7 +3,7 @@
 A new one is one file here that registers a function in `CLASSICAL`, and one import below.
 """
 
-from . import centre  # noqa: F401  (each registers itself)
+from . import centre, gbvs, itti_koch  # noqa: F401  (each registers itself)
 from .table import CLASSICAL, names, parameters, saliency
 
 __all__ = ["CLASSICAL", "names", "parameters", "saliency"]
