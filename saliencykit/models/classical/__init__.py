@@ -8,7 +8,9 @@ from . import (  # noqa: F401  (each registers itself)
     bms,
     centre,
     covsal,
+    gbvs,
     image_signature,
+    itti_koch,
     spectral_residual,
 )
 from .table import CLASSICAL, names, parameters, saliency
