@@ -15,7 +15,8 @@ MODELS = classical.names()
 LOOKING = [name for name in MODELS if name != "centre"]  # those that look at the image
 # The same models at a smaller working size, where the size is not what is tested.
 QUICK = {"aim": {"size": 96}, "bms": {"max_dim": 96}, "covsal": {"size": 128}}
-MIRRORED = [name for name in MODELS if name != "aim"]  # a learned basis has no mirror symmetry
+# A learned basis has no mirror symmetry, nor has a pyramid that keeps every second pixel.
+MIRRORED = [name for name in MODELS if name not in ("aim", "gbvs", "itti_koch")]
 
 
 def quick(name, images, **more):
