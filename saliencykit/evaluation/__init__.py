@@ -1,5 +1,6 @@
 """Models × images × metrics: whose maps are scored, the scores, people's, and what they say."""
 
+from . import failures, popout
 from .human import BLURS, human_ceiling
 from .predictors import Predictor, classical_maps, file_maps, network_maps, prior_maps
 from .scoring import DEFAULT_METRICS, Evaluation, evaluate
@@ -13,12 +14,14 @@ __all__ = [
     "classical_maps",
     "difference",
     "evaluate",
+    "failures",
     "file_maps",
     "human_ceiling",
     "interval",
     "joined",
     "network_maps",
     "pairwise",
+    "popout",
     "prior_maps",
     "spread",
     "summary",

@@ -90,6 +90,27 @@ def orders(
     return table, {name: _first_with_interval(values) for name, values in found.items()}
 
 
+def compared(
+    natural: pd.DataFrame,
+    arrays: pd.DataFrame,
+    plain: str,
+    metrics: tuple[str, str] = ("nss", "gsi"),
+) -> pd.DataFrame:
+    """Compare models with the `plain` one on both sides, image by image and array by array.
+
+    natural, arrays: scores of the same models; metrics: which of either. A row a model and side:
+    model, side ("natural" or "arrays"), mean, and its difference from the plain model's with the
+    95 % interval: difference, low, high (0 for the plain model itself).
+    """
+    rows = []
+    for side, scores, metric in zip(("natural", "arrays"), (natural, arrays), metrics, strict=True):
+        wide = _wide(scores, metric)
+        for model in wide.columns:
+            gap = interval(wide[model] - wide[plain])
+            rows.append((model, side, wide[model].mean(), *gap))
+    return pd.DataFrame(rows, columns=["model", "side", "mean", "difference", "low", "high"])
+
+
 def _wide(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
     chosen = scores[scores["metric"] == metric]
     models = list(dict.fromkeys(chosen["model"]))
