@@ -85,12 +85,12 @@ def excess(table: pd.DataFrame, categories: tuple[str, ...], least: int = 5) -> 
 
     table: `by_region`. Columns: category, people, model (mean shares over the images that show it),
     excess, low, high (in per cent of people's share: 0 is right), images. Categories on fewer than
-    `least` images are left out.
+    `least` images, or never looked at, are left out.
     """
     rows = []
     for category in (*categories, OUTSIDE):
         chosen = table[table["category"] == category]
-        if len(chosen) >= least:
+        if len(chosen) >= least and chosen["people"].any():
             people, model = chosen["people"].mean(), chosen["model"].mean()
             span = (100 * v / people for v in interval(chosen["excess"]))
             rows.append((category, people, model, *span, len(chosen)))
