@@ -10,7 +10,8 @@ from .human import leave_one_out, leave_one_out_maps
 from .pointwise import ig, nss
 from .roc import auc, auc_judd, auc_shuffled_exact
 from .roc_sampled import auc_borji, auc_shuffled
-from .table import METRICS, Metric, metric
+from .table import METRICS, Metric, metric, scores
+from .transport import emd
 
 
 def names() -> list[str]:
@@ -29,6 +30,7 @@ __all__ = [
     "cc",
     "default_sigma",
     "density",
+    "emd",
     "gaussian_blur",
     "ig",
     "kl",
@@ -37,5 +39,6 @@ __all__ = [
     "metric",
     "names",
     "nss",
+    "scores",
     "sim",
 ]

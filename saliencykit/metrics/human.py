@@ -21,7 +21,8 @@ from torch import Tensor
 
 from ..registry import check_name
 from .blur import blur_matrix, default_sigma
-from .maps import Maps, as_tensor, check_counts, sort_rows
+from .maps import Maps, as_tensor, check_counts
+from .rows import sort_rows
 
 Score = Callable[[Tensor, Tensor], Tensor]
 """A metric: maps (O, H, W) and count maps (O, H, W) to (O,)."""
