@@ -1,21 +1,17 @@
 """The `saliencykit` command. Each command imports what it needs, so that help comes at once."""
 
-import os
 import re
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from . import __version__
-from .registry import UnknownNameError, check_name
+from . import __version__, measuring
+from .registry import UnknownNameError
 from .running.checking import ATOL, RTOL
 from .running.notebooks import JOBS
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class _Plain(TyperGroup):
@@ -219,58 +215,8 @@ def fetch(
     get(name, root)
 
 
-@app.command()
-def dissect(
-    out: Annotated[Path, typer.Option(help="CSV to write: layer, unit, category, selectivity.")],
-    encoder: Annotated[
-        str, typer.Option(help="A torchvision classifier, or one of ours.")
-    ] = "toyvgg",
-    weights: Annotated[
-        str, typer.Option(help="imagenet, toyworld (for toyvgg), none (untrained), or a path.")
-    ] = "default",
-    data: Annotated[str, typer.Option(help="Data set: see `saliencykit datasets`.")] = "toyworld",
-    split: Annotated[str, typer.Option(help="Its part: train, val, test or all.")] = "test",
-    layers: Annotated[str, typer.Option(help="Layers, with commas between; all if empty.")] = "",
-) -> None:
-    """Measure what each unit of a network responds to, into a CSV.
-
-    Selectivity is the mean, over a category's regions, of the unit's z-scored activation at the
-    fixations inside the region.
-
-    \b
-    Example:
-      saliencykit dissect --encoder mobilenet_v2 --data osie --layers features.13 --out units.csv
-    """
-    import pandas as pd
-
-    from .datasets import load
-    from .dissection import dissect as measure
-    from .models import build_encoder
-
-    if not out.parent.is_dir():  # said now, not after minutes of work
-        raise FileNotFoundError(f"The folder for --out, {out.parent}, is not there; make it first.")
-    network = build_encoder(encoder, weights=None if weights.lower() == "none" else weights)
-    data_set = load(data)
-    data_set = data_set if split == "all" else data_set.split(split)
-    chosen = [layer.strip() for layer in layers.split(",") if layer.strip()] or None
-    for layer in chosen or ():
-        check_name(f"layer of {encoder}", layer, network.layers)
-    found = measure(network, data_set, layers=chosen)
-    tables = [_long(layer, found.selectivity(layer)) for layer in found.scores]
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        pd.concat(tables).to_csv(part, index=False)
-        os.replace(part, out)
-    finally:
-        part.unlink(missing_ok=True)
-    typer.echo(f"{out}: {sum(map(len, tables))} rows, {len(tables)} layers")
-
-
-def _long(layer: str, selectivity: "pd.DataFrame") -> "pd.DataFrame":
-    """Categories × units as rows of layer, unit, category, selectivity."""
-    rows = selectivity.rename_axis(index="category", columns=None).reset_index()
-    rows = rows.melt("category", var_name="unit", value_name="selectivity").assign(layer=layer)
-    return rows[["layer", "unit", "category", "selectivity"]]
+for measure in (measuring.dissect, measuring.predict, measuring.models, measuring.evaluate):
+    app.command()(measure)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,17 @@ import torch
 from . import datasets, models
 from .datasets import SaliencyDataset
 from .dissection import Dissection, dissect_cached
-from .evaluation import MapOf, evaluate, human_ceiling, maps_of, prior_of
+from .evaluation import (
+    Evaluation,
+    Predictor,
+    classical_maps,
+    evaluate,
+    human_ceiling,
+    network_maps,
+    prior_maps,
+)
+
+CENTRE = "centre prior"
 
 
 @dataclass
@@ -26,7 +36,7 @@ class Study:
     reads (empty: the deepest); unit_layer: the layer whose units the findings are about (empty:
     the deepest); layers: those dissected beside it (empty: all); epochs: of fine-tuning;
     frozen_epochs: of the frozen readout; batch, lr_encoder: of fine-tuning; permutations: behind
-    the dissection's p-values.
+    the dissection's p-values; classical: models to compare with (empty: all).
     """
 
     data: str = "toyworld"
@@ -43,6 +53,7 @@ class Study:
     batch: int = 8
     lr_encoder: float = 1e-4
     permutations: int = 1000
+    classical: Sequence[str] = ()
     seed: int = 0
 
     def __post_init__(self):
@@ -147,29 +158,27 @@ class Study:
             found["fine-tuned, one layer"] = self.trained(False, deepest)[0]
         return found
 
-    def prior(self, data: SaliencyDataset) -> MapOf:
-        """Return the centre prior's map of image i of `data` when asked."""
-        return prior_of(self.centre, data)
-
-    def maps(self) -> dict[str, MapOf]:
-        """Return what the centre prior and each model say about the validation images."""
+    def predictors(self) -> dict[str, Predictor]:
+        """Return whoever predicts the validation images: centre prior, classical, trained."""
         data = self.validation
+        names = self.classical or [n for n in models.classical.names() if n != "centre"]
         return {
-            "centre prior": self.prior(data),
-            **{
-                name: maps_of(model, data, self.size) for name, model in self.trained_models.items()
-            },
+            CENTRE: prior_maps(self.centre, data),
+            **{name: classical_maps(name, data) for name in names},
+            **{n: network_maps(m, data, self.size) for n, m in self.trained_models.items()},
         }
 
-    def baselines(self, data: SaliencyDataset) -> pd.DataFrame:
-        """Score the centre prior and people on `data`: model, image, metric, value."""
-        prior = evaluate({"centre prior": self.prior(data)}, data, ("nss", "auc"))
-        return pd.concat([prior, human_ceiling(data)], ignore_index=True)
+    def baselines(self, data: SaliencyDataset) -> Evaluation:
+        """Score the centre prior and people on `data`."""
+        prior = {CENTRE: prior_maps(self.centre, data)}
+        return evaluate(prior, data, ("nss", "auc"), self.centre).beside(human_ceiling(data))
 
-    def scores(self) -> pd.DataFrame:
-        """Score every model and people on the validation images: model, image, metric, value."""
+    @cached_property
+    def evaluated(self) -> Evaluation:
+        """Every predictor's and people's scores on the validation images, on all metrics."""
         data = self.validation
-        return pd.concat([evaluate(self.maps(), data), human_ceiling(data)], ignore_index=True)
+        found = evaluate(self.predictors(), data, prior=self.centre)
+        return found.beside(human_ceiling(data))
 
     def dissect(self, encoder: models.Encoder, data: SaliencyDataset | None = None) -> Dissection:
         """Dissect this study's layers of `encoder` on `data` (None: all annotated images); cached.

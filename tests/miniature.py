@@ -200,3 +200,55 @@ def assert_same_trials(fixations, trials, shift=0.0):
         got = xy[fixations.observer.numpy() == k]
         np.testing.assert_allclose(got, np.reshape(want, (-1, 2)) - shift, rtol=0, atol=1e-9)
     assert len(fixations) == sum(map(len, trials))
+
+
+P3_COLUMNS = ("path", "name", "bg_color", "t_pos", "t_x", "t_y", "t_ori", "d_ori")
+O3_FEATURES = ("orientation", "color", "focus", "shape", "size", "location", "pattern")
+O3_COLUMNS = ("image_name", "num_distractors", "target_type", "target_subtype", "target_size")
+O3_COLUMNS += ("target_x", "target_y", *O3_FEATURES)
+
+
+def write_odd_one_out(folder, name, size, odd=0):
+    """`images/`, `targ_labels/`, `dist_labels/` of one image whose square number `odd` is odd.
+
+    The suffix of `name` decides whether the masks are exact or have JPEG noise. Returns the odd
+    square's centre, x and y in pixels, and both masks (H, W), bool.
+    """
+    write_image(folder / "images" / name, size)
+    height, width = size
+    centres, half = squares(Path(name).stem)
+    masks = np.zeros((2, height, width), dtype=bool)
+    for k, (x, y) in enumerate(centres):
+        masks[int(k != odd), _span(y, half, height), _span(x, half, width)] = True
+    masks[1] &= ~masks[0]
+    for kind, mask in zip(("targ_labels", "dist_labels"), masks, strict=True):
+        (folder / kind).mkdir(exist_ok=True)
+        Image.fromarray(mask.astype(np.uint8) * 255).save(folder / kind / name, quality=95)
+    return centres[odd] * [width, height], masks
+
+
+def write_p3(folder, n=2, size=(70, 70)):
+    """P3's layout with `n` patterns of each kind; returns {name: (x, y, masks)}."""
+    folder, found = Path(folder), {}
+    for kind in ("colors", "orientations", "sizes"):
+        rows = []
+        for k in range(n):
+            file = f"image_circle_{90 + k}_20_36_16.png"
+            (x, y), masks = write_odd_one_out(folder / kind, file, size)
+            rows.append((kind, file, "#7f7f7f", 7 * k + 3, x, y, 0, 0))
+            found[f"{kind}/{Path(file).stem}"] = (x, y, masks)
+        save_table(folder / kind / "image_properties.txt", P3_COLUMNS, rows)
+    return found
+
+
+def write_o3(folder, n=3, size=(60, 80)):
+    """O3's layout with `n` photographs; number k differs in k features; returns as `write_p3`."""
+    folder, rows, found = Path(folder), [], {}
+    for k in range(n):
+        file = f"C4kfsNTXa2I{k}.jpg"
+        (x, y), masks = write_odd_one_out(folder, file, size)
+        differs = [int(j < k) for j in range(len(O3_FEATURES))]
+        rows.append((file, 3, "", "tulip", 12, x, y, *differs))
+        found[Path(file).stem] = (x, y, masks)
+    save_table(folder / "image_properties.csv", O3_COLUMNS, rows)
+    return found

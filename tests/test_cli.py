@@ -11,7 +11,16 @@ from saliencykit import __main__ as cli
 from saliencykit.running import notebooks as runner
 from saliencykit.running.checking import Difference
 
-COMMANDS = ("figures", "profiles", "datasets", "fetch", "dissect")
+COMMANDS = (
+    "figures",
+    "profiles",
+    "datasets",
+    "fetch",
+    "dissect",
+    "predict",
+    "models",
+    "evaluate",
+)
 
 
 def call(*args):

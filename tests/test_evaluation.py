@@ -2,9 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
+from scipy import stats
 
 from saliencykit import evaluation, metrics
-from saliencykit.models import CentrePrior, SaliencyModel, build_encoder, upsample
+from saliencykit.evaluation import scoring
+from saliencykit.models import CentrePrior, SaliencyModel, build_encoder, classical, upsample
 from tests.conftest import Blobs
 
 
@@ -14,29 +17,105 @@ def model():
     return SaliencyModel(build_encoder("toyvgg", None)).eval()
 
 
-def test_maps_are_the_model_s_at_the_image_s_own_size(model, blobs):
-    map_of = evaluation.maps_of(model, blobs, size=(24, 32))
+def test_network_maps_are_at_the_image_s_own_size(model, blobs):
+    maps = evaluation.network_maps(model, blobs, size=(24, 32))
     image = torch.nn.functional.interpolate(
         blobs.image(2)[None], (24, 32), mode="bilinear", antialias=True
     )
     with torch.inference_mode():
         coarse = model.coarse(image / 255)
     expected = upsample(coarse[None], (48, 64))[0, 0]
-    torch.testing.assert_close(map_of(2), expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(maps(2), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_network_runs_when_first_asked_and_only_once(model, blobs, monkeypatch):
+    calls = []
+    coarse = model.coarse
+    monkeypatch.setattr(model, "coarse", lambda images: calls.append(len(images)) or coarse(images))
+    maps = evaluation.network_maps(model, blobs, size=(24, 32))
+    assert calls == []
+    maps(2), maps(3)
+    assert sum(calls) == len(blobs)
+
+
+def test_classical_maps_see_the_image_as_it_is(blobs):
+    expected = classical.saliency("centre", blobs.image(1)[None] / 255, sd_x=0.1)[0]
+    assert torch.equal(evaluation.classical_maps("centre", blobs, sd_x=0.1)(1), expected)
 
 
 def test_table_holds_every_model_image_and_metric(blobs):
-    prior = evaluation.prior_of(CentrePrior(), blobs)
-    table = evaluation.evaluate({"a": prior, "b": prior}, blobs, ("nss", "cc"))
+    prior = evaluation.prior_maps(CentrePrior(), blobs)
+    found = evaluation.evaluate({"a": prior, "b": prior}, blobs, ("nss", "cc"))
+    table = found.scores
     assert len(table) == 2 * len(blobs) * 2
     row = table[(table.model == "a") & (table.image == "b03") & (table.metric == "nss")]
     counts = blobs.fixations(3).inside(48, 64).count_map(48, 64)
-    assert row.value.item() == pytest.approx(
-        metrics.nss(CentrePrior().map((48, 64)), counts).item()
-    )
+    expected = metrics.nss(CentrePrior().map((48, 64)), counts).item()
+    assert row.value.item() == pytest.approx(expected) == found.score("a", "b03")
+    assert found.mean("a") == pytest.approx(table[table.metric == "nss"].value.mean())
     # The image that nobody looked at has no score, and the summary leaves it out.
     assert table[table.image == "b11"].value.isna().all()
     assert set(evaluation.summary(table).images) == {len(blobs) - 1}
+    assert found.shown["a"].shape == (len(blobs), *scoring.GRID)
+    assert np.isnan(found.score("nobody", "b03"))
+
+
+def test_every_metric_gets_the_truth_it_asks_for(blobs):
+    """Baseline: the prior that was given; other: all other images' fixations, at this size."""
+    prior = CentrePrior(sd_x=0.4)
+    data = blobs.subset(blobs.names[:4])
+    found = evaluation.evaluate(
+        {"m": evaluation.prior_maps(CentrePrior(), data)}, data, ("ig", "auc_shuffled_exact"), prior
+    )
+    seen = [data.fixations(i).inside(48, 64).count_map(48, 64) for i in range(4)]
+    saliency = CentrePrior().map((48, 64))
+    expected = metrics.ig(saliency, seen[2], prior.map((48, 64)))
+    assert found.score("m", "b02", "ig") == pytest.approx(expected.item())
+    expected = metrics.auc_shuffled_exact(saliency, seen[2], seen[0] + seen[1] + seen[3])
+    assert found.score("m", "b02", "auc_shuffled_exact") == pytest.approx(expected.item())
+
+
+def test_scores_are_computed_once(blobs, monkeypatch):
+    asked = []
+    maps = evaluation.Predictor(lambda i: asked.append(i) or torch.rand(48, 64), {"test": "once"})
+    first = evaluation.evaluate({"m": maps}, blobs, ("nss",)).scores
+    again = evaluation.evaluate({"other name": maps}, blobs, ("nss",)).scores
+    assert len(asked) == len(blobs)
+    assert first.value.equals(again.value)
+
+
+def test_default_metrics_are_all_there_are():
+    assert set(evaluation.DEFAULT_METRICS) == set(metrics.names())
+
+
+def test_files_of_somebody_else_are_read_resized_and_preferred_as_arrays(blobs, tmp_path):
+    maps = torch.rand(len(blobs), 48, 64)
+    for name, values in zip(blobs.names, maps, strict=True):
+        np.save(tmp_path / f"{name}.npy", values.numpy())
+    Image.fromarray(np.zeros((48, 64), np.uint8)).save(tmp_path / "b00.png")
+    predictor = evaluation.file_maps(tmp_path, blobs)
+    assert torch.equal(predictor(0), maps[0])
+    np.save(tmp_path / "b01.npy", np.arange(6.0).reshape(2, 3))
+    assert predictor(1).shape == (48, 64)
+    (tmp_path / "b02.npy").unlink()
+    Image.fromarray(np.full((48, 64, 3), 7, np.uint8)).save(tmp_path / "b02.png")
+    assert (evaluation.file_maps(tmp_path, blobs)(2) == 7).all()
+
+
+def test_missing_and_damaged_files_of_maps_are_named(blobs, tmp_path):
+    with pytest.raises(FileNotFoundError, match="is not there"):
+        evaluation.file_maps(tmp_path / "nowhere", blobs)
+    with pytest.raises(FileNotFoundError, match=r"no map for 12 of 12 .*'b00'"):
+        evaluation.file_maps(tmp_path, blobs)
+    for name in blobs.names:
+        np.save(tmp_path / f"{name}.npy", np.zeros((48, 64)))
+    (tmp_path / "b03.npy").write_bytes(b"\x93NUMPY garbage")
+    np.save(tmp_path / "b04.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    np.save(tmp_path / "b05.npy", np.zeros(3))
+    predictor = evaluation.file_maps(tmp_path, blobs)
+    for i, says in ((3, "cannot be read"), (4, "cannot be read"), (5, r"shape is \(3,\)")):
+        with pytest.raises(ValueError, match=f"b0{i}.*{says}"):
+            predictor(i)
 
 
 def test_human_ceiling_takes_the_blur_that_predicts_best(blobs):
@@ -85,3 +164,51 @@ def test_spread_runs_from_worst_to_best():
     table = pd.DataFrame({"model": "m", "image": data.names, "metric": "nss", "value": values})
     assert evaluation.spread(table, "m", "nss", 3) == [6, 3, 4]
     assert evaluation.spread(table, "m", "nss", 99) == [6, 1, 3, 0, 5, 4]
+
+
+def scores_of(values, names="abc"):
+    rows = [
+        (m, f"i{k}", "nss", v)
+        for m, column in zip(names, values, strict=True)
+        for k, v in enumerate(column)
+    ]
+    return pd.DataFrame(rows, columns=["model", "image", "metric", "value"])
+
+
+def test_pairwise_finds_what_differs_and_agrees_with_scipy():
+    rng = np.random.default_rng(0)
+    a = rng.normal(0, 1, 40)
+    values = [a, a + rng.normal(0.3, 0.5, 40), a + rng.normal(0, 0.5, 40)]
+    found = evaluation.pairwise(scores_of(values), "nss").set_index(["first", "second"])
+    assert found.index.tolist() == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert found.loc[("a", "b"), "value"] == pytest.approx(np.mean(values[0] - values[1]))
+    theirs = stats.permutation_test(
+        (values[0], values[1]), lambda x, y, axis: np.mean(x - y, axis=axis),
+        permutation_type="samples", n_resamples=9999, rng=1,
+    )  # fmt: skip
+    assert found.loc[("a", "b"), "p"] == pytest.approx(theirs.pvalue, abs=0.01)
+    assert found.p_adjusted.tolist() == pytest.approx(
+        stats.false_discovery_control(found.p.to_numpy())
+    )
+
+
+def test_pairwise_is_exact_on_few_images():
+    """All eight sign patterns of three differences 1, 2, 3: two of them reach |sum| 6."""
+    found = evaluation.pairwise(scores_of([[1, 2, 3], [0, 0, 0]], "ab"), "nss", n=20000)
+    assert found.p[0] == pytest.approx(2 / 8, abs=0.02)
+
+
+def test_pairwise_rarely_finds_what_is_not_there():
+    found = 0
+    for seed in range(100):
+        values = np.random.default_rng(seed).normal(0, 1, (2, 30))
+        found += evaluation.pairwise(scores_of(values, "ab"), "nss", n=499).p[0] <= 0.05
+    assert found <= 12  # 5 expected; more than 12 happens once in a thousand times
+
+
+def test_pairwise_leaves_out_images_that_somebody_was_not_scored_on():
+    values = [[1.0, 2, 3, np.nan], [0.0, 0, 0, 0], [9.0, 9, 9, 9]]
+    found = evaluation.pairwise(scores_of(values), "nss", n=99)
+    assert found.value.tolist() == [2, -7, -9]
+    with pytest.raises(ValueError, match="nothing to compare"):
+        evaluation.pairwise(scores_of([[1.0, np.nan], [np.nan, 2]], "ab"), "nss")

@@ -12,6 +12,7 @@ from saliencykit.paths import NOTEBOOKS, PACKAGE, ROOT
 # Each room, or file on top, may import those after it.
 ORDER = [
     "__main__",
+    "measuring",
     "running",
     "viewing",
     "study",

@@ -8,11 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
-from saliencykit import paths, viewing
+from saliencykit import evaluation, paths, viewing
 from saliencykit.datasets import Fixations, Region
 from saliencykit.dissection import dissect
 from saliencykit.dissection import report as reports
-from saliencykit.models import build_encoder
+from saliencykit.evaluation import Predictor, evaluate, prior_maps
+from saliencykit.models import CentrePrior, build_encoder
 from saliencykit.viewing import overlay, words
 from tests.conftest import Blobs
 
@@ -54,13 +55,18 @@ def test_a_failed_save_keeps_the_old_figure(tmp_path, monkeypatch):
     assert (tmp_path / "toy" / "00_demo.png").stat().st_size > 0
 
 
-def test_heat_is_bright_where_the_map_is_high():
+def test_spotlight_shows_the_image_where_the_map_is_high():
     image = torch.full((3, 40, 60), 128, dtype=torch.uint8)
+    image[0] = 200
     values = torch.zeros(4, 6)
     values[3, 0] = 1
-    picture = overlay.heat(image, values).sum(-1)
-    assert picture[35:, :5].min() > picture[:10, 30:].max()
-    assert (overlay.heat(image, torch.ones(4, 6)).std((0, 1)) == 0).all()  # constant: flat
+    picture = overlay.spotlight(image, values)
+    assert (picture[39, 0] == image[:, 39, 0].numpy()).all()  # in its own colours
+    assert (np.ptp(picture[:10, 30:], axis=-1) == 0).all()  # grey
+    assert picture[:10, 30:].max() < 100  # and dark
+    assert ((picture == overlay.LINE).all(-1)).any()
+    flat = overlay.spotlight(image, torch.ones(4, 6))
+    assert (flat.std((0, 1)) == 0).all()
 
 
 def test_fixations_are_drawn_where_they_are():
@@ -155,14 +161,78 @@ def test_unit_sheet_names_the_best_units(studied):
     plt.close(figure)
 
 
-def test_image_browser_moves(studied):
+@pytest.fixture(scope="module")
+def evaluated(studied):
     data = studied[0]
-    browser = viewing.ImageBrowser(data, {"flat": lambda i: torch.arange(64.0).expand(48, 64)})
+    flat = Predictor(lambda i: torch.arange(64.0).expand(48, 64) + i, {"test": "flat"})
+    best = Predictor(lambda i: data.image(i)[0].float(), {"test": "best"})
+    people = pd.DataFrame({"model": "human", "image": data.names, "metric": "nss", "value": 9.0})
+    prior = {"centre prior": prior_maps(CentrePrior(), data)}
+    found = evaluate({**prior, "flat": flat, "best": best}, data, ("nss", "cc")).beside(people)
+    return data, found
+
+
+def test_image_browser_moves(evaluated):
+    browser = viewing.ImageBrowser(*evaluated)
+    assert browser.models[0] == "best"
     sliders, picture, _ = browser.widget().children
     before = picture.value
     sliders.children[0].value = 3
     assert picture.value != before
     browser.draw(image=11)  # the one that nobody looked at draws too
+
+
+def test_score_table_orders_models_and_draws_people_as_a_line(evaluated):
+    table = evaluation.summary(evaluated[1].scores)
+    figure = viewing.scores.score_table(table)
+    first = figure.axes[0]
+    assert [t.get_text() for t in first.get_yticklabels()] == ["flat", "best"]
+    lines = {line.get_label(): line.get_xdata()[0] for line in first.lines}
+    assert lines["human"] == pytest.approx(9)
+    prior = table[(table.model == "centre prior") & (table.metric == "nss")]
+    assert lines["centre prior"] == pytest.approx(prior["mean"].item())
+    plt.close(figure)
+
+
+def test_pairs_matrix_prints_only_what_is_significant(evaluated):
+    table = evaluation.pairwise(evaluated[1].scores, "nss").assign(p_adjusted=0.5)
+    table.loc[table.index[0], "p_adjusted"] = 0.01
+    figure = viewing.scores.pairs(table)
+    assert sorted(t.get_text() for t in figure.axes[0].texts) == sorted(
+        [f"{table.value[0]:+.2f}", f"{-table.value[0]:+.2f}"]
+    )
+    assert figure.axes[0].get_yticklabels()[0].get_text() == "human"  # best first
+    plt.close(figure)
+
+
+def test_side_by_side_shows_every_model_s_map_and_score(evaluated):
+    data, found = evaluated
+    figure, table = viewing.scores.side_by_side(data, found, [0, 5])
+    assert len(table) == 2 * 3
+    assert table.nss.tolist() == [found.score(m, i) for i, m in zip(table.image, table.model)]  # noqa: B905
+    written = " ".join(axis.get_xlabel() for axis in figure.axes)
+    assert f"best\n{found.score('best', 'b05'):.2f}" in written
+    plt.close(figure)
+
+
+def test_words_about_models_say_who_lies_where(evaluated):
+    def table(**means):
+        rows = [(m, "nss", v, v - 0.1, v + 0.1) for m, v in means.items()]
+        return pd.DataFrame(rows, columns=["model", "metric", "mean", "low", "high"])
+
+    means = table(**{
+        "centre prior": 0.9, "gbvs": 1.5, "aim": 0.7, "frozen": 2, "fine-tuned": 3, "human": 4,
+    })  # fmt: skip
+    gain = {"mean": 1.0, "low": 0.8, "high": 1.2}
+    pairs = pd.DataFrame({"p_adjusted": [0.01, 0.2, 0.04]})
+    text = words.model_scores(means, gain, pairs, 100)
+    assert "fine-tuned 3.00 [2.90, 3.10] (75 % of human)" in text
+    assert "1 of them lie between" in text
+    assert "aim score no more than the centre prior" in text
+    assert "Of the 3 pairs of models and people, 2 differ" in text
+    assert "Fine-tuning the encoder helps" in text
+    nothing = words.model_scores(means, {"mean": 0, "low": -0.1, "high": 0.1}, pairs, 100)
+    assert "not decided" in nothing
 
 
 def test_errors_in_a_draw_are_said_under_the_picture():

@@ -2,7 +2,7 @@
 
 import os
 
-from . import folder, osie, osie_sr, salicon, toyworld  # noqa: F401  (each registers itself)
+from . import folder, osie, osie_sr, p3o3, popout, salicon, toyworld  # noqa: F401 (each registers)
 from .base import DATASETS, SaliencyDataset
 from .describe import attraction, describe
 from .types import CATEGORIES, Fixations, Region, Sample

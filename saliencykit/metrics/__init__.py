@@ -8,6 +8,7 @@ from .blur import default_sigma, density, gaussian_blur
 from .distribution import cc, kl, sim
 from .human import leave_one_out, leave_one_out_maps
 from .pointwise import ig, nss
+from .popout import MSR, fixations_to_find, gsi, msr
 from .roc import auc, auc_judd, auc_shuffled_exact
 from .roc_sampled import auc_borji, auc_shuffled
 from .table import METRICS, Metric, metric, scores
@@ -21,6 +22,7 @@ def names() -> list[str]:
 
 __all__ = [
     "METRICS",
+    "MSR",
     "Metric",
     "auc",
     "auc_borji",
@@ -31,12 +33,15 @@ __all__ = [
     "default_sigma",
     "density",
     "emd",
+    "fixations_to_find",
     "gaussian_blur",
+    "gsi",
     "ig",
     "kl",
     "leave_one_out",
     "leave_one_out_maps",
     "metric",
+    "msr",
     "names",
     "nss",
     "scores",

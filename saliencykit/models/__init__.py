@@ -2,6 +2,7 @@
 
 from . import classical, toyvgg  # the latter registers itself
 from .centre import CentrePrior
+from .checkpoints import by_name, keep, kept_models, model_names
 from .encoders import Encoder, build_encoder, encoder_names
 from .saliency import SaliencyModel, upsample
 from .stimuli import features, stimuli
@@ -13,9 +14,13 @@ __all__ = [
     "SaliencyModel",
     "Settings",
     "build_encoder",
+    "by_name",
     "classical",
     "encoder_names",
     "features",
+    "keep",
+    "kept_models",
+    "model_names",
     "stimuli",
     "toyvgg",
     "train",

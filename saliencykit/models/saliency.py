@@ -75,6 +75,11 @@ class SaliencyModel(nn.Module):
             raise ValueError(f"{path} is no saliencykit checkpoint: it names no encoder.")
         return cls.from_entry(entry)
 
+    @staticmethod
+    def notes(path: str | os.PathLike) -> dict[str, object]:
+        """Return the notes that were saved with a checkpoint."""
+        return read(Path(path)).meta.get("notes", {})
+
     @classmethod
     def from_entry(cls, entry: Entry) -> "SaliencyModel":
         """Rebuild the model that an entry of the cache describes."""

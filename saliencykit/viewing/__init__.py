@@ -1,6 +1,6 @@
 """Figures, overlays, widgets: the only place that draws."""
 
-from . import scores, units, words
+from . import scores, stimuli, units, words
 from .style import colours, label, save, use_style
 from .widgets import ImageBrowser, UnitBrowser, explore, still
 
@@ -13,6 +13,7 @@ __all__ = [
     "save",
     "scores",
     "still",
+    "stimuli",
     "units",
     "use_style",
     "words",

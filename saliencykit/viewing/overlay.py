@@ -7,10 +7,13 @@ import matplotlib as mpl
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import binary_erosion
 from torch import Tensor
 
 from ..datasets import Fixations, Region
 from ..models import upsample
+
+LINE = (255, 176, 0)  # amber: told from any greyed picture, by everybody
 
 Picture = np.ndarray
 """uint8 (H, W, 3)."""
@@ -27,24 +30,38 @@ def normalised(values: Tensor) -> Tensor:
     return (values - low) / (high - low) if high > low else torch.zeros_like(values)
 
 
-def heat(image: Tensor, values: Tensor, colours: str = "magma") -> Picture:
-    """Lay a map (h, w) over a stimulus uint8 (3, H, W): coloured where it exceeds its mean.
+def spotlight(image: Tensor, values: Tensor) -> Picture:
+    """Light a stimulus uint8 (3, H, W) up where a map (h, w) exceeds its mean.
 
-    That is what region NSS rewards. The image is greyed, so that colour means the map only.
+    That is what region NSS rewards. There the image keeps its colours, elsewhere it is grey and
+    dark; a line runs where the map is half as high above its mean as at its maximum. A constant
+    map lights nothing.
     """
     above = (values.float() - values.float().mean()).clamp(min=0)
     above = above / above.max().clamp(min=1e-12)
     full = upsample(above[None, None], tuple(image.shape[-2:]))[0, 0].clamp(0, 1).numpy()
-    grey = as_picture(image).mean(-1, keepdims=True).repeat(3, -1)
-    tint = mpl.colormaps[colours](0.15 + 0.85 * full, bytes=True)[..., :3]
-    share = 0.9 * np.clip(2.5 * full, 0, 1)[..., None]
-    return (grey * 0.85 * (1 - share) + tint * share).astype(np.uint8)
+    picture = as_picture(image).astype(np.float32)
+    dark = 0.45 * picture.mean(-1, keepdims=True) + 12
+    light = np.clip(2.5 * full, 0, 1)[..., None]
+    lit = dark * (1 - light) + picture * light
+    lit[_border(full > 0.5, max(1, image.shape[-1] // 160))] = LINE
+    return lit.astype(np.uint8)
+
+
+def _border(mask: np.ndarray, width: int) -> np.ndarray:
+    """Pixels of a mask (H, W) at most `width` from its edge; the picture's own edge is none."""
+    return mask & ~binary_erosion(mask, iterations=width, border_value=1)
 
 
 def mapped(values: Tensor, size: tuple[int, int], colours: str = "magma") -> Picture:
     """Draw a map (h, w) alone, upsampled to `size` (height, width)."""
     full = upsample(normalised(values.float())[None, None], size)[0, 0].clamp(0, 1).numpy()
     return mpl.colormaps[colours](full, bytes=True)[..., :3]
+
+
+def grey(values: Tensor) -> Image.Image:
+    """Turn a map (H, W) into a grey picture: its minimum black, its maximum white."""
+    return Image.fromarray((255 * normalised(values)).round().to(torch.uint8).numpy())
 
 
 def with_fixations(picture: Picture, fixations: Fixations, radius: int | None = None) -> Picture:
@@ -66,14 +83,8 @@ def outline(
     width = max(1, picture.shape[1] // 200)
     for region in regions:
         mask = region.as_mask(*picture.shape[:2]).numpy()
-        inner = mask.copy()
-        for _ in range(width):
-            padded = np.pad(inner, 1)
-            inner = (
-                inner & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-            )
         rgb = (colour or {}).get(region.category, (1.0, 1.0, 1.0))
-        drawn[mask & ~inner] = (np.array(rgb) * 255).astype(np.uint8)
+        drawn[_border(mask, width)] = (np.array(rgb) * 255).astype(np.uint8)
     return drawn
 
 

@@ -1,165 +1,31 @@
-"""Figures about data sets and whole models: attraction, ceilings, curves, scores, maps."""
+"""Figures about whole models: ceilings, curves, scores, who beats whom, maps."""
 
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
 
 from ..datasets import SaliencyDataset
-from ..evaluation import MapOf, interval
-from ..metrics import METRICS, density, nss
-from .overlay import Picture, as_picture, fit, mapped, outline, with_fixations
-from .style import AFTER, BEFORE, CONTROL, HUMAN, PALETTE, WIDTH, colours, label
+from ..evaluation import Evaluation, interval
+from ..metrics import METRICS, density
+from ..study import CENTRE
+from .matrix import matrix
+from .overlay import Picture, fit, mapped
+from .stimuli import gallery, stimulus
+from .style import AFTER, BEFORE, CLASSICAL, CONTROL, HUMAN, WIDTH
 
 MODEL_COLOURS = {
-    "centre prior": CONTROL,
+    CENTRE: CONTROL,
     "frozen": BEFORE,
     "fine-tuned": AFTER,
     "frozen, one layer": "#56B4E9",
     "fine-tuned, one layer": "#E69F00",
     "human": HUMAN,
 }
-
-
-def gallery(
-    rows: Sequence[Sequence[Picture]],
-    titles: Sequence[str] = (),
-    notes: Sequence[Sequence[str]] = (),
-    labels: Sequence[str] = (),
-) -> Figure:
-    """Pictures in rows and columns: `titles` over columns, `labels` left of rows, `notes` below."""
-    columns = max(len(r) for r in rows)
-    tall, wide = rows[0][0].shape[:2]
-    margin = 1.15 if labels else 0.0
-    height = (WIDTH - margin) / columns * tall / wide + (0.22 if notes else 0.04)
-    figure, axes = plt.subplots(
-        len(rows),
-        columns,
-        figsize=(WIDTH, height * len(rows) + (0.3 if titles else 0)),
-        squeeze=False,
-        layout="constrained",
-    )
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.01, wspace=0, hspace=0)
-    for axis in axes.flat:
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.spines[:].set_visible(False)
-    for r, row in enumerate(rows):
-        for c, picture in enumerate(row):
-            axes[r, c].imshow(picture, interpolation="lanczos")
-            if notes:
-                axes[r, c].set_xlabel(notes[r][c], fontsize=8.5, labelpad=1)
-        if labels:
-            axes[r, 0].set_ylabel(labels[r], fontsize=9, rotation=0, ha="right", va="center")
-    for c, title in enumerate(titles):
-        axes[0, c].set_title(title.replace(", ", "\n"), fontsize=9, loc="center")
-    return figure
-
-
-def stimulus(data: SaliencyDataset, i: int, regions: bool = True, looks: bool = True) -> Picture:
-    """Draw stimulus i with its regions' outlines and its fixations."""
-    picture = as_picture(data.image(i))
-    if regions:
-        picture = outline(picture, data.regions(i), _palette(data))
-    return (
-        with_fixations(picture, data.fixations(i).inside(*picture.shape[:2])) if looks else picture
-    )
-
-
-def _palette(data: SaliencyDataset) -> dict[str, tuple]:
-    return dict(zip(data.categories, colours(data.categories), strict=True)) or PALETTE
-
-
-def stimuli_sheet(data: SaliencyDataset, columns: int = 3, rows: int = 3) -> Figure:
-    """Stimuli with their regions and fixations; each scene class once before any comes twice."""
-    by_scene: dict[object, list[int]] = {}
-    for i in range(len(data)):
-        by_scene.setdefault(data.scene(i), []).append(i)
-    turns = [i for turn in zip_longest(*by_scene.values()) for i in turn if i is not None]
-    chosen = turns[: columns * rows]
-    chosen = chosen[: max(1, len(chosen) // columns) * columns]
-    pictures = [stimulus(data, i) for i in chosen]
-    height = min(p.shape[0] for p in pictures)
-    pictures = [fit(p, height) for p in pictures]
-    notes = [
-        f"{data.names[i]}{f', {label(data.scene(i))}' if data.scene(i) else ''}" for i in chosen
-    ]
-    split = range(0, len(chosen), columns)
-    return gallery(
-        [pictures[k : k + columns] for k in split], (), [notes[k : k + columns] for k in split]
-    )
-
-
-def category_sheet(
-    data: SaliencyDataset, columns: int = 9, side: int = 96
-) -> tuple[Figure, pd.DataFrame]:
-    """Cut-outs of regions, a row a category: what the names mean.
-
-    Also returns how many regions of each category there are, and how many are sure.
-    """
-    found: dict[str, list[Picture]] = {c: [] for c in data.categories}
-    for i in range(len(data)):
-        if all(len(v) >= columns for v in found.values()):
-            break
-        wanted = [r for r in data.regions(i) if r.sure and len(found[r.category]) < columns]
-        if not wanted:
-            continue
-        image = as_picture(data.image(i))
-        seen: set[str] = set()
-        for region in wanted:
-            ys, xs = np.nonzero(region.as_mask(*image.shape[:2]).numpy())
-            if region.category in seen or len(ys) < 60:
-                continue
-            seen.add(region.category)
-            found[region.category].append(_cut(image, ys, xs, side))
-    rows = {c: v for c, v in found.items() if v}
-    blank = np.full((side, side, 3), 255, np.uint8)
-    pictures = [v + [blank] * (columns - len(v)) for v in rows.values()]
-    every = [(r.category, r.sure) for i in range(len(data)) for r in data.regions(i)]
-    table = pd.DataFrame(every, columns=["category", "sure"]).groupby("category", sort=False)[
-        "sure"
-    ]
-    table = table.agg(regions="size", sure="sum").reindex(list(rows)).reset_index()
-    return gallery(pictures, labels=[label(c) for c in rows]), table
-
-
-def _cut(image: Picture, ys: np.ndarray, xs: np.ndarray, side: int) -> Picture:
-    half = int(max(np.ptp(ys), np.ptp(xs)) * 0.65) + 4
-    cy, cx = int(ys.min() + ys.max()) // 2, int(xs.min() + xs.max()) // 2
-    padded = np.pad(image, ((half, half), (half, half), (0, 0)), mode="edge")
-    square = padded[cy : cy + 2 * half, cx : cx + 2 * half]
-    return np.array(Image.fromarray(square).resize((side, side), Image.Resampling.LANCZOS))
-
-
-def attraction(table: pd.DataFrame, categories: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
-    """Fixations in each category's regions against chance, with intervals over images.
-
-    table: `datasets.describe.attraction`. Also returns the numbers shown.
-    """
-    rows = [
-        (c, *interval(chosen["ratio"]), int(chosen["regions"].sum()), len(chosen))
-        for c in categories
-        if len(chosen := table[table["category"] == c])
-    ]
-    shown = pd.DataFrame(rows, columns=["category", "mean", "low", "high", "regions", "images"])
-    figure, axis = plt.subplots(figsize=(WIDTH, 0.36 * len(shown) + 1.2))
-    ranked = shown.sort_values("mean", ignore_index=True)
-    y = np.arange(len(ranked))
-    errors = [ranked["mean"] - ranked["low"], ranked["high"] - ranked["mean"]]
-    axis.errorbar(ranked["mean"], y, xerr=np.nan_to_num(errors), fmt="o", color=BEFORE, lw=1.6)
-    for k, row in ranked.iterrows():
-        text = f"{row['regions']} regions"
-        axis.text(1.01, k, text, transform=axis.get_yaxis_transform(), va="center", fontsize=8.5)
-    axis.set_yticks(y, [label(c) for c in ranked["category"]])
-    axis.axvline(1, color="0.6", lw=1, ls=":")
-    axis.set_xlabel("fixations in the region ÷ expected from its area (1: chance)")
-    axis.set_xlim(left=0)
-    axis.grid(axis="y", color="0.92")
-    return figure, shown
+LINES = (CENTRE, "human")  # drawn as lines that models lie between
 
 
 def ceilings(scores: pd.DataFrame, metrics: Sequence[str] = ("nss", "auc")) -> Figure:
@@ -200,57 +66,99 @@ def learning_curves(curves: Mapping[str, pd.DataFrame], baselines: pd.DataFrame)
     return figure
 
 
-def score_table(table: pd.DataFrame) -> Figure:
-    """Points with intervals, a panel a metric: models, centre prior and people.
+def score_table(table: pd.DataFrame, columns: int = 4) -> Figure:
+    """Points with intervals, a panel a metric, models in the order of the first metric.
 
-    table: `evaluation.summary`.
+    The centre prior and people are vertical lines, their intervals shaded. table:
+    `evaluation.summary`.
     """
     metrics = list(dict.fromkeys(table["metric"]))
-    columns = min(3, len(metrics))
+    columns = min(columns, len(metrics))
     rows = -(-len(metrics) // columns)
-    models = list(dict.fromkeys(table["model"]))
+    first = table[(table["metric"] == metrics[0]) & ~table["model"].isin(LINES)]
+    models = first.sort_values("mean", kind="stable")["model"].tolist()
     figure, axes = plt.subplots(
         rows,
         columns,
-        figsize=(WIDTH, (0.3 * len(models) + 0.95) * rows),
+        figsize=(WIDTH, (0.23 * len(models) + 0.75) * rows + 0.3),
         sharey=True,
         squeeze=False,
     )
-    y = np.arange(len(models))[::-1]
     for axis, metric in zip(axes.flat, metrics, strict=False):
-        chosen = table[table["metric"] == metric].set_index("model").reindex(models)
-        for place, (model, row) in zip(y, chosen.iterrows(), strict=True):
-            colour = MODEL_COLOURS.get(model, "0.3")
+        chosen = table[table["metric"] == metric].set_index("model")
+        _lines(axis, chosen)
+        for y, (model, row) in enumerate(chosen.reindex(models).iterrows()):
             span = [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
-            axis.errorbar(row["mean"], place, xerr=span, fmt="o", color=colour, lw=1.8)
+            colour = MODEL_COLOURS.get(model, CLASSICAL)
+            axis.errorbar(row["mean"], y, xerr=span, fmt="o", ms=4.5, color=colour, lw=1.6)
         arrow = "→" if METRICS[metric].better == "higher" else "←"
-        axis.set_xlabel(f"{METRICS[metric].label} ({arrow} better)")
-        axis.set_yticks(y, models)
+        axis.set_xlabel(f"{METRICS[metric].label} ({arrow} better)", fontsize=9.5)
+        axis.set_yticks(range(len(models)), [m.replace("_", " ") for m in models])
         axis.set_ylim(-0.6, len(models) - 0.4)
         axis.grid(axis="y", color="0.92")
     for axis in axes.flat[len(metrics) :]:
         axis.set_visible(False)
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper right", ncols=len(names))
     return figure
 
 
+def _lines(axis: Axes, chosen: pd.DataFrame) -> None:
+    for model in (m for m in LINES if m in chosen.index):
+        row, colour = chosen.loc[model], MODEL_COLOURS[model]
+        axis.axvspan(row["low"], row["high"], color=colour, alpha=0.2, lw=0)
+        axis.axvline(row["mean"], color=colour, lw=1.4, label=model)
+
+
+def pairs(table: pd.DataFrame, metric: str = "nss", level: float = 0.05) -> Figure:
+    """Matrix: by how much each row's model scores above each column's.
+
+    table: `evaluation.pairwise`; a number is printed where the adjusted p is at most `level`.
+    Models are in the order of their scores.
+    """
+    turned = table.assign(first=table["second"], second=table["first"], value=-table["value"])
+    both = pd.concat([table, turned], ignore_index=True)
+    order = both.groupby("first")["value"].mean().sort_values(ascending=False).index
+    title = f"row's {METRICS[metric].label} minus column's"
+    return matrix(both, both["p_adjusted"] <= level, title, list(order), digits=2)
+
+
 def side_by_side(
-    data: SaliencyDataset, maps: Mapping[str, MapOf], chosen: Sequence[int]
+    data: SaliencyDataset, found: Evaluation, chosen: Sequence[int], columns: int = 8
 ) -> tuple[Figure, pd.DataFrame]:
-    """Stimulus, human density and each model's map, a row an image; NSS under each map."""
-    rows, notes, table = [], [], []
+    """Stimulus, human density and each model's map, with its NSS, image after image."""
+    models = sorted(found.shown, key=lambda m: -found.mean(m))
+    table = [
+        (data.names[i], model, found.score(model, data.names[i]))
+        for i in chosen
+        for model in found.shown
+    ]
+    rows, notes = [], []
     for i in chosen:
-        size = data.size_of(i)
-        seen = data.fixations(i).inside(*size, data.names[i])
-        counts = seen.count_map(*size)
-        pictures = [stimulus(data, i, regions=False), mapped(density(counts), size)]
-        under = [data.names[i], f"{len(seen)} fixations"]
-        for model, map_of in maps.items():
-            answer = map_of(i)
-            score = nss(answer, counts).item()
-            pictures.append(mapped(answer, size))
-            under.append(f"NSS {score:.2f}")
-            table.append((data.names[i], model, score))
-        rows.append(pictures)
-        notes.append(under)
-    figure = gallery(rows, ["stimulus", "people", *maps], notes)
+        pictures, under = answers(data, found, i, models)
+        blank = np.full_like(pictures[0], 255)
+        for k in range(0, len(pictures), columns):
+            gap = columns - len(pictures[k : k + columns])
+            rows.append(pictures[k : k + columns] + [blank] * gap)
+            notes.append(under[k : k + columns] + [""] * gap)
+    figure = gallery(rows, notes=notes, size=7.2)
     return figure, pd.DataFrame(table, columns=["image", "model", "nss"])
+
+
+def answers(
+    data: SaliencyDataset, found: Evaluation, i: int, models: Sequence[str], height: int = 180
+) -> tuple[list[Picture], list[str]]:
+    """Pictures of stimulus `i`, people's density and the models' maps, and what to write below."""
+    size = data.size_of(i)
+    counts = data.fixations(i).inside(*size, data.names[i]).count_map(*size)
+    shape = (height, round(height * size[1] / size[0]))
+    pictures = [fit(stimulus(data, i, regions=False), height)]
+    under = [data.names[i]]
+    if counts.any():
+        pictures.append(mapped(density(counts), shape))
+        under.append("people")
+    for model in models:
+        pictures.append(mapped(found.shown[model][i], shape))
+        name = model.replace("_", " ")
+        under.append(f"{name}\n{found.score(model, data.names[i]):.2f}")
+    return pictures, under

@@ -13,8 +13,8 @@ from .. import paths
 from ..datasets import CATEGORIES
 
 WIDTH = 9.0  # inches: a figure fills a notebook's column and a README's
-BEFORE, AFTER, CONTROL, HUMAN = "#0072B2", "#D55E00", "#9A9A9A", "#009E73"
-"""Okabe and Ito's colours, told apart by everybody: before, after, control, human."""
+BEFORE, AFTER, CONTROL, HUMAN, CLASSICAL = "#0072B2", "#D55E00", "#9A9A9A", "#009E73", "#CC79A7"
+"""Okabe and Ito's colours, told apart by everybody."""
 
 # Twelve categories in six hues of two tints: a thing and its part share a hue.
 TINTS = sns.color_palette("colorblind", 6)

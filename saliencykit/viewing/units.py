@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..dissection.statistics import MIN_IMAGES
+from .matrix import matrix
 from .style import AFTER, BEFORE, CONTROL, WIDTH, colours, label
 
 TOP = "mean region NSS of the ten best units"
@@ -177,25 +178,8 @@ def favouring(table: pd.DataFrame) -> Figure:
 
     table: `statistics.favouring_pairs`; a cell whose interval excludes 0 shows its number.
     """
-    names = list(dict.fromkeys(table["first"]))
-    value = table.pivot(index="first", columns="second", values="value").reindex(names)[names]
-    decided = ((table["low"] > 0) | (table["high"] < 0)).to_numpy()
-    sure = table.assign(sure=decided).pivot(index="first", columns="second", values="sure")
-    sure = sure.reindex(names)[names]
-    figure, axis = plt.subplots(figsize=(WIDTH * 0.85, WIDTH * 0.7))
-    reach = float(np.nanmax(np.abs(value.to_numpy(dtype=float)))) or 1.0
-    shown = axis.imshow(value.to_numpy(dtype=float), cmap="RdBu_r", vmin=-reach, vmax=reach)
-    for i, first in enumerate(names):
-        for j, second in enumerate(names):
-            if i != j and bool(sure.loc[first, second]):
-                number = value.loc[first, second]
-                ink = "white" if abs(number) > 0.6 * reach else "black"
-                axis.text(j, i, f"{number:+.1f}", ha="center", va="center", fontsize=8, color=ink)
-    axis.set_xticks(range(len(names)), [label(n) for n in names], rotation=45, ha="right")
-    axis.set_yticks(range(len(names)), [label(n) for n in names])
-    axis.spines[:].set_visible(False)
-    figure.colorbar(shown, ax=axis, label="row's change minus column's change (region NSS)")
-    return figure
+    decided = (table["low"] > 0) | (table["high"] < 0)
+    return matrix(table, decided, "row's change minus column's change (region NSS)")
 
 
 def favoured_by_layer(table: pd.DataFrame, layer: str) -> Figure:

@@ -17,12 +17,12 @@ from torch import Tensor
 from ..datasets import SaliencyDataset
 from ..dissection import Dissection
 from ..dissection.report import best_images, best_units, present
-from ..evaluation import MapOf
-from ..metrics import density, nss
+from ..evaluation import Evaluation
 from ..models import Encoder, stimuli
 from ..models.stimuli import to_float
-from .overlay import Picture, captioned, fit, heat, mapped, montage, png
-from .scores import gallery, stimulus
+from .overlay import Picture, captioned, fit, montage, png, spotlight
+from .scores import answers
+from .stimuli import gallery, stimulus
 from .style import label
 
 COLUMNS = 6  # pictures to a unit
@@ -63,26 +63,26 @@ def explore(draw: Callable[..., Picture], **controls: widgets.Widget) -> widgets
 
 
 class ImageBrowser:
-    """Stimuli one after the other: fixations and regions, people's density, models' maps."""
+    """Stimuli one after the other: fixations and regions, people's density, models' maps.
 
-    def __init__(self, data: SaliencyDataset, maps: Mapping[str, MapOf] | None = None):
-        self.data, self.maps = data, maps or {}
+    found: an evaluation of models on all images of `data`.
+    """
 
-    def draw(self, image: int = 0, height: int = 230) -> Picture:
+    def __init__(self, data: SaliencyDataset, found: Evaluation):
+        self.data, self.found = data, found
+        self.models = sorted(found.shown, key=lambda m: -found.mean(m))
+
+    def draw(self, image: int = 0) -> Picture:
         """Draw stimulus number `image`, the density of its fixations, and each model's map."""
-        data, size = self.data, self.data.size_of(image)
-        seen = data.fixations(image).inside(*size, data.names[image])
-        counts = seen.count_map(*size)
-        scene = data.scene(image)
-        about = f"{data.names[image]}{f', {label(scene)}' if scene else ''}: {len(seen)} fixations"
-        pictures = [(stimulus(data, image), about)]
-        if len(seen):
-            pictures.append((mapped(density(counts), size), "people"))
-        for model, map_of in self.maps.items():
-            answer = map_of(image)
-            pictures.append((mapped(answer, size), f"{model}: NSS {nss(answer, counts):.2f}"))
-        small = [captioned(fit(picture, height), text) for picture, text in pictures]
-        return montage(small, columns=3, height=height + 18)
+        many = len(self.models) > 4
+        height = 132 if many else 230
+        pictures, under = answers(self.data, self.found, image, self.models, height)
+        pictures[0] = fit(stimulus(self.data, image), height)
+        scene, seen = self.data.scene(image), len(self.data.fixations(image))
+        under[0] += f"{f', {label(scene)}' if scene else ''}: {seen} fixations"
+        texts = [text.replace("\n", " ") for text in under]
+        small = [captioned(p, text) for p, text in zip(pictures, texts, strict=True)]
+        return montage(small, columns=6 if many else 3, height=height + 18)
 
     def widget(self) -> widgets.VBox:
         """Return the slider over images."""
@@ -143,7 +143,7 @@ class UnitBrowser:
     def tile(self, encoder: str, layer: str, unit: int, image: str) -> Picture:
         """Draw one unit's activation over one image."""
         i = self.data.names.index(image)
-        return heat(self.shown[i], self.seen[encoder][layer][i, unit].float())
+        return spotlight(self.shown[i], self.seen[encoder][layer][i, unit].float())
 
     def tiles(
         self, encoder: str, layer: str, unit: int, columns: int, category: str | None = None

@@ -5,8 +5,15 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ..datasets import SaliencyDataset
-from ..study import Study
+from ..study import CENTRE, Study
 from .style import label
+
+LEVEL = 0.05  # false discovery rate at which a difference is called one
+SPAN = ["mean", "low", "high"]
+NO_CENTRE = (
+    "A classical model knows the image and nothing of where people tend to look; people look at "
+    "the middle, so a prior that never sees the image starts with an advantage."
+)
 
 OTHERS = (
     "the others' blurred fixations are few and noisy, so leaving one observer out bounds what "
@@ -54,14 +61,23 @@ def data_set(
     )
 
 
-def model_scores(table: pd.DataFrame, gain: dict[str, float], images: int) -> str:
-    """Words under 01_models: who scores what, and how much fine-tuning brings."""
+def model_scores(
+    table: pd.DataFrame, gain: dict[str, float], pairs: pd.DataFrame, images: int
+) -> str:
+    """Words under 01_models: who scores what, who beats whom, and what fine-tuning brings.
+
+    table: `evaluation.summary`; gain: `evaluation.difference` of fine-tuned and frozen; pairs:
+    `evaluation.pairwise` on NSS.
+    """
     nss = table[table["metric"] == "nss"].set_index("model")
     human = nss.loc["human", "mean"]
-    rows = []
-    for model, row in nss.iterrows():
-        share = "" if model == "human" else f" ({100 * row['mean'] / human:.0f} % of human)"
-        rows.append(f"{model} {number(row['mean'], row['low'], row['high'])}{share}")
+    trained = [m for m in nss.index if m.startswith(("frozen", "fine-tuned"))]
+    classic = nss.drop([*trained, "human", CENTRE]).sort_values("mean", ascending=False)
+    rows = [
+        f"{model} {number(*nss.loc[model, SPAN])}"
+        + ("" if model == "human" else f" ({100 * nss.loc[model, 'mean'] / human:.0f} % of human)")
+        for model in ["human", *trained, CENTRE]
+    ]
     moved = verdict(
         gain["low"],
         gain["high"],
@@ -71,10 +87,37 @@ def model_scores(table: pd.DataFrame, gain: dict[str, float], images: int) -> st
     )
     beaten = [m for m in nss.index if m != "human" and nss.loc[m, "low"] > human]
     note = f" That {listed(beaten)} exceed people is no contradiction: {OTHERS}" if beaten else ""
-    return (
-        f"- NSS on {images} validation images: {'; '.join(rows)}.{note}\n"
+    lines = [
+        f"- NSS on {images} validation images: {'; '.join(rows)}.{note}",
         f"- {moved}: {number(gain['mean'], gain['low'], gain['high'])} NSS more than the frozen "
-        "readout, on the same images."
+        "readout, on the same images.",
+    ]
+    if len(classic):
+        lines.append(_classical(classic, nss))
+    told = int((pairs["p_adjusted"] <= LEVEL).sum())
+    return "\n".join(
+        [
+            *lines,
+            f"- Of the {len(pairs)} pairs of models and people, {told} differ in NSS beyond chance "
+            f"(paired permutation over images, {100 * LEVEL:.0f} % false discovery rate).",
+        ]
+    )
+
+
+def _classical(classic: pd.DataFrame, nss: pd.DataFrame) -> str:
+    """Return a line on classical models, best first, between the centre prior and the network."""
+    best, worst = classic.iloc[0], classic.iloc[-1]
+    below = [m for m in classic.index if classic.loc[m, "mean"] <= nss.loc[CENTRE, "mean"]]
+    above = [m for m in classic.index if classic.loc[m, "mean"] >= nss.loc["fine-tuned", "mean"]]
+    between = len(classic) - len(below) - len(above)
+    odd = [f"{listed(below)} score no more than the centre prior"] if below else []
+    odd += [f"{listed(above)} score no less than the fine-tuned network"] if above else []
+    return (
+        f"- Of the {len(classic)} classical models, which never saw a fixation, "
+        f"{label(best.name)} scores most, {number(*best[SPAN])}, and {label(worst.name)} least, "
+        f"{number(*worst[SPAN])}; {between} of them lie between the centre prior and the "
+        f"fine-tuned network{'; ' if odd else ''}{' and '.join(odd)}."
+        + (f" {NO_CENTRE}" if below else "")
     )
 
 

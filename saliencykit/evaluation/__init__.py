@@ -1,0 +1,25 @@
+"""Models × images × metrics: whose maps are scored, the scores, people's, and what they say."""
+
+from .human import BLURS, human_ceiling
+from .predictors import Predictor, classical_maps, file_maps, network_maps, prior_maps
+from .scoring import DEFAULT_METRICS, Evaluation, evaluate
+from .statistics import difference, interval, joined, pairwise, spread, summary
+
+__all__ = [
+    "BLURS",
+    "DEFAULT_METRICS",
+    "Evaluation",
+    "Predictor",
+    "classical_maps",
+    "difference",
+    "evaluate",
+    "file_maps",
+    "human_ceiling",
+    "interval",
+    "joined",
+    "network_maps",
+    "pairwise",
+    "prior_maps",
+    "spread",
+    "summary",
+]

@@ -1,0 +1,127 @@
+"""Whose maps are scored: a network's, a classical model's, the centre prior's, files of others'."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from ..cache import code_version
+from ..datasets import SaliencyDataset
+from ..datasets.base import IMAGE_ERRORS, file_stamps
+from ..models import CentrePrior, SaliencyModel, classical, stimuli, upsample
+from ..models.stimuli import device_of, to_float
+
+ARRAYS = (".npy",)
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Somebody who answers every image of one data set with a saliency map.
+
+    `map_of(i)` is the map (H, W) of image number i, at the image's own size. `key` says all that
+    the maps depend on beside the data, as JSON-able values: scores are cached under it.
+    """
+
+    map_of: Callable[[int], Tensor]
+    key: object
+
+    def __call__(self, i: int) -> Tensor:
+        """Return the map (H, W) of image number i."""
+        return self.map_of(i)
+
+
+def network_maps(model: SaliencyModel, data: SaliencyDataset, size: tuple[int, int]) -> Predictor:
+    """Return `model`'s maps, the network seeing images at `size` (height, width).
+
+    It runs once over all images, when the first map is asked for; only the small maps before
+    upsampling are kept.
+    """
+
+    @cache
+    @torch.inference_mode()
+    def coarse() -> tuple[Tensor, list[tuple[int, int]]]:
+        shown, device = stimuli(data, size), device_of()
+        net, images = model.to(device).eval(), shown.tensors["images"]
+        rows = torch.arange(len(data)).split(16)
+        small = torch.cat([net.coarse(to_float(images[r]).to(device)).cpu() for r in rows])
+        return small, [tuple(s) for s in shown.meta["sizes"]]
+
+    def map_of(i: int) -> Tensor:
+        small, sizes = coarse()
+        return upsample(small[i][None, None], sizes[i])[0, 0]
+
+    code = code_version("models/saliency.py", "models/encoders.py", "models/stimuli.py")
+    return Predictor(map_of, {"network": model.fingerprint, "size": list(size), "code": code})
+
+
+def prior_maps(prior: CentrePrior, data: SaliencyDataset) -> Predictor:
+    """Return the centre prior's maps."""
+    return Predictor(lambda i: prior.map(data.size_of(i)), {"prior": asdict(prior)})
+
+
+def classical_maps(name: str, data: SaliencyDataset, **parameters: object) -> Predictor:
+    """Return the maps of classical model `name` on the images as they are."""
+
+    def map_of(i: int) -> Tensor:
+        return classical.saliency(name, data.image(i)[None].float() / 255, **parameters)[0]
+
+    code = code_version("models/classical", "models/centre.py", "metrics/blur.py")
+    return Predictor(map_of, {"classical": name, "parameters": parameters, "code": code})
+
+
+def file_maps(folder: Path, data: SaliencyDataset) -> Predictor:
+    """Return somebody else's maps: `folder`/<image name>.npy (H, W), or a grey picture.
+
+    A map of another size than its image is resized bilinearly. Raises FileNotFoundError, counting
+    them, if images of `data` have no map; ValueError, naming the file, for one that is damaged.
+    """
+    found = maps_in(folder)
+    if lost := [name for name in data.names if name not in found]:
+        raise FileNotFoundError(
+            f"{folder} holds no map for {len(lost)} of {len(data)} images, the first {lost[0]!r}. "
+            f"Maps are called like the images: {lost[0]}.npy or {lost[0]}.png."
+        )
+
+    def map_of(i: int) -> Tensor:
+        return _sized(read_map(found[data.names[i]]), data.size_of(i))
+
+    return Predictor(map_of, {"files": file_stamps([found[name] for name in data.names])})
+
+
+def maps_in(folder: Path) -> Mapping[str, Path]:
+    """Return the map files below `folder` by image name; of a name's several, the array."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"The folder of maps, {folder}, is not there.")
+    files = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in (*PICTURES, *ARRAYS)]
+    files.sort(key=lambda p: p.suffix.lower() in ARRAYS)  # arrays last: they win
+    return {p.relative_to(folder).with_suffix("").as_posix(): p for p in files}
+
+
+def read_map(path: Path) -> Tensor:
+    """Read a saliency map (H, W), float32: an array, or a picture's mean over channels."""
+    try:
+        if path.suffix.lower() in ARRAYS:
+            values = np.load(path, allow_pickle=False)
+        else:
+            with Image.open(path) as picture:
+                values = np.asarray(picture)
+        values = torch.from_numpy(np.asarray(values, dtype=np.float32))
+    except IMAGE_ERRORS as error:
+        raise ValueError(f"{path} cannot be read as a map ({error}); write it again.") from error
+    values = values[..., :3].mean(-1) if values.ndim == 3 else values
+    if values.ndim != 2 or 0 in values.shape:
+        raise ValueError(f"{path} is no map (H, W): its shape is {tuple(values.shape)}.")
+    return values
+
+
+def _sized(values: Tensor, size: tuple[int, int]) -> Tensor:
+    if tuple(values.shape) == tuple(size):
+        return values
+    return interpolate(values[None, None], size, mode="bilinear", antialias=True)[0, 0]

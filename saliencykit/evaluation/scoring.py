@@ -1,0 +1,159 @@
+"""Every model on every image and metric, one long table; each model's scores are cached."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+from tqdm.auto import tqdm
+
+from ..cache import Entry, cached, code_version
+from ..datasets import Fixations, SaliencyDataset
+from ..metrics import METRICS, density
+from ..models import CentrePrior
+from ..registry import check_name
+from .predictors import Predictor
+
+DEFAULT_METRICS = (
+    "nss",
+    "ig",
+    "cc",
+    "sim",
+    "kl",
+    "auc",
+    "auc_judd",
+    "auc_borji",
+    "auc_shuffled_exact",
+    "auc_shuffled",
+)
+GRID = (120, 160)  # maps kept to be looked at
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What models scored, and their maps to look at.
+
+    scores: columns model, image, metric, value; shown: model → (N, h, w) float16, shrunk maps of
+    all images, whatever their shape, on one grid.
+    """
+
+    scores: pd.DataFrame
+    shown: dict[str, Tensor]
+
+    def beside(self, people: pd.DataFrame) -> "Evaluation":
+        """Add the scores of people, who have no maps."""
+        return Evaluation(pd.concat([self.scores, people], ignore_index=True), self.shown)
+
+    def score(self, model: str, image: str, metric: str = "nss") -> float:
+        """Return one score; NaN if it is not there."""
+        return self._lookup.get((model, image, metric), float("nan"))
+
+    def mean(self, model: str, metric: str = "nss") -> float:
+        """Return a model's mean over images; NaN if it was not scored."""
+        chosen = (self.scores["model"] == model) & (self.scores["metric"] == metric)
+        return float(self.scores.loc[chosen, "value"].mean())
+
+    @cached_property
+    def _lookup(self) -> dict[tuple[str, str, str], float]:
+        columns = (self.scores[c] for c in ("model", "image", "metric", "value"))
+        return {tuple(row): value for *row, value in zip(*columns, strict=True)}
+
+
+def evaluate(
+    models: Mapping[str, Predictor],
+    data: SaliencyDataset,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    prior: CentrePrior | None = None,
+) -> Evaluation:
+    """Score every model on every image of `data` and metric, at the image's own size.
+
+    Fixations are all observers', as count maps; the density is their Gaussian blur of about one
+    degree (`metrics.default_sigma`); the baseline of information gain is `prior` (None: a centred
+    Gaussian, a quarter of the sides wide); shuffled AUCs take the fixations on all other images of
+    `data`, scaled to this one's size, for negatives. An image that nobody looked at scores NaN.
+    Cached model by model. Raises UnknownNameError for a metric.
+    """
+    for metric in metrics:
+        check_name("metric", metric, METRICS)
+    truth = _Truth(data, prior or CentrePrior())
+    found = {name: _scored(name, model, truth, list(metrics)) for name, model in models.items()}
+    rows = [
+        pd.DataFrame({"model": name, "image": data.names, "metric": m, "value": entry.tensors[m]})
+        for name, entry in found.items()
+        for m in metrics
+    ]
+    scores = pd.concat(rows, ignore_index=True)
+    return Evaluation(scores, {name: entry.tensors["shown"] for name, entry in found.items()})
+
+
+def _scored(name: str, model: Predictor, truth: "_Truth", metrics: list[str]) -> Entry:
+    data = truth.data
+    needs = {need for metric in metrics for need in METRICS[metric].needs}
+
+    @torch.inference_mode()
+    def compute() -> Entry:
+        values = torch.empty(len(metrics), len(data), dtype=torch.float64)
+        shown = torch.empty(len(data), *GRID, dtype=torch.float16)
+        for i in tqdm(range(len(data)), desc=f"scoring {name} on {data.name}", leave=False):
+            saliency, seen = model(i), truth(i, needs)
+            for k, metric in enumerate(metrics):
+                values[k, i] = METRICS[metric](saliency, seen)
+            shown[i] = _shrunk(saliency)
+        return Entry({"shown": shown, **dict(zip(metrics, values, strict=True))})
+
+    key = {
+        "code": code_version("metrics", "evaluation/scoring.py", "datasets/types.py"),
+        "data": data.fingerprint,
+        "metrics": metrics,
+        "prior": asdict(truth.prior),
+        "model": model.key,
+    }
+    return cached("scores", key, compute)
+
+
+def _shrunk(saliency: Tensor) -> Tensor:
+    """Bring a map (H, W) to 0 … 1 on the grid that is kept."""
+    small = interpolate(saliency[None, None].float(), GRID, mode="area")[0, 0]
+    low, high = small.aminmax()
+    return ((small - low) / (high - low).clamp(min=1e-30)).half()
+
+
+class _Truth:
+    """What people did, image by image: as much of it as the metrics ask for."""
+
+    def __init__(self, data: SaliencyDataset, prior: CentrePrior):
+        self.data, self.prior = data, prior
+
+    def __call__(self, i: int, needs: Iterable[str]) -> dict[str, Tensor]:
+        return {need: getattr(self, need)(i) for need in sorted(needs)}
+
+    def fixations(self, i: int) -> Tensor:
+        """Return the count map of all observers' fixations on image i."""
+        size = self.data.size_of(i)
+        return self.data.fixations(i).inside(*size, self.data.names[i]).count_map(*size)
+
+    def density(self, i: int) -> Tensor:
+        """Return the density of the fixations on image i."""
+        return density(self.fixations(i))
+
+    def baseline(self, i: int) -> Tensor:
+        """Return the centre prior."""
+        return self.prior.map(self.data.size_of(i))
+
+    def other(self, i: int) -> Tensor:
+        """Return the count map of the fixations on all other images, scaled to image i's size."""
+        size, elsewhere = self.data.size_of(i), self._relative
+        return elsewhere[elsewhere.observer != i].scaled((1, 1), size).count_map(*size)
+
+    @cached_property
+    def _relative(self) -> Fixations:
+        """All fixations in [0, 1) of width and height; "observer" is their image's number."""
+        parts = []
+        for i, name in enumerate(self.data.names):
+            size = self.data.size_of(i)
+            seen = self.data.fixations(i).inside(*size, name).scaled(size, (1, 1))
+            parts.append((seen.x, seen.y, torch.full((len(seen),), i)))
+        return Fixations(*(torch.cat(column) for column in zip(*parts, strict=True)))

@@ -1,0 +1,76 @@
+"""Models by name: classical ones, and trained ones that were kept under a name."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..paths import cache_root
+from ..registry import check_name
+from . import classical
+from .saliency import SaliencyModel, upsample
+from .stimuli import device_of
+from .weights import is_path
+
+
+def kept_models() -> dict[str, Path]:
+    """Return the trained models that were kept, by name ("toy/fine-tuned")."""
+    folder = cache_root() / "models"
+    files = sorted(folder.rglob("*.safetensors"))
+    return {p.relative_to(folder).with_suffix("").as_posix(): p for p in files}
+
+
+def keep(models: Mapping[str, SaliencyModel], study: str, size: tuple[int, int]) -> list[str]:
+    """Keep trained models in the cache as "<study>/<name>"; return these names.
+
+    size: (height, width) of the images that they were trained on, and are to be given.
+    """
+    names = {
+        f"{study}/{name.replace(', ', '-').replace(' ', '-')}": m for name, m in models.items()
+    }
+    for name, model in names.items():
+        model.save(cache_root() / "models" / f"{name}.safetensors", size=list(size))
+    return list(names)
+
+
+def model_names() -> list[str]:
+    """Return every name that `by_name` knows."""
+    return [*classical.names(), *kept_models()]
+
+
+def by_name(name: str | os.PathLike, **parameters: object) -> Callable[[Tensor], Tensor]:
+    """Return a saliency model as a function: images (B, 3, H, W) in [0, 1] → (B, H, W).
+
+    `name`: a classical model, whose `parameters` may be given; a trained one that was kept; or the
+    path of a checkpoint (`SaliencyModel.save`). Raises UnknownNameError with the nearest name;
+    FileNotFoundError and ValueError for a checkpoint that is missing or damaged.
+    """
+    kept = kept_models()
+    if is_path(name) and name not in kept:
+        return _network(Path(name))
+    check_name("model", name, model_names())
+    if name in kept:
+        return _network(kept[name])
+    return lambda images: classical.saliency(name, images, **parameters)
+
+
+def _network(path: Path) -> Callable[[Tensor], Tensor]:
+    model, notes = SaliencyModel.load(path), SaliencyModel.notes(path)
+    size, device = notes.get("size"), device_of()
+    model.to(device)
+
+    @torch.inference_mode()
+    def run(images: Tensor) -> Tensor:
+        whole = tuple(images.shape[-2:])
+        given = images if size is None else _shrink(images, tuple(size))
+        return upsample(model.coarse(given.to(device))[:, None], whole)[:, 0].cpu()
+
+    return run
+
+
+def _shrink(images: Tensor, size: tuple[int, int]) -> Tensor:
+    return torch.nn.functional.interpolate(
+        images, size, mode="bilinear", antialias=True, align_corners=False
+    ).clamp(0, 1)
