@@ -1,6 +1,6 @@
 """Models × images × metrics: whose maps are scored, the scores, people's, and what they say."""
 
-from .human import BLURS, human_ceiling
+from .human import BLURS, ObserverCurve, human_baselines, human_ceiling, observer_curve
 from .predictors import Predictor, classical_maps, file_maps, network_maps, prior_maps
 from .scoring import DEFAULT_METRICS, Evaluation, evaluate
 from .statistics import difference, interval, joined, pairwise, spread, summary
@@ -9,15 +9,18 @@ __all__ = [
     "BLURS",
     "DEFAULT_METRICS",
     "Evaluation",
+    "ObserverCurve",
     "Predictor",
     "classical_maps",
     "difference",
     "evaluate",
     "file_maps",
+    "human_baselines",
     "human_ceiling",
     "interval",
     "joined",
     "network_maps",
+    "observer_curve",
     "pairwise",
     "prior_maps",
     "spread",
