@@ -8,6 +8,7 @@ from scipy import stats
 from saliencykit import evaluation, metrics
 from saliencykit.evaluation import scoring
 from saliencykit.models import CentrePrior, SaliencyModel, build_encoder, classical, upsample
+from saliencykit.registry import UnknownNameError
 from tests.conftest import Blobs
 
 
@@ -84,8 +85,9 @@ def test_scores_are_computed_once(blobs, monkeypatch):
     assert first.value.equals(again.value)
 
 
-def test_default_metrics_are_all_there_are():
-    assert set(evaluation.DEFAULT_METRICS) == set(metrics.names())
+def test_default_metrics_are_all_that_are_quick():
+    slow = {"emd"}  # most of a second a map: only where it is asked for
+    assert set(evaluation.DEFAULT_METRICS) == set(metrics.names()) - slow
 
 
 def test_files_of_somebody_else_are_read_resized_and_preferred_as_arrays(blobs, tmp_path):
@@ -212,3 +214,41 @@ def test_pairwise_leaves_out_images_that_somebody_was_not_scored_on():
     assert found.value.tolist() == [2, -7, -9]
     with pytest.raises(ValueError, match="nothing to compare"):
         evaluation.pairwise(scores_of([[1.0, np.nan], [np.nan, 2]], "ab"), "nss")
+
+
+def test_people_s_gain_is_that_of_the_best_mixture(blobs):
+    prior = CentrePrior(0.5, 0.5, 0.2, 0.3)
+    table = evaluation.human_ceiling(blobs, ("ig",), prior).set_index("image").value
+    assert np.isnan(table["b11"])
+    best = -np.inf
+    for blur in evaluation.BLURS:
+        for uniform, weight in evaluation.human.WEIGHTS.tolist():
+            gain = metrics.InformationGain(prior.map((48, 64)), uniform, weight)
+            scores = []
+            for i in range(len(blobs)):
+                f = blobs.fixations(i).inside(48, 64)
+                found = metrics.leave_one_out(f.x, f.y, f.observer, (48, 64), gain, blur * 64)
+                scores.append(found.nanmean().item())
+            best = max(best, np.nanmean(scores))
+    assert table.mean() == pytest.approx(best)
+
+
+def test_people_in_three_ways(blobs):
+    table = evaluation.human_baselines(blobs)
+    means = evaluation.summary(table).set_index(["model", "metric"])["mean"].unstack()
+    assert list(table.columns) == ["model", "image", "metric", "value"]
+    assert list(dict.fromkeys(table.model)) == ["human", "human, split half", "human, n → ∞"]
+    assert set(means.columns) == {"nss", "auc", "ig"}
+    assert (means.loc["human"] > means.loc["human, split half"]).all()  # three predict, not two
+    assert table[table.image == "b11"].value.isna().all()
+
+
+def test_an_observer_curve_ends_at_infinity(blobs):
+    curve = evaluation.observer_curve(blobs, "ig")
+    assert curve.table.n.tolist() == [1, 2, 3, np.inf]
+    assert curve.table["mean"].is_monotonic_increasing
+    assert not curve.law.determined  # four observers are too few
+    assert curve.table.fitted.iloc[-1] == curve.law.limit
+    assert curve.limits.shape == (len(blobs),)
+    with pytest.raises(UnknownNameError, match="Did you mean 'ig'"):
+        evaluation.observer_curve(blobs, "igg")

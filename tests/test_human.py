@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from saliencykit import metrics
-from saliencykit.metrics import leave_one_out
+from saliencykit.metrics import human, leave_one_out
 from saliencykit.registry import UnknownNameError
 
 quick = settings(max_examples=40, deadline=None)
@@ -182,3 +182,99 @@ def test_density_sums_to_one_and_is_nan_without_fixations():
     assert density[2].isnan().all()
     assert metrics.cc(torch.rand(20, 30), density).isnan().tolist() == [False, False, True]
     same(metrics.density(counts[0]), metrics.density(counts[0], 0.9))
+
+
+# --- halves, growing groups, information gain ----------------------------------------------------
+
+
+def test_information_gain_equals_drawing_the_densities():
+    x, y, observer = gaze(70, seed=4)
+    counts = count_maps(x, y, observer, 5)
+    baseline = metrics.gaussian_blur(counts.sum(0), 9.0) + 0.01
+    gain = metrics.InformationGain(baseline, uniform=0.1, prior=0.2)
+    prior = baseline / baseline.sum()
+
+    def drawn_gain(maps, own):
+        kernel = maps / maps.sum((-2, -1), keepdim=True)
+        return metrics.ig(0.7 * kernel + 0.1 / (48 * 64) + 0.2 * prior, own, baseline)
+
+    expected = drawn(drawn_gain, counts, 2.5)
+    same(leave_one_out(x, y, observer, SIZE, gain, 2.5), expected, rtol=1e-9, atol=1e-9)
+    over_uniform = drawn(
+        lambda m, own: metrics.ig(0.9 * m / m.sum() + 0.1 / m.numel(), own, torch.ones(SIZE)),
+        counts,
+        2.5,
+    )
+    same(leave_one_out(x, y, observer, SIZE, "ig", 2.5), over_uniform, rtol=1e-9, atol=1e-9)
+
+
+def test_the_baseline_alone_gains_nothing():
+    points = gaze()
+    baseline = torch.rand(SIZE)
+    alone = metrics.InformationGain(baseline, uniform=0.0, prior=1.0)
+    same(leave_one_out(*points, SIZE, alone), torch.zeros(5, dtype=torch.float64))
+    with pytest.raises(ValueError, match="weights must be ≥ 0 and sum to at most 1"):
+        metrics.InformationGain(baseline, uniform=0.6, prior=0.5)
+    with pytest.raises(ValueError, match=r"baseline is \(3, 3\), the image \(48, 64\)"):
+        leave_one_out(*points, SIZE, metrics.InformationGain(torch.ones(3, 3)))
+
+
+@pytest.mark.parametrize("metric", ["nss", "ig", metrics.auc_judd])
+def test_two_observers_have_one_split(metric):
+    points = gaze(40, observers=2)
+    each = leave_one_out(*points, SIZE, metric, 3.0)
+    split = metrics.split_half(*points, SIZE, metric, 3.0, splits=3)
+    same(split, each.mean().expand(3), rtol=1e-9, atol=1e-12)
+
+
+def test_halves_partition_the_observers_who_looked():
+    _, member = human.fixated(*gaze(60, observers=7), SIZE)
+    member[3] = 0  # looked away
+    trials = human.halves(member, splits=20, seed=1)
+    same(trials.predict + trials.target, member.sum(0).expand(40, -1))
+    same(trials.predict[:20], trials.target[20:])
+    observers_in_half = [(member @ half > 0).sum().item() for half in trials.predict[:20]]
+    assert set(observers_in_half) == {3}
+    assert len(set(map(tuple, trials.predict[:20].tolist()))) > 5
+    again = human.halves(member, splits=20, seed=1)
+    same(again.predict, trials.predict)
+
+
+def test_groups_grow_and_never_hold_whom_they_predict():
+    _, member = human.fixated(*gaze(80, observers=6), SIZE)
+    numbers = [1, 3, 5, 6]
+    trials = human.growing(member, numbers, subsets=15, seed=2)
+    assert (trials.predict * trials.target).sum() == 0
+    predict, target = (t.view(4, 15, -1) for t in (trials.predict, trials.target))
+    for k, n in enumerate(numbers):
+        who = ((member @ predict[k].T) > 0).sum(0)
+        assert set(who.tolist()) == {min(n, 5)}
+    assert ((predict[1] - predict[0]) >= 0).all()
+    same(target[0], target[2])
+    assert target[3].sum() == 0  # nobody is left
+    scores = metrics.by_observers(*gaze(80, observers=6), SIZE, numbers, subsets=15, seed=2)
+    assert scores.isnan().all(1).tolist() == [False, False, False, True]
+
+
+def test_all_but_one_observer_is_leaving_one_out():
+    points = gaze(80, observers=4)
+    each = leave_one_out(*points, SIZE, "nss", 3.0)
+    most = metrics.by_observers(*points, SIZE, [3], "nss", 3.0, subsets=30)[0]
+    assert (most[:, None] - each).abs().amin(1).max() < 1e-9
+    assert len(most.unique()) <= 4
+
+
+def test_more_observers_predict_better():
+    points = gaze(600, observers=12, seed=8)
+    for metric in ("nss", "auc", "ig"):
+        curve = metrics.by_observers(*points, SIZE, [1, 3, 11], metric, 4.0, subsets=30).mean(1)
+        assert curve[0] < curve[1] < curve[2]
+
+
+@pytest.mark.parametrize("metric", ["nss", "auc", "ig"])
+def test_too_few_observers_have_no_halves(metric):
+    x, y, observer = gaze(20)
+    for n in (20, 0):
+        alone = x[:n], y[:n], torch.zeros_like(observer[:n])
+        assert metrics.split_half(*alone, SIZE, metric).isnan().all()
+        assert metrics.by_observers(*alone, SIZE, [1, 2], metric).isnan().all()

@@ -1,7 +1,7 @@
 """Models × images × metrics: whose maps are scored, the scores, people's, and what they say."""
 
 from . import failures, popout
-from .human import BLURS, human_ceiling
+from .human import BLURS, ObserverCurve, human_baselines, human_ceiling, observer_curve
 from .predictors import Predictor, classical_maps, file_maps, network_maps, prior_maps
 from .scoring import DEFAULT_METRICS, Evaluation, evaluate
 from .statistics import difference, interval, joined, pairwise, spread, summary
@@ -10,16 +10,19 @@ __all__ = [
     "BLURS",
     "DEFAULT_METRICS",
     "Evaluation",
+    "ObserverCurve",
     "Predictor",
     "classical_maps",
     "difference",
     "evaluate",
     "failures",
     "file_maps",
+    "human_baselines",
     "human_ceiling",
     "interval",
     "joined",
     "network_maps",
+    "observer_curve",
     "pairwise",
     "popout",
     "prior_maps",

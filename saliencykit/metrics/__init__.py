@@ -6,12 +6,15 @@ function under `@metric(...)` in a module imported here. Knows no data set and n
 
 from .blur import default_sigma, density, gaussian_blur
 from .distribution import cc, kl, sim
-from .human import leave_one_out, leave_one_out_maps
+from .extrapolation import PowerLaw, limits, power_law
+from .human import by_observers, leave_one_out, leave_one_out_maps, split_half
+from .points import InformationGain
 from .pointwise import ig, nss
 from .popout import MSR, fixations_to_find, gsi, msr
 from .roc import auc, auc_judd, auc_shuffled_exact
 from .roc_sampled import auc_borji, auc_shuffled
-from .table import METRICS, Metric, metric
+from .table import METRICS, Metric, metric, scores
+from .transport import emd
 
 
 def names() -> list[str]:
@@ -22,15 +25,19 @@ def names() -> list[str]:
 __all__ = [
     "METRICS",
     "MSR",
+    "InformationGain",
     "Metric",
+    "PowerLaw",
     "auc",
     "auc_borji",
     "auc_judd",
     "auc_shuffled",
     "auc_shuffled_exact",
+    "by_observers",
     "cc",
     "default_sigma",
     "density",
+    "emd",
     "fixations_to_find",
     "gaussian_blur",
     "gsi",
@@ -38,9 +45,13 @@ __all__ = [
     "kl",
     "leave_one_out",
     "leave_one_out_maps",
+    "limits",
     "metric",
     "msr",
     "names",
     "nss",
+    "power_law",
+    "scores",
     "sim",
+    "split_half",
 ]

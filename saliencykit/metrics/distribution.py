@@ -6,41 +6,23 @@ import torch
 from torch import Tensor
 
 from ..registry import check_name
-from .maps import Maps, dot, is_constant, nan_where, score, unit_range
+from .maps import Maps, score
+from .rows import Rows, column, dot, log_, nan_where, summed
 from .table import metric
 
 EPS = 2.0**-52  # what the MIT benchmark's code adds: MATLAB's eps
 FLOOR = 1e-20  # what pysaliency adds to a map before its logarithm is taken
 
 
-def _without_negatives(rows: Tensor) -> Tensor:
-    """Copy of the rows, their minimum subtracted if it is negative."""
-    return rows - rows.amin(-1, keepdim=True).clamp(max=0)
+def _cc_rows(saliency: Rows, density: Rows) -> Tensor:
+    def products(a: Tensor, b: Tensor) -> Tensor:
+        return dot(a - saliency.centre, b - density.centre)
 
-
-def as_distribution(rows: Tensor, floor: float = FLOOR) -> Tensor:
-    """Read rows (B, N) as distributions: positive, sum 1.
-
-    A negative minimum is subtracted, `floor` added, the sum divided out. A map of zeros prefers no
-    pixel, so it becomes the uniform distribution.
-    """
-    rows = _without_negatives(rows).add_(floor)
-    total = rows.sum(-1, keepdim=True)
-    if bool((zero := total == 0).any()):
-        rows.masked_fill_(zero, 1.0)
-        total = total.masked_fill(zero, rows.shape[-1])
-    return rows.div_(total)
-
-
-def _cc_rows(saliency: Tensor, density: Tensor) -> Tensor:
-    # Pearson's r does not change when both maps are stretched to 0…1, which keeps all digits.
-    a, b = unit_range(saliency), unit_range(density)
-    n, mean_a, mean_b = a.shape[-1], a.mean(-1), b.mean(-1)
-    variances = (dot(a, a) / n - mean_a.square()) * (dot(b, b) / n - mean_b.square())
-    r = (dot(a, b) / n - mean_a * mean_b) / variances.sqrt()
-    flat_a, flat_b = is_constant(saliency), is_constant(density)
-    bad = saliency.sum(-1).isnan() | density.sum(-1).isnan() | (flat_a & flat_b)
-    return nan_where(bad, r.masked_fill(flat_a | flat_b, 0.0))
+    covariance = summed(products, saliency, density) / saliency.n - saliency.drift * density.drift
+    r = covariance / saliency.variance.sqrt() / density.variance.sqrt()
+    flat_a, flat_b = saliency.variance == 0, density.variance == 0
+    bad = saliency.total.isnan() | density.total.isnan() | (flat_a & flat_b)
+    return nan_where(bad, r.masked_fill(flat_a | flat_b, 0.0).clamp(-1, 1))
 
 
 @metric("density", label="CC", unit="correlation")
@@ -67,16 +49,29 @@ def cc(saliency: Maps, density: Maps) -> Tensor:
     return score(_cc_rows, saliency=saliency, density=density)
 
 
-def _stretched(rows: Tensor) -> Tensor:
-    u = unit_range(rows)
-    u.div_(u.sum(-1, keepdim=True))
-    zero = (rows.amin(-1) == 0) & (rows.amax(-1) == 0)
-    if bool(zero.any()):
-        u[zero] = 0.0  # a map of zeros stays one: it shares nothing
-    return u
+def _sim_plain(saliency: Rows, density: Rows) -> Tensor:
+    p, q = saliency.masses, density.masses
+    scale = column(q.total / p.total, q)
+    return summed(lambda p, q: torch.minimum(p * scale, q).sum(-1), p, q) / q.total
 
 
-SHARE = {"plain": lambda rows: as_distribution(rows, floor=0.0), "mit": _stretched}
+def _mass_above_low(rows: Rows) -> Tensor:
+    """Mass (B,) after stretching; 1 for a map of zeros, which stays one and shares nothing."""
+    return rows.lifted.masked_fill(rows.constant & (rows.low == 0)[:, 0], 1.0)
+
+
+def _sim_mit(saliency: Rows, density: Rows) -> Tensor:
+    # Stretching to 0…1 and dividing by the sum is the same as subtracting the minimum and doing so.
+    total_p, total_q = _mass_above_low(saliency), _mass_above_low(density)
+    scale = column(total_q / total_p, density)
+
+    def shared(p: Tensor, q: Tensor) -> Tensor:
+        return torch.minimum((p - saliency.low).mul_(scale), q - density.low).sum(-1)
+
+    return summed(shared, saliency, density) / total_q
+
+
+SHARED = {"plain": _sim_plain, "mit": _sim_mit}
 
 
 @metric("density", label="SIM", unit="shared mass")
@@ -107,29 +102,37 @@ def sim(saliency: Maps, density: Maps, form: Literal["plain", "mit"] = "plain") 
 
     Source: Judd, Durand & Torralba 2012, MIT-CSAIL-TR-2012-001; Bylinskii et al. 2019.
     """
-    share = SHARE[check_name("form of SIM", form, SHARE)]
-
-    def rows(saliency: Tensor, density: Tensor) -> Tensor:
-        return torch.minimum(share(saliency), share(density)).sum(-1)
-
+    rows = SHARED[check_name("form of SIM", form, SHARED)]
     return score(rows, saliency=saliency, density=density)
 
 
-def _kl_plain(saliency: Tensor, density: Tensor) -> Tensor:
-    p, q = as_distribution(saliency), as_distribution(density)
-    return dot(q, torch.div(q, p, out=p).log_())
+def _kl_plain(saliency: Rows, density: Rows) -> Tensor:
+    p, q = saliency.positive, density.positive
+    total_p, total_q = (r.total + r.n * FLOOR for r in (p, q))
+    # The nearest power of two to the ratio of the sums brings the quotients near 1, exactly.
+    power = (total_p / total_q).log2().round().exp2()
+    scale = column(power, q)
+
+    def divergence(p: Tensor, q: Tensor) -> Tensor:
+        q = q + FLOOR
+        return dot(q, log_(torch.div(q, p + FLOOR).mul_(scale)))
+
+    return summed(divergence, p, q) / total_q + (total_p / total_q / power).log()
 
 
-def _share(rows: Tensor) -> Tensor:
-    rows = _without_negatives(rows)
-    total = rows.sum(-1, keepdim=True)
-    return rows.div_(total.masked_fill(total == 0, 1.0))
+def _mass(rows: Rows) -> Tensor:
+    return rows.total.masked_fill(rows.total == 0, 1.0)  # a map of zeros stays one
 
 
-def _kl_mit(saliency: Tensor, density: Tensor) -> Tensor:
-    p, q = _share(saliency), _share(density)
-    p.add_(EPS)
-    return dot(q, torch.div(q, p, out=p).add_(EPS).log_())
+def _kl_mit(saliency: Rows, density: Rows) -> Tensor:
+    p, q = saliency.positive, density.positive
+    total_p, total_q = _mass(p), _mass(q)
+    scale, floor = column(total_p / total_q, q), column(EPS * total_p, p)
+
+    def divergence(p: Tensor, q: Tensor) -> Tensor:
+        return dot(q, log_(torch.div(q, p + floor).mul_(scale).add_(EPS)))
+
+    return summed(divergence, p, q) / total_q
 
 
 DIVERGENCE = {"plain": _kl_plain, "mit": _kl_mit}

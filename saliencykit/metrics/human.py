@@ -1,142 +1,100 @@
-"""The human ceiling: how well the other observers' fixations predict those of one observer.
+"""Inter-observer baselines: how well some observers' fixations predict those of others.
 
-The blurred map of points (x_i, y_i) is M(x, y) = Σ_i g(x − x_i) g(y − y_i). All that NSS asks of it
-follows from the points alone, without drawing the map:
-
-- its value at fixation j is Σ_i g(x_j − x_i) g(y_j − y_i);
-- its sum is Σ_i s(x_i) s(y_i), s being what of the kernel lies within the image;
-- its sum of squares is Σ_ij c(x_i, x_j) c(y_i, y_j), c being the overlap of two kernels.
-
-Each is a sum over points or pairs of points, so leaving one observer out means leaving out that
-observer's terms. A ceiling over hundreds of images with 15 observers takes seconds.
+Leaving one observer out says what a model would score that knew where everybody else looked;
+halves of the observers say how consistent they are; and a growing number of observers says how a
+model would score that knew where infinitely many look (`extrapolation`).
 """
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from ..registry import check_name
-from .blur import blur_matrix, default_sigma
-from .maps import Maps, as_tensor, check_counts, sort_rows
+from .blur import default_sigma
+from .maps import Maps, as_tensor, check_counts
+from .points import SCORES, InformationGain, Points, Score, Trials, by_maps
 
-Score = Callable[[Tensor, Tensor], Tensor]
-"""A metric: maps (O, H, W) and count maps (O, H, W) to (O,)."""
-
-
-@lru_cache(maxsize=8)
-def _overlap(length: int, sigma: float, device: str) -> Tensor:
-    blur = blur_matrix(length, sigma, device)
-    return blur @ blur
+Metric = str | InformationGain | Score
 
 
-def _spaced(length: int, step: float) -> Tensor:
-    """Indices that stand for `length` pixels: the middles of equal parts, `step` pixels long."""
-    parts = max(1, round(length / step))
-    return ((torch.arange(parts) + 0.5) * (length / parts)).long()
+def _scorer(metric: Metric) -> Callable[[Points, Trials], Tensor]:
+    if isinstance(metric, str):
+        return SCORES[check_name("inter-observer metric", metric, SCORES)]
+    return metric if isinstance(metric, InformationGain) else by_maps(metric)
 
 
-@dataclass(frozen=True)
-class _Points:
-    """Fixated pixels of one image, `member` (O, n) saying whose they are, and the blur's tables."""
+def fixated(
+    x: Tensor,
+    y: Tensor,
+    observer: Tensor,
+    size: tuple[int, int],
+    sigma: float | None = None,
+    observers: int | None = None,
+) -> tuple[Points, Tensor]:
+    """Return the points that lie within the image, and whose they are: (O, n), 1 or 0.
 
-    x: Tensor
-    y: Tensor
-    member: Tensor
-    size: tuple[int, int]
-    sigma: float
-
-    def table(self, axis: int) -> Tensor:
-        return blur_matrix(self.size[axis], self.sigma, str(self.x.device))
-
-    def pairs(self, down: Tensor, across: Tensor) -> Tensor:
-        """Return Π over both axes of a table's entry for every two points: (n, n)."""
-        return down[self.y[:, None], self.y] * across[self.x[:, None], self.x]
-
-    def others(self, step: float = 1) -> Tensor:
-        """Each observer's others' blurred map (O, h, w), at pixels `step` apart."""
-        down, across = (
-            self.table(axis)[at][:, _spaced(self.size[axis], step)]
-            for axis, at in enumerate((self.y, self.x))
-        )
-        # Summed over the others rather than all minus own, so that 0 stays 0 and ties stay ties.
-        return ((1 - self.member)[:, None] * down.T) @ across
-
-    def counts(self) -> Tensor:
-        """Count maps (O, H, W)."""
-        maps = torch.zeros(len(self.member), *self.size, dtype=torch.float64, device=self.x.device)
-        observer = self.member.argmax(0)
-        ones = torch.ones_like(self.member[0])
-        return maps.index_put((observer, self.y, self.x), ones, accumulate=True)
-
-    def others_at_own(self) -> Tensor:
-        """Value of the others' blurred map at each held-out observer's own fixation: (n,)."""
-        value = self.pairs(self.table(0), self.table(1))
-        return (value * (1 - self.member.T @ self.member)).sum(0)
-
-    def mean_over_own(self, values: Tensor) -> Tensor:
-        """Mean of `values` (n,) over each observer's fixations: (O,).
-
-        NaN for an observer without one, or if nobody else has one to predict them with.
-        """
-        own = self.member.sum(-1)
-        means = self.member @ values / own
-        return means.masked_fill(own.sum() == own, torch.nan)
-
-
-def _nss(points: _Points) -> Tensor:
-    size, member = points.size, points.member
-    inside = points.table(0).sum(0)[points.y] * points.table(1).sum(0)[points.x]
-    total = inside.sum() - member @ inside
-    overlap = points.pairs(*(_overlap(n, points.sigma, str(points.x.device)) for n in size))
-    shared = member @ overlap @ member.T
-    squares = shared.sum() - 2 * shared.sum(-1) + shared.diagonal()
-    pixels = size[0] * size[1]
-    mean = total / pixels
-    deviation = (squares / pixels - mean.square()).sqrt()
-    return (points.mean_over_own(points.others_at_own()) - mean) / deviation
-
-
-def _auc(points: _Points) -> Tensor:
-    # The blurred map changes little over sigma / 8, so pixels this far apart stand for all.
-    others = points.others(step=max(1, points.sigma / 8)).flatten(1)
-    ordered = sort_rows(others.float())
-    values = points.others_at_own().float()
-    owner = points.member.argmax(0)
-    ranks = torch.empty_like(values, dtype=torch.float64)
-    for o, row in enumerate(ordered):
-        mine = values[owner == o].contiguous()
-        below = torch.searchsorted(row, mine) + torch.searchsorted(row, mine, right=True)
-        ranks[owner == o] = below.double() / (2 * len(row))
-    return points.mean_over_own(ranks)
-
-
-def _by_maps(metric: Score) -> Callable[[_Points], Tensor]:
-    def run(points: _Points) -> Tensor:
-        scores = metric(points.others(), points.counts())
-        return points.mean_over_own(torch.zeros_like(points.member[0])) + scores
-
-    return run
-
-
-CEILINGS = {"nss": _nss, "auc": _auc}
-
-
-def _points(
-    x: Tensor, y: Tensor, observer: Tensor, size: tuple[int, int], sigma: float, observers: int
-) -> _Points:
+    Takes and checks the arguments of `leave_one_out`.
+    """
+    x, y = (torch.as_tensor(v, dtype=torch.float64) for v in (x, y))
+    observer = torch.as_tensor(observer, device=x.device).long()
+    if not x.shape == y.shape == observer.shape:
+        shapes = ", ".join(str(tuple(v.shape)) for v in (x, y, observer))
+        raise ValueError(f"x, y and observer differ in length: {shapes}")
+    needed = int(observer.max()) + 1 if len(observer) else 0
+    observers = needed if observers is None else observers
+    if needed > observers or (len(observer) and int(observer.min()) < 0):
+        raise ValueError(f"observer indices must be 0…{observers - 1}")
     keep = (x >= 0) & (x < size[1]) & (y >= 0) & (y < size[0])
     if dropped := int((~keep).sum()):
         warnings.warn(
             f"{dropped} of {len(x)} fixations lie outside {size[1]}×{size[0]} pixels or are NaN; "
             "dropped.",
-            stacklevel=4,
+            stacklevel=3,
         )
+    sigma = default_sigma(size) if sigma is None else float(sigma)
     member = torch.arange(observers, device=x.device)[:, None] == observer[keep]
-    return _Points(x[keep].long(), y[keep].long(), member.double(), size, sigma)
+    return Points(x[keep].long(), y[keep].long(), tuple(size), sigma), member.double()
+
+
+def everybody_else(member: Tensor) -> Trials:
+    """Return O trials, one for each observer, whom all others predict."""
+    return Trials(1 - member, member)
+
+
+def _shuffled(member: Tensor, times: int, seed: int) -> Tensor:
+    """Return (times, observers with a fixation, n): their rows of `member` in random orders."""
+    present = member[member.sum(-1) > 0]
+    random = torch.Generator().manual_seed(seed)
+    orders = [torch.randperm(len(present), generator=random) for _ in range(times)]
+    return present[torch.stack(orders).to(member.device)]
+
+
+def halves(member: Tensor, splits: int = 10, seed: int = 0) -> Trials:
+    """Return 2 × `splits` trials: random halves of the observers predict the others, and back.
+
+    Observers without a fixation do not count. Of an odd number, the first half is the smaller.
+    """
+    shuffled = _shuffled(member, splits, seed)
+    middle = shuffled.shape[1] // 2
+    first, second = shuffled[:, :middle].sum(1), shuffled[:, middle:].sum(1)
+    return Trials(torch.cat([first, second]), torch.cat([second, first]))
+
+
+def growing(member: Tensor, numbers: Sequence[int], subsets: int = 10, seed: int = 0) -> Trials:
+    """Return `subsets` trials for each of `numbers`, in which so many observers predict another.
+
+    Subset k always has the same observer to predict, and its smaller groups lie within its larger
+    ones. A number that leaves nobody to predict has trials without targets, which score NaN.
+    """
+    shuffled = _shuffled(member, subsets, seed)
+    target = shuffled[:, :1].sum(1)
+    enough = [n < shuffled.shape[1] for n in numbers]
+    return Trials(
+        torch.cat([shuffled[:, 1 : n + 1].sum(1) for n in numbers]),
+        torch.cat([target * e for e in enough]),
+    )
 
 
 def leave_one_out(
@@ -144,7 +102,7 @@ def leave_one_out(
     y: Tensor,
     observer: Tensor,
     size: tuple[int, int],
-    metric: str | Score = "nss",
+    metric: Metric = "nss",
     sigma: float | None = None,
     observers: int | None = None,
 ) -> Tensor:
@@ -154,15 +112,16 @@ def leave_one_out(
     one would score who knew where everybody else looked. (Infinitely many others would predict a
     little better.)
 
-    "nss" is exact. "auc" takes pixels sigma/8 apart in each direction for the negatives, between
-    which the blurred map hardly changes (an error of some 1e-4); both agree with
+    "nss" and information gain are exact. "auc" takes pixels sigma/8 apart in each direction for the
+    negatives, between which the blurred map hardly changes (an error of some 1e-4); all agree with
     drawing the maps (`gaussian_blur`) and scoring them with the function of that name.
 
     Args:
         x, y: fixations in pixels, (N,); those outside the image or NaN are dropped, with a warning.
         observer: index of each fixation's observer, (N,), from 0.
         size: (height, width) of the image.
-        metric: "nss", "auc", or a function of maps (O, H, W) and count maps (O, H, W) to (O,).
+        metric: "nss", "auc", an `InformationGain` ("ig": over a uniform baseline), or a function of
+            maps (O, H, W) and count maps (O, H, W) to (O,).
         sigma: of the blur, in pixels; default about one degree of visual angle, which is what
             benchmarks blur by (see `default_sigma`). A narrower blur predicts better if there are
             many observers: on OSIE, half a degree raises the NSS ceiling by a tenth.
@@ -176,28 +135,61 @@ def leave_one_out(
         UnknownNameError: another metric's name.
         ValueError: x, y and observer differ in length, or an index is not below `observers`.
 
-    Source: Wilming, Betz, Kietzmann & König 2011, PLoS ONE 6, e24038 (lower bounds by observers).
+    Source: Wilming, Betz, Kietzmann & König 2011, PLoS ONE 6, e24038 (lower bounds by observers);
+    Kümmerer, Wallis & Bethge 2015, PNAS 112, 16054–16059 (gold standard).
     """
-    x, y = (torch.as_tensor(v, dtype=torch.float64) for v in (x, y))
-    observer = torch.as_tensor(observer, device=x.device).long()
-    if not x.shape == y.shape == observer.shape:
-        shapes = ", ".join(str(tuple(v.shape)) for v in (x, y, observer))
-        raise ValueError(f"x, y and observer differ in length: {shapes}")
-    needed = int(observer.max()) + 1 if len(observer) else 0
-    observers = needed if observers is None else observers
-    if needed > observers or (len(observer) and int(observer.min()) < 0):
-        raise ValueError(f"observer indices must be 0…{observers - 1}")
-    if isinstance(metric, str):
-        run = CEILINGS[check_name("ceiling", metric, CEILINGS)]
-    else:
-        run = _by_maps(metric)
-    sigma = default_sigma(size) if sigma is None else float(sigma)
-    return run(_points(x, y, observer, tuple(size), sigma, observers))
+    run = _scorer(metric)
+    points, member = fixated(x, y, observer, size, sigma, observers)
+    return run(points, everybody_else(member))
 
 
-def leave_one_out_maps(
-    counts: Maps, metric: str | Score = "nss", sigma: float | None = None
+def split_half(
+    x: Tensor,
+    y: Tensor,
+    observer: Tensor,
+    size: tuple[int, int],
+    metric: Metric = "nss",
+    sigma: float | None = None,
+    splits: int = 10,
+    seed: int = 0,
 ) -> Tensor:
+    """Score, on one image, one half of the observers against the other.
+
+    Observers are halved at random `splits` times; each half predicts the other, and the two scores
+    are averaged. All fixations of a half weigh the same, whoever's they are.
+
+    Arguments, errors and the metric's unit are those of `leave_one_out`. Returns (splits,),
+    float64; NaN if fewer than two observers have a fixation.
+    """
+    run = _scorer(metric)
+    points, member = fixated(x, y, observer, size, sigma)
+    return run(points, halves(member, splits, seed)).view(2, splits).mean(0)
+
+
+def by_observers(
+    x: Tensor,
+    y: Tensor,
+    observer: Tensor,
+    size: tuple[int, int],
+    numbers: Sequence[int],
+    metric: Metric = "nss",
+    sigma: float | None = None,
+    subsets: int = 10,
+    seed: int = 0,
+) -> Tensor:
+    """Score, on one image, groups of n observers against one further observer, for growing n.
+
+    Arguments, errors and the metric's unit are those of `leave_one_out`; `numbers` are the n. See
+    `growing` for how groups are drawn. Returns (len(numbers), subsets), float64; NaN where an n
+    leaves nobody to predict.
+    """
+    run = _scorer(metric)
+    points, member = fixated(x, y, observer, size, sigma)
+    trials = growing(member, numbers, subsets, seed)
+    return run(points, trials).view(len(numbers), subsets)
+
+
+def leave_one_out_maps(counts: Maps, metric: Metric = "nss", sigma: float | None = None) -> Tensor:
     """Do as `leave_one_out`, from one count map per observer (O, H, W); return (O,).
 
     Raises ValueError if counts are negative or NaN.

@@ -1,23 +1,22 @@
 """What all metrics share: maps in, one row of pixels per map, one number per row out.
 
-A metric is written as a function of rows (B, N). `score` brings whatever the caller has into that
-form, in chunks small enough that the working copies stay in the processor's cache.
+A metric is written as a function of `Rows`. `score` brings whatever the caller has into that form,
+a few maps at a time.
 """
 
-from collections.abc import Callable
-from math import prod
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from .rows import Rows, chunk
+
 Maps = Tensor | ArrayLike
 """Tensor or array of shape (H, W) or (B, H, W), of any real type."""
 
 COUNTS = ("fixations", "other")  # arguments that hold numbers of fixations
-CHUNK = {"cpu": 2**18}  # pixels worked on at once, beyond the first map; see `unit_range`
-CHUNK_ACCELERATOR = 2**26  # more, to keep it busy
 
 
 def as_tensor(maps: Maps, device: torch.device | None = None) -> Tensor:
@@ -67,73 +66,42 @@ def check_counts(name: str, counts: Tensor) -> None:
         raise ValueError(f"{name} must be a map of counts, but it has negative or NaN entries")
 
 
-def score(
-    rows: Callable[..., Tensor], *, dtype: torch.dtype | None = torch.float64, **named: Maps
-) -> Tensor:
-    """Apply `rows` to maps of any allowed form; return a scalar tensor or one of shape (B,).
+def _as_rows(named: dict[str, Tensor]) -> dict[str, Rows]:
+    rows = {name: Rows(maps.flatten(1), maps.shape[1:]) for name, maps in named.items()}
+    levels = {name: r for name, r in rows.items() if name not in COUNTS}
+    double = any(r.values.dtype == torch.float64 or r.wide() for r in levels.values())
+    for name, r in rows.items():
+        if name in COUNTS:
+            check_counts(name, r.values)
+        elif double:
+            rows[name] = Rows(r.values.double(), r.size)
+    return rows
 
-    `rows` gets each map as (b, N) of `dtype` (None: as it is) and returns (b,). Maps named
-    "fixations" or "other" are checked to be counts.
+
+def in_chunks(named: dict[str, Maps]) -> tuple[list[int], Iterator[dict[str, Rows]]]:
+    """Return the batch shape of the maps, and their rows, a few maps at a time.
+
+    Maps other than counts come as float32 if all of them are, else as float64. Raises ValueError
+    if sizes do not fit or if a map named "fixations" or "other" does not hold counts.
     """
-    maps = aligned(named)
-    lead, size = maps[0].shape[:-2], prod(maps[0].shape[-2:])
-    flat = [m.reshape(-1, size) for m in maps]
-    step = max(1, CHUNK.get(maps[0].device.type, CHUNK_ACCELERATOR) // size)
-    scores = [torch.empty(0, dtype=torch.float64, device=maps[0].device)]
-    for start in range(0, len(flat[0]), step):
-        part = [m[start : start + step] for m in flat]
-        for name, chunk in zip(named, part, strict=True):
-            if name in COUNTS:
-                check_counts(name, chunk)
-        scores.append(rows(*(p if dtype is None else p.to(dtype) for p in part)))
-    return torch.cat(scores).reshape(lead)
+    maps = [m.detach() for m in aligned(named)]
+    *lead, height, width = maps[0].shape
+    step = max(1, chunk(maps[0].device) // (height * width))
+    parts = zip(*(m.reshape(-1, height, width).split(step) for m in maps), strict=True)
+    return lead, (_as_rows(dict(zip(named, p, strict=True))) for p in parts if len(p[0]))
 
 
-# The functions below work in place on their own copy: a chain of temporaries of a map's size makes
-# the operating system map and unmap memory over and over, which costs more than the arithmetic.
+def score(metric: Callable[..., Tensor], **named: Maps | Rows) -> Tensor:
+    """Apply `metric`, a function of `Rows` to (B,), to maps of any allowed form.
 
-
-def unit_range(rows: Tensor) -> Tensor:
-    """Stretch each row to 0…1. A constant row becomes NaN, as does one that holds NaN."""
-    low, high = rows.amin(-1, keepdim=True), rows.amax(-1, keepdim=True)
-    return (rows - low).div_(high - low)
-
-
-def is_constant(rows: Tensor) -> Tensor:
-    """Say of each row whether all its values are the same (False if any is NaN)."""
-    return rows.amin(-1) == rows.amax(-1)
-
-
-def dot(a: Tensor, b: Tensor) -> Tensor:
-    """Scalar product of each row of `a` with the same row of `b`."""
-    return torch.linalg.vecdot(a, b)
-
-
-def sort_rows(rows: Tensor) -> Tensor:
-    """Sort rows in ascending order, NaN last."""
-    if rows.device.type == "cpu":  # numpy sorts values alone, many times faster than torch
-        return torch.from_numpy(np.sort(rows.detach().contiguous().numpy(), axis=-1))
-    return rows.detach().sort(-1).values
-
-
-def where_looked(counts: Tensor, *rows: Tensor, fill: float) -> list[Tensor]:
-    """Return the nonzero counts (B, F), in float64, then the values of `rows` at the same pixels.
-
-    F is the largest number of fixated pixels in a row; shorter rows are filled up, with count 0
-    and value `fill`.
+    Returns a scalar tensor or (B,). `Rows` are scored as they are: how `scores` shares them.
     """
-    row, column = (counts > 0).nonzero(as_tuple=True)
-    per_row = torch.bincount(row, minlength=len(counts))
-    slot = torch.arange(len(row), device=row.device) - (per_row.cumsum(0) - per_row)[row]
-    shape = (len(counts), max(1, int(per_row.max())))
-    weights = torch.zeros(shape, dtype=torch.float64, device=counts.device)
-    weights[row, slot] = counts[row, column].double()
-    picked = [torch.full(shape, fill, dtype=r.dtype, device=r.device) for r in rows]
-    for values, source in zip(picked, rows, strict=True):
-        values[row, slot] = source[row, column]
-    return [weights, *picked]
+    if all(isinstance(rows, Rows) for rows in named.values()):
+        return metric(*named.values())
+    lead, chunks = in_chunks(named)
+    return joined([metric(*rows.values()) for rows in chunks], lead)
 
 
-def nan_where(condition: Tensor, scores: Tensor) -> Tensor:
-    """Replace scores by NaN where `condition` holds."""
-    return scores.masked_fill(condition, torch.nan)
+def joined(scores: list[Tensor], lead: Sequence[int]) -> Tensor:
+    """Put the scores of chunks into the batch's shape."""
+    return torch.cat(scores).reshape(lead) if scores else torch.empty(*lead, dtype=torch.float64)

@@ -5,19 +5,19 @@ from typing import Literal
 from torch import Tensor
 
 from ..registry import check_name
-from .distribution import EPS, as_distribution
-from .maps import Maps, dot, is_constant, nan_where, score, unit_range, where_looked
+from .distribution import EPS, FLOOR
+from .maps import Maps, score
+from .rows import Rows, dot, nan_where, where_looked
 from .table import metric
 
 
-def _nss_rows(saliency: Tensor, fixations: Tensor) -> Tensor:
-    n = fixations.sum(-1)
-    centred = saliency - saliency.mean(-1, keepdim=True)
-    deviation = (dot(centred, centred) / saliency.shape[-1]).sqrt()
-    # A constant's mean can be off by a rounding error, so its deviation need not be exactly 0.
-    constant = is_constant(saliency) | (deviation == 0)
-    nss = dot(centred, fixations) / n / deviation
-    return nan_where(n == 0, nss.masked_fill(constant, 0.0))
+def _nss_rows(saliency: Rows, fixations: Rows) -> Tensor:
+    count, values = where_looked(fixations, saliency.values, fill=0.0)
+    n = count.sum(-1)
+    above = dot(count, values.double() - saliency.mean[:, None]) / n
+    variance = saliency.variance
+    nss = (above / variance.sqrt()).masked_fill(variance == 0, 0.0)
+    return nan_where(n == 0, nss)
 
 
 @metric("fixations", label="NSS", unit="standard deviations")
@@ -46,17 +46,31 @@ def nss(saliency: Maps, fixations: Maps) -> Tensor:
     return score(_nss_rows, saliency=saliency, fixations=fixations)
 
 
-def _gain_plain(saliency: Tensor, fixations: Tensor, baseline: Tensor) -> Tensor:
-    count, p, b = where_looked(
-        fixations, as_distribution(saliency), as_distribution(baseline), fill=1.0
+def _mean(gain: Tensor, count: Tensor) -> Tensor:
+    return dot(count, gain.masked_fill(count == 0, 0.0)) / count.sum(-1)
+
+
+def _log_share(values: Tensor, rows: Rows) -> Tensor:
+    """Log₂ of `rows` at the fixations, `values` (B, F), read as distributions."""
+    total = rows.total + rows.n * FLOOR
+    return (values.double() + FLOOR).log2() - total.log2()[:, None]
+
+
+def _gain_plain(saliency: Rows, fixations: Rows, baseline: Rows) -> Tensor:
+    maps = saliency.positive, baseline.positive
+    count, *at = where_looked(fixations, *(m.values for m in maps), fill=1.0)
+    p, b = (_log_share(values, m) for values, m in zip(at, maps, strict=True))
+    return _mean(p - b, count)
+
+
+def _gain_mit(saliency: Rows, fixations: Rows, baseline: Rows) -> Tensor:
+    maps = saliency, baseline
+    count, *at = where_looked(fixations, *(m.values for m in maps), fill=0.0)
+    p, b = (
+        (EPS + (values.double() - m.low.double()) / m.lifted[:, None]).log2()
+        for values, m in zip(at, maps, strict=True)
     )
-    return dot(count, p.log2() - b.log2()) / count.sum(-1)
-
-
-def _gain_mit(saliency: Tensor, fixations: Tensor, baseline: Tensor) -> Tensor:
-    p, b = (u.div_(u.sum(-1, keepdim=True)) for u in map(unit_range, (saliency, baseline)))
-    count, p, b = where_looked(fixations, p, b, fill=1.0)
-    return dot(count, (EPS + p).log2() - (EPS + b).log2()) / count.sum(-1)
+    return _mean(p - b, count)
 
 
 GAIN = {"plain": _gain_plain, "mit": _gain_mit}

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .maps import Maps, aligned, as_tensor, dot, nan_where, score
+from .maps import Maps, aligned, as_tensor, score
+from .rows import Rows, dot, nan_where
 
 SENTINEL = -1.0
 """What the authors' code returns where a ratio has no denominator."""
@@ -58,7 +59,8 @@ def gsi(saliency: Maps, target: Maps, distractors: Maps) -> Tensor:
     return score(_gsi_rows, saliency=saliency, target=target, distractors=distractors)
 
 
-def _gsi_rows(saliency: Tensor, target: Tensor, distractors: Tensor) -> Tensor:
+def _gsi_rows(*maps: Rows) -> Tensor:
+    saliency, target, distractors = _pixels(*maps)
     check_masks(target=target, distractors=distractors)
     t, d = (dot(saliency, mask) / mask.sum(-1) for mask in (target, distractors))
     return ((t - d) / (t + d)).masked_fill(t + d <= 0, SENTINEL)
@@ -93,12 +95,18 @@ def msr(saliency: Maps, target: Maps, distractors: Maps, dilate: int = 0) -> MSR
     return MSR(*(score(rows, saliency=saliency, **grown) for rows in (_target_rows, _ground_rows)))
 
 
-def _target_rows(saliency: Tensor, target: Tensor, distractors: Tensor) -> Tensor:
+def _pixels(*maps: Rows) -> list[Tensor]:
+    return [rows.values.double() for rows in maps]
+
+
+def _target_rows(*maps: Rows) -> Tensor:
+    saliency, target, distractors = _pixels(*maps)
     check_masks(target=target, distractors=distractors)
     return _ratio(saliency, target, distractors)
 
 
-def _ground_rows(saliency: Tensor, target: Tensor, distractors: Tensor) -> Tensor:
+def _ground_rows(*maps: Rows) -> Tensor:
+    saliency, target, distractors = _pixels(*maps)
     background = ((target <= 0.5) & (distractors <= 0.5)).to(saliency.dtype)
     return _ratio(saliency, background, target)
 

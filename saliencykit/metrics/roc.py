@@ -8,7 +8,8 @@ images (`auc_shuffled`, `auc_shuffled_exact`).
 import torch
 from torch import Tensor
 
-from .maps import Maps, dot, nan_where, score, sort_rows, where_looked
+from .maps import Maps, score
+from .rows import Rows, dot, nan_where, sort_rows, where_looked
 from .table import metric
 
 
@@ -17,11 +18,11 @@ def _below(ordered: Tensor, values: Tensor, equal: bool = False) -> Tensor:
     return torch.searchsorted(ordered, values.contiguous(), right=equal)
 
 
-def _auc_rows(saliency: Tensor, fixations: Tensor) -> Tensor:
-    count, values = where_looked(fixations, saliency, fill=torch.inf)
-    ordered = sort_rows(saliency)
+def _auc_rows(saliency: Rows, fixations: Rows) -> Tensor:
+    count, values = where_looked(fixations, saliency.values, fill=torch.inf)
+    ordered = sort_rows(saliency.values)
     twice = _below(ordered, values) + _below(ordered, values, equal=True)  # ties count half
-    area = dot(count, twice.double() / 2) / (count.sum(-1) * saliency.shape[-1])
+    area = dot(count, twice.double() / 2) / (count.sum(-1) * saliency.n)
     return nan_where(ordered[:, -1].isnan(), area)
 
 
@@ -48,19 +49,19 @@ def auc(saliency: Maps, fixations: Maps) -> Tensor:
 
     Source: Green & Swets 1966; with all pixels as negatives ("uniform") as in pysaliency's AUC.
     """
-    return score(_auc_rows, dtype=None, saliency=saliency, fixations=fixations)
+    return score(_auc_rows, saliency=saliency, fixations=fixations)
 
 
-def _judd_rows(saliency: Tensor, fixations: Tensor) -> Tensor:
-    count, values = where_looked(fixations, saliency, fill=torch.inf)
+def _judd_rows(saliency: Rows, fixations: Rows) -> Tensor:
+    count, values = where_looked(fixations, saliency.values, fill=torch.inf)
     values, order = values.sort(-1)
     count = count.gather(-1, order)
     n, fixated = count.sum(-1, keepdim=True), (count > 0).sum(-1, keepdim=True)
     first = torch.searchsorted(values, values)  # first of the fixations tied with each one
     hits = 1 - (count.cumsum(-1) - count).gather(-1, first) / n
-    ordered = sort_rows(saliency)
+    ordered = sort_rows(saliency.values)
     # unfixated pixels below a value = all below it − fixated ones below it
-    unfixated = saliency.shape[-1] - fixated
+    unfixated = saliency.n - fixated
     alarms = 1 - (_below(ordered, values) - first).double() / unfixated
     ends = torch.ones_like(n), torch.zeros_like(n)
     hits, alarms = (torch.cat([ends[0], curve, ends[1]], -1) for curve in (hits, alarms))
@@ -99,17 +100,17 @@ def auc_judd(saliency: Maps, fixations: Maps) -> Tensor:
 
     Source: Judd, Ehinger, Durand & Torralba 2009, ICCV; Riche et al. 2013, ICCV.
     """
-    return score(_judd_rows, dtype=None, saliency=saliency, fixations=fixations)
+    return score(_judd_rows, saliency=saliency, fixations=fixations)
 
 
-def _shuffled_exact_rows(saliency: Tensor, fixations: Tensor, other: Tensor) -> Tensor:
-    count, values = where_looked(fixations, saliency, fill=torch.inf)
-    weight, negatives = where_looked(other, saliency, fill=torch.inf)
+def _shuffled_exact_rows(saliency: Rows, fixations: Rows, other: Rows) -> Tensor:
+    count, values = where_looked(fixations, saliency.values, fill=torch.inf)
+    weight, negatives = where_looked(other, saliency.values, fill=torch.inf)
     negatives, order = negatives.sort(-1)
     until = torch.nn.functional.pad(weight.gather(-1, order).cumsum(-1), (1, 0))
     below, upto = (until.gather(-1, _below(negatives, values, equal=e)) for e in (False, True))
     area = dot(count, (below + upto) / 2) / (count.sum(-1) * weight.sum(-1))
-    return nan_where(saliency.isnan().any(-1), area)
+    return nan_where(saliency.values.isnan().any(-1), area)
 
 
 @metric("fixations", "other", label="sAUC", unit="area")
@@ -137,6 +138,4 @@ def auc_shuffled_exact(saliency: Maps, fixations: Maps, other: Maps) -> Tensor:
     Source: Tatler, Baddeley & Gilchrist 2005, Vision Research 45, 643–659; as in pysaliency's AUC
     with shuffled nonfixations.
     """
-    return score(
-        _shuffled_exact_rows, dtype=None, saliency=saliency, fixations=fixations, other=other
-    )
+    return score(_shuffled_exact_rows, saliency=saliency, fixations=fixations, other=other)

@@ -15,7 +15,8 @@ varies with the seed, where the benchmark's varies by 0.002 to 0.04.
 import torch
 from torch import Tensor
 
-from .maps import Maps, nan_where, score, unit_range, where_looked
+from .maps import Maps, score
+from .rows import Rows, nan_where, where_looked
 from .table import metric
 
 
@@ -24,6 +25,12 @@ def _at_least(rows: Tensor, thresholds: Tensor, weights: Tensor | None = None) -
     above = (rows >= t for t in thresholds)
     tails = [a.sum(-1).double() if weights is None else (a * weights).sum(-1) for a in above]
     return torch.stack([*tails, torch.zeros_like(tails[0])], -1)
+
+
+def _stretched(rows: Rows) -> Tensor:
+    """Rows stretched to 0…1, float64. A constant row becomes NaN, as does one that holds NaN."""
+    low, high = rows.low.double(), rows.high.double()
+    return (rows.values.double() - low).div_(high - low)
 
 
 def _thresholds(rows: Tensor, step: float) -> Tensor:
@@ -81,8 +88,8 @@ def auc_borji(
     Source: Borji, Tavakoli, Sihite & Itti 2013, ICCV; Bylinskii et al. 2019, IEEE TPAMI 41.
     """
 
-    def rows(saliency: Tensor, fixations: Tensor) -> Tensor:
-        u = unit_range(saliency)
+    def rows(saliency: Rows, fixations: Rows) -> Tensor:
+        u = _stretched(saliency)
         t = _thresholds(u, step)
         count, values = where_looked(fixations, u, fill=-1.0)
         n = count.sum(-1)
@@ -128,11 +135,11 @@ def auc_shuffled(
     2019, IEEE TPAMI 41.
     """
 
-    def rows(saliency: Tensor, fixations: Tensor, other: Tensor) -> Tensor:
-        u = unit_range(saliency)
+    def rows(saliency: Rows, fixations: Rows, other: Rows) -> Tensor:
+        u = _stretched(saliency)
         t = _thresholds(u, step)
         count, values = where_looked(fixations, u, fill=-1.0)
-        weight, negatives = where_looked(other.clamp(max=1).ceil(), u, fill=-1.0)
+        weight, negatives = where_looked(Rows((other.values > 0).double()), u, fill=-1.0)
         draws = splits * torch.minimum(count.sum(-1), weight.sum(-1))
         tails = _at_least(values, t, count), _at_least(negatives, t, weight)
         return nan_where(u[:, 0].isnan(), _sampled_area(*tails, draws, seed))

@@ -1,12 +1,13 @@
 """The table of metrics: what each needs, its unit and which way is better."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor
 
 from ..registry import Registry
+from .maps import Maps, in_chunks, joined
 
 
 @dataclass(frozen=True)
@@ -49,3 +50,34 @@ def metric(
         return function
 
     return enter
+
+
+def scores(saliency: Maps, truth: Mapping[str, Maps], metrics: Sequence[str]) -> dict[str, Tensor]:
+    """Score maps by several metrics at once, which share what they need to know of the maps.
+
+    Args:
+        saliency: map (H, W) or (B, H, W), tensor or array.
+        truth: "fixations", "density", "baseline", "other": those that the metrics need, all of the
+            same size; those that none needs are not looked at.
+        metrics: names of the table, or "name:form", such as "kl:mit".
+
+    Returns:
+        For each of `metrics` what its function returns; several times faster than calling each.
+
+    Raises:
+        UnknownNameError: a metric or form that does not exist.
+        ValueError: an entry of `truth` is missing, sizes differ, or counts are negative or NaN.
+    """
+    asked = {}
+    for name in metrics:
+        base, _, form = name.partition(":")
+        asked[name] = METRICS[base], {"form": form} if form else {}
+    needed = {n for metric, _ in asked.values() for n in metric.needs}
+    lead, chunks = in_chunks(
+        {"saliency": saliency, **{n: maps for n, maps in truth.items() if n in needed}}
+    )
+    found: dict[str, list[Tensor]] = {name: [] for name in asked}
+    for rows in chunks:
+        for name, (metric, settings) in asked.items():
+            found[name].append(metric(rows["saliency"], rows, **settings))
+    return {name: joined(parts, lead) for name, parts in found.items()}
