@@ -6,6 +6,7 @@ from PIL import Image
 from scipy import stats
 
 from saliencykit import evaluation, metrics
+from saliencykit.datasets.popout import PopOut
 from saliencykit.evaluation import scoring
 from saliencykit.models import CentrePrior, SaliencyModel, build_encoder, classical, upsample
 from saliencykit.registry import UnknownNameError
@@ -85,9 +86,34 @@ def test_scores_are_computed_once(blobs, monkeypatch):
     assert first.value.equals(again.value)
 
 
-def test_default_metrics_are_all_that_are_quick():
-    slow = {"emd"}  # most of a second a map: only where it is asked for
-    assert set(evaluation.DEFAULT_METRICS) == set(metrics.names()) - slow
+def test_default_metrics_are_all_there_are():
+    assert set(evaluation.DEFAULT_METRICS) == set(metrics.names())
+
+
+def test_metrics_scored_together_are_those_scored_alone(blobs):
+    data = blobs.subset(blobs.names[:2])
+    maps = evaluation.Predictor(lambda i: data.image(i)[0].float() - 90, {"test": "together"})
+    found = evaluation.evaluate({"m": maps}, data)
+    assert len(found.scores) == 2 * len(metrics.names())
+    seen = data.fixations(1).inside(48, 64).count_map(48, 64)
+    for name in ("nss", "auc", "cc", "sim", "kl"):
+        truth = seen if name in ("nss", "auc") else metrics.density(seen)
+        expected = getattr(metrics, name)(maps(1), truth).item()
+        assert found.score("m", "b01", name) == pytest.approx(expected, rel=1e-5)
+    expected = metrics.emd(maps(1), metrics.density(seen), grid=16).item()
+    assert found.score("m", "b01", "emd") == pytest.approx(expected, rel=1e-6)
+
+
+def test_arrays_are_scored_on_maps_that_start_at_zero():
+    data = PopOut(features=["colour"], set_sizes=[4], differences=[1], repeats=1, size=(128, 160))
+    maps = evaluation.Predictor(lambda i: data.image(i)[1].float() * -3 + 100, {"test": "arrays"})
+    found = evaluation.evaluate({"m": maps}, data, ("gsi", "fixations_to_find"))
+    values = 255 - data.image(2)[1].float()
+    values = (values - values.min()) / (values.max() - values.min())
+    expected = metrics.gsi(values, data.targets(2), data.distractors(2)).item()
+    assert found.score("m", data.names[2], "gsi") == pytest.approx(expected, rel=1e-5)
+    expected = metrics.fixations_to_find(values, data.targets(2)).item()
+    assert found.score("m", data.names[2], "fixations_to_find") == expected
 
 
 def test_files_of_somebody_else_are_read_resized_and_preferred_as_arrays(blobs, tmp_path):

@@ -24,12 +24,12 @@ UNIFORM = (0.001, 0.01, 0.03, 0.1, 0.2, 0.4)  # weights tried in a gold standard
 CENTRE = (0.0, 0.03, 0.1, 0.2, 0.4)
 WEIGHTS = torch.tensor([*product(UNIFORM, CENTRE)], dtype=torch.float64)
 TUNED = ("nss", "ig")  # metrics for which these people choose the blur
-HALVES, SUBSETS = 10, 10  # random halves, and random groups of each number of observers
+HALVES = 10  # random halves of each image's observers
 NUMBERS = 8  # of observers that a curve is measured at
 MODELS = LEFT_OUT, HALF, MANY = ("human", "human, split half", "human, n → ∞")
 
-TrialsOf = Callable[[Tensor], Trials]
-"""Makes the trials of one image from whose its fixations are, (O, n)."""
+TrialsOf = Callable[[Tensor, int], Trials]
+"""Makes the trials of one image from whose its fixations are, (O, n), and its number."""
 
 
 def human_ceiling(
@@ -98,8 +98,8 @@ def observer_curve(
 ) -> ObserverCurve:
     """Score growing groups of observers against one more, and extrapolate to infinitely many.
 
-    Groups are random, smaller ones lying within larger ones; blur and weights are chosen as in
-    `human_ceiling`, for each number of observers anew, since more of them are best blurred less.
+    Each observer is predicted by growing groups of random others; blur and weights are chosen as
+    in `human_ceiling`, for each number of observers anew: more of them are best blurred less.
     Images that fewer observers looked at than nine in ten images are left out. Cached.
     """
     numbers = _numbers(data)
@@ -129,10 +129,11 @@ def _tuned(
     check_name("inter-observer metric", metric, SCORES)
     prior = prior or CentrePrior()
     blurs = BLURS if metric in TUNED else [None]
+    # Seeded by the image: drawn alike on all, the same few observers would decide everything.
     trials_of = {
-        "left out": everybody_else,
-        "halves": lambda member: halves(member, HALVES),
-        "growing": lambda member: growing(member, numbers, SUBSETS),
+        "left out": lambda member, i: everybody_else(member),
+        "halves": lambda member, i: halves(member, HALVES, seed=i),
+        "growing": lambda member, i: growing(member, numbers, seed=i),
     }[kind]
 
     def compute() -> Entry:
@@ -174,7 +175,7 @@ def _scores(
     seen = data.fixations(i).inside(*size, data.names[i])
     sigma = blur and blur * max(size)
     points, member = fixated(seen.x, seen.y, seen.observer, size, sigma)
-    trials = trials_of(member)
+    trials = trials_of(member, i)
     if metric == "ig":
         return InformationGain(prior.map(size)).with_weights(points, trials, WEIGHTS)
     return SCORES[metric](points, trials)[None]

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from ..cache import Entry, cached, code_version
 from ..datasets import Fixations, SaliencyDataset
-from ..metrics import METRICS, density
+from ..metrics import ARRAY_METRICS, METRICS, density, scores
 from ..models import CentrePrior
 from ..registry import check_name
 from .predictors import Predictor
@@ -23,12 +23,15 @@ DEFAULT_METRICS = (
     "cc",
     "sim",
     "kl",
+    "emd",
     "auc",
     "auc_judd",
     "auc_borji",
     "auc_shuffled_exact",
     "auc_shuffled",
 )
+SETTINGS = {"emd": {"grid": 16}}  # an eighth of the default's time, hardly another value
+ALL = METRICS | ARRAY_METRICS
 GRID = (120, 160)  # maps kept to be looked at
 
 
@@ -73,11 +76,12 @@ def evaluate(
     Fixations are all observers', as count maps; the density is their Gaussian blur of about one
     degree (`metrics.default_sigma`); the baseline of information gain is `prior` (None: a centred
     Gaussian, a quarter of the sides wide); shuffled AUCs take the fixations on all other images of
-    `data`, scaled to this one's size, for negatives. An image that nobody looked at scores NaN.
-    Cached model by model. Raises UnknownNameError for a metric.
+    `data`, scaled to this one's size, for negatives; EMD is on a grid of 16 cells; metrics of
+    search arrays need a data set with `targets` and `distractors`. An image that nobody looked at
+    scores NaN. Cached model by model. Raises UnknownNameError for a metric.
     """
     for metric in metrics:
-        check_name("metric", metric, METRICS)
+        check_name("metric", metric, ALL)
     truth = _Truth(data, prior or CentrePrior())
     found = {name: _scored(name, model, truth, list(metrics)) for name, model in models.items()}
     rows = [
@@ -91,16 +95,16 @@ def evaluate(
 
 def _scored(name: str, model: Predictor, truth: "_Truth", metrics: list[str]) -> Entry:
     data = truth.data
-    needs = {need for metric in metrics for need in METRICS[metric].needs}
+    needs = {need for metric in metrics for need in ALL[metric].needs}
 
     @torch.inference_mode()
     def compute() -> Entry:
         values = torch.empty(len(metrics), len(data), dtype=torch.float64)
         shown = torch.empty(len(data), *GRID, dtype=torch.float16)
         for i in tqdm(range(len(data)), desc=f"scoring {name} on {data.name}", leave=False):
-            saliency, seen = model(i), truth(i, needs)
-            for k, metric in enumerate(metrics):
-                values[k, i] = METRICS[metric](saliency, seen)
+            saliency = model(i)
+            found = _scores(saliency, truth(i, needs), metrics)
+            values[:, i] = torch.stack([found[metric] for metric in metrics])
             shown[i] = _shrunk(saliency)
         return Entry({"shown": shown, **dict(zip(metrics, values, strict=True))})
 
@@ -114,11 +118,24 @@ def _scored(name: str, model: Predictor, truth: "_Truth", metrics: list[str]) ->
     return cached("scores", key, compute)
 
 
+def _scores(saliency: Tensor, seen: Mapping[str, Tensor], metrics: list[str]) -> dict[str, Tensor]:
+    """Score one map; those of search arrays get it stretched to 0 … 1, since they need a zero."""
+    together = [m for m in metrics if m in METRICS and m not in SETTINGS]
+    found = scores(saliency, seen, together) if together else {}
+    for name in set(metrics) - set(together):
+        given = _stretched(saliency) if name in ARRAY_METRICS else saliency
+        found[name] = ALL[name](given, seen, **SETTINGS.get(name, {}))
+    return found
+
+
+def _stretched(saliency: Tensor) -> Tensor:
+    low, high = saliency.aminmax()
+    return (saliency - low) / (high - low).clamp(min=torch.finfo(saliency.dtype).tiny)
+
+
 def _shrunk(saliency: Tensor) -> Tensor:
     """Bring a map (H, W) to 0 … 1 on the grid that is kept."""
-    small = interpolate(saliency[None, None].float(), GRID, mode="area")[0, 0]
-    low, high = small.aminmax()
-    return ((small - low) / (high - low).clamp(min=1e-30)).half()
+    return _stretched(interpolate(saliency[None, None].float(), GRID, mode="area")[0, 0]).half()
 
 
 class _Truth:
@@ -147,6 +164,14 @@ class _Truth:
         """Return the count map of the fixations on all other images, scaled to image i's size."""
         size, elsewhere = self.data.size_of(i), self._relative
         return elsewhere[elsewhere.observer != i].scaled((1, 1), size).count_map(*size)
+
+    def target(self, i: int) -> Tensor:
+        """Return the mask of array i's target."""
+        return self.data.targets(i)
+
+    def distractors(self, i: int) -> Tensor:
+        """Return the mask of array i's distractors."""
+        return self.data.distractors(i)
 
     @cached_property
     def _relative(self) -> Fixations:

@@ -13,7 +13,7 @@ from .pointwise import ig, nss
 from .popout import MSR, fixations_to_find, gsi, msr
 from .roc import auc, auc_judd, auc_shuffled_exact
 from .roc_sampled import auc_borji, auc_shuffled
-from .table import METRICS, Metric, metric, scores
+from .table import ARRAY_METRICS, METRICS, Metric, metric, scores
 from .transport import emd
 
 
@@ -23,6 +23,7 @@ def names() -> list[str]:
 
 
 __all__ = [
+    "ARRAY_METRICS",
     "METRICS",
     "MSR",
     "InformationGain",

@@ -63,12 +63,9 @@ def everybody_else(member: Tensor) -> Trials:
     return Trials(1 - member, member)
 
 
-def _shuffled(member: Tensor, times: int, seed: int) -> Tensor:
-    """Return (times, observers with a fixation, n): their rows of `member` in random orders."""
-    present = member[member.sum(-1) > 0]
-    random = torch.Generator().manual_seed(seed)
-    orders = [torch.randperm(len(present), generator=random) for _ in range(times)]
-    return present[torch.stack(orders).to(member.device)]
+def _present(member: Tensor) -> Tensor:
+    """Return the rows of `member` that belong to observers with a fixation."""
+    return member[member.sum(-1) > 0]
 
 
 def halves(member: Tensor, splits: int = 10, seed: int = 0) -> Trials:
@@ -76,21 +73,34 @@ def halves(member: Tensor, splits: int = 10, seed: int = 0) -> Trials:
 
     Observers without a fixation do not count. Of an odd number, the first half is the smaller.
     """
-    shuffled = _shuffled(member, splits, seed)
+    present, random = _present(member), torch.Generator().manual_seed(seed)
+    orders = [torch.randperm(len(present), generator=random) for _ in range(splits)]
+    shuffled = present[torch.stack(orders).to(member.device)]
     middle = shuffled.shape[1] // 2
     first, second = shuffled[:, :middle].sum(1), shuffled[:, middle:].sum(1)
     return Trials(torch.cat([first, second]), torch.cat([second, first]))
 
 
-def growing(member: Tensor, numbers: Sequence[int], subsets: int = 10, seed: int = 0) -> Trials:
+def growing(
+    member: Tensor, numbers: Sequence[int], subsets: int | None = None, seed: int = 0
+) -> Trials:
     """Return `subsets` trials for each of `numbers`, in which so many observers predict another.
 
-    Subset k always has the same observer to predict, and its smaller groups lie within its larger
-    ones. A number that leaves nobody to predict has trials without targets, which score NaN.
+    Subset k always has the same observer to predict, the observers taking turns, and its smaller
+    groups lie within its larger ones. None: one subset for each observer with a fixation (one, if
+    there is nobody), so that a group of all others is that of `everybody_else`. A number that
+    leaves nobody to predict has trials without targets, which score NaN.
     """
-    shuffled = _shuffled(member, subsets, seed)
+    present, random = _present(member), torch.Generator().manual_seed(seed)
+    count = len(present)
+    subsets = max(1, count) if subsets is None else subsets
+    orders = torch.stack([torch.randperm(count, generator=random) for _ in range(subsets)])
+    predicted = torch.arange(subsets)[:, None] % max(1, count)
+    # Each order, the predicted observer brought to its front.
+    orders = orders.gather(1, (orders != predicted).int().argsort(stable=True))
+    shuffled = present[orders.to(member.device)]
     target = shuffled[:, :1].sum(1)
-    enough = [n < shuffled.shape[1] for n in numbers]
+    enough = [n < count for n in numbers]
     return Trials(
         torch.cat([shuffled[:, 1 : n + 1].sum(1) for n in numbers]),
         torch.cat([target * e for e in enough]),
@@ -174,7 +184,7 @@ def by_observers(
     numbers: Sequence[int],
     metric: Metric = "nss",
     sigma: float | None = None,
-    subsets: int = 10,
+    subsets: int | None = None,
     seed: int = 0,
 ) -> Tensor:
     """Score, on one image, groups of n observers against one further observer, for growing n.
@@ -186,7 +196,7 @@ def by_observers(
     run = _scorer(metric)
     points, member = fixated(x, y, observer, size, sigma)
     trials = growing(member, numbers, subsets, seed)
-    return run(points, trials).view(len(numbers), subsets)
+    return run(points, trials).view(len(numbers), -1)
 
 
 def leave_one_out_maps(counts: Maps, metric: Metric = "nss", sigma: float | None = None) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .maps import Maps, aligned, as_tensor, score
 from .rows import Rows, dot, nan_where
+from .table import ARRAY_METRICS, metric
 
 SENTINEL = -1.0
 """What the authors' code returns where a ratio has no denominator."""
@@ -33,6 +34,7 @@ class MSR(NamedTuple):
     background: Tensor
 
 
+@metric("target", "distractors", label="GSI", unit="ratio", table=ARRAY_METRICS)
 def gsi(saliency: Maps, target: Maps, distractors: Maps) -> Tensor:
     """Global saliency index: mean saliency of the target against that of the distractors.
 
@@ -118,6 +120,7 @@ def _ratio(saliency: Tensor, above: Tensor, below: Tensor) -> Tensor:
     return nan_where(empty, (top / bottom).masked_fill(bottom <= 0, SENTINEL))
 
 
+@metric("target", label="fixations to find", unit="fixations", better="lower", table=ARRAY_METRICS)
 def fixations_to_find(
     saliency: Maps,
     target: Maps,

@@ -15,7 +15,8 @@ class Metric:
     """One row of the table.
 
     `needs` names the arguments that follow the saliency map: "fixations", "density", "baseline" or
-    "other". `better` says which scores are good ones, `label` is what a figure's axis calls it.
+    "other"; of search arrays "target" and "distractors". `better` says which scores are good ones,
+    `label` is what a figure's axis calls it.
     """
 
     name: str
@@ -37,16 +38,23 @@ class Metric:
 
 
 METRICS: Registry[Metric] = Registry("metric")
+"""Metrics that compare a map with what people did."""
+ARRAY_METRICS: Registry[Metric] = Registry("metric of search arrays")
+"""Metrics that compare a map with masks of a target and of distractors."""
 
 
 def metric(
-    *needs: str, label: str, unit: str, better: Literal["higher", "lower"] = "higher"
+    *needs: str,
+    label: str,
+    unit: str,
+    better: Literal["higher", "lower"] = "higher",
+    table: Registry[Metric] = METRICS,
 ) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
-    """Return a decorator that enters a function into `METRICS` under its own name."""
+    """Return a decorator that enters a function into `table` under its own name."""
 
     def enter(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         name = function.__name__
-        METRICS[name] = Metric(name, function, needs, unit, better, label)
+        table[name] = Metric(name, function, needs, unit, better, label)
         return function
 
     return enter
