@@ -4,6 +4,7 @@ from .dissect import dissect, dissect_cached
 from .region_nss import region_nss
 from .report import counts, favouring_by_layer, favouring_pairs, gain, significant, tops
 from .result import Dissection
+from .similarity import Similarity, similarity, similarity_cached
 from .statistics import (
     Interval,
     bootstrap,
@@ -17,6 +18,7 @@ from .statistics import (
 __all__ = [
     "Dissection",
     "Interval",
+    "Similarity",
     "bootstrap",
     "change",
     "counts",
@@ -30,6 +32,8 @@ __all__ = [
     "region_nss",
     "share_significant",
     "significant",
+    "similarity",
+    "similarity_cached",
     "top_mean",
     "tops",
 ]
