@@ -118,7 +118,7 @@ def test_many_groups_at_once_are_one_after_the_other(name, rows, monkeypatch):
     monkeypatch.setattr("saliencykit.dissection.ablation.ROWS", rows)
     encoder, images = built(name), pictures(2, (64, 96))
     layers = encoder.layers[1], encoder.layers[4], encoder.layers[-1]
-    model = model_of(encoder, layers)
+    model, images = model_of(encoder, layers).double(), images.double()
     groups, values = [[0, 2], [5], [1, 2, 3]], torch.linspace(-1, 1, encoder.channels[layers[1]])
     with torch.inference_mode():
         found = Silenced(model, layers[1], groups, values).maps(images)
@@ -126,7 +126,7 @@ def test_many_groups_at_once_are_one_after_the_other(name, rows, monkeypatch):
         for units in groups:
             with ablated(encoder, layers[1], units, to=values):
                 expected.append(model.coarse(images))
-    torch.testing.assert_close(found, torch.stack(expected, 1), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found, torch.stack(expected, 1), rtol=1e-9, atol=1e-9)
     assert hooks_left(encoder) == 0
 
 

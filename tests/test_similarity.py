@@ -41,7 +41,7 @@ def gram_hsic(x, y):
 
 
 def gram_hsic_unbiased(x, y):
-    """Song et al. 2012, equation 5, with the matrices written out."""
+    """Song et al. 2012, HSIC₁, with the matrices written out."""
     n, one = len(x), torch.ones(len(x), dtype=x.dtype)
     k, m = ((v @ v.T).fill_diagonal_(0) for v in (x, y))
     total = torch.trace(k @ m) + (one @ k @ one) * (one @ m @ one) / ((n - 1) * (n - 2))

@@ -7,10 +7,11 @@ mean is the value that says least, and it keeps later layers on inputs they know
 To try G groups on B images, the network runs once to the layer, whose activation is then repeated
 G times along the batch, one group silenced in each, and the rest runs on G·B rows. That needs no
 more of a network than that everything later flows from that layer, which holds for torchvision's
-trunks; where a skip passed around it, sizes would not fit and torch would say so.
+trunks; where a skip passed around it, sizes would not fit and torch would say so. For features.13
+of mobilenet_v2 at 300×400, a group and image cost 8 ms of one core, a fourth of a whole pass.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ from ..metrics.bilinear import Size
 from ..models.encoders import Encoder, as_map
 from ..models.saliency import SaliencyModel
 from ..registry import check_name
-from .dissect import dissect_cached
+from .dissect import T, dissect_cached
 from .groups import unit_moments_cached
 from .result import Dissection
 
@@ -115,13 +116,16 @@ class Silenced(nn.Module):
         groups = [list(map(int, units)) for units in self.groups]
         return digest(self.model.fingerprint, self.layer, groups, self.values)
 
-    def reduce(self, images: Tensor, layers: object, reducer: object) -> dict[str, Tensor]:
+    def reduce(
+        self, images: Tensor, layers: Sequence[str], reducer: Callable[[str, Tensor], T]
+    ) -> dict[str, T]:
         """Let `reducer` reduce the maps."""
         return {"map": reducer("map", self.maps(images))}
 
     def maps(self, images: Tensor) -> Tensor:
         """Return (B, 1 + G, h, w), on the grid of the model's readout."""
         encoder, rows = self.model.encoder, len(images)
+        images = images.contiguous(memory_format=torch.channels_last)  # a third faster on a CPU
         stride = encoder.strides[self.layer]
         area = images[:, 0].numel() / stride**2
         at_once = max(1, int(ROWS / (area * encoder.channels[self.layer])))
