@@ -1,25 +1,23 @@
 """Dissection: what single units respond to, for any set of layers in one pass over the images."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
-from tqdm.auto import tqdm
+from torch import Tensor
 
 from .. import cache
 from ..datasets import SaliencyDataset
 from ..metrics.bilinear import Size
 from ..registry import check_name
+from .passes import key_of, streamed
 from .region_nss import region_scores
 from .result import Dissection
 from .significance import Null
-from .stream import RegionBatch, Stimulus, in_batches, prefetch
+from .stream import RegionBatch, Stimulus
 
 T = TypeVar("T")
-ROOMS = ("dissection", "models", "datasets", "metrics")
 
 
 class Reducing(Protocol):
@@ -57,24 +55,13 @@ def dissect(
     encoder runs in evaluation mode and is left in the mode it was in. Raises UnknownNameError for
     a layer that is not there, ValueError for data without annotated regions or `batch` < 1.
     """
-    if batch < 1 or permutations < 0:
-        raise ValueError(
-            f"batch is {batch}, at least 1; permutations is {permutations}, at least 0"
-        )
+    if permutations < 0:
+        raise ValueError(f"permutations is {permutations}; it must be at least 0")
     layers = list(dict.fromkeys(enc.layers if layers is None else layers))
     for layer in layers:
         check_name("layer", layer, enc.layers)
-    device = _place(enc, device)
-    run = _Pass(layers, ds.categories, Null(permutations, len(ds.categories), seed))
-    with (
-        torch.inference_mode(),
-        _evaluating(enc),
-        tqdm(total=len(ds), desc="dissecting", unit="image", disable=not progress) as bar,
-    ):
-        for stimuli in in_batches(prefetch(ds, size, ahead=batch), batch):
-            run.add(enc, stimuli, device)
-            bar.update(len(stimuli))
-    return run.result(ds.name)
+    run = Pass(layers, ds.categories, Null(permutations, len(ds.categories), seed))
+    return run.over(enc, ds, size=size, batch=batch, progress=progress, device=device)
 
 
 def dissect_cached(
@@ -85,29 +72,32 @@ def dissect_cached(
     The key holds the encoder's and the data set's fingerprints, the settings and the code.
     """
     layers = list(enc.layers if layers is None else layers)
-    shown = ("progress", "device")  # what does not change the result
-    key = {
-        "code": cache.code_version(*ROOMS),
-        "encoder": enc.fingerprint,
-        "data": ds.fingerprint,
-        "layers": layers,
-        "settings": {k: v for k, v in settings.items() if k not in shown},
-    }
+    key = key_of([enc], ds, layers=layers, **settings)
     entry = cache.cached("dissection", key, lambda: dissect(enc, ds, layers, **settings).to_entry())
     return Dissection.from_entry(entry)
 
 
-class _Pass:
-    """What is gathered while the images stream by."""
+class Pass:
+    """What is gathered while the images stream by; `scores_of` says what is scored."""
 
-    def __init__(self, layers: list[str], categories: Sequence[str], null: Null):
-        self.layers, self.categories, self.null = layers, tuple(categories), null
+    doing = "dissecting"
+
+    def __init__(self, layers: list[str], categories: Sequence[str], null: Null | None = None):
+        self.layers, self.categories = layers, tuple(categories)
+        self.null = null or Null(0, len(self.categories))
         self.rows: list[tuple] = []
         self.scores: dict[str, list[Tensor]] = {layer: [] for layer in layers}
 
-    def add(self, enc: Reducing, stimuli: list[Stimulus], device: torch.device) -> None:
+    def over(self, net: object, ds: SaliencyDataset, **how: object) -> Dissection:
+        """Stream `ds` through `net` and return the scores; `how`: see `passes.streamed`."""
+        with streamed([net], ds, self.doing, **how) as batches:
+            for stimuli, images in batches:
+                self.add(net, stimuli, images)
+        return self.result(ds.name)
+
+    def add(self, net: object, stimuli: list[Stimulus], images: Tensor) -> None:
         """Run one batch of equal-sized stimuli through the network and keep its scores."""
-        regions = RegionBatch(stimuli, device)
+        regions = RegionBatch(stimuli, images.device)
         rows = [
             (s.index, s.name, category, sure, len(x))
             for s in stimuli
@@ -118,14 +108,18 @@ class _Pass:
         self.rows += rows
         if not rows:
             return
-        if self.null.permutations:
-            self.null.shuffle(len(stimuli))
-            reducer = self._shuffled(regions, [self.categories.index(row[2]) for row in rows])
-        else:
-            reducer = own_scores(regions)
-        images = torch.stack([s.image for s in stimuli]).to(device)
-        for layer, scores in enc.reduce(images, self.layers, reducer).items():
+        code = [self.categories.index(row[2]) for row in rows]
+        for layer, scores in self.scores_of(net, images, regions, code).items():
             self.scores[layer].append(scores.float().cpu())
+
+    def scores_of(
+        self, enc: Reducing, images: Tensor, regions: RegionBatch, category: list[int]
+    ) -> dict[str, Tensor]:
+        """Return `{layer: (R, C)}`, region NSS of a batch's regions, each of a `category`."""
+        if not self.null.permutations:
+            return enc.reduce(images, self.layers, own_scores(regions))
+        self.null.shuffle(len(images))
+        return enc.reduce(images, self.layers, self._shuffled(regions, category))
 
     def _shuffled(
         self, regions: RegionBatch, category: list[int]
@@ -160,27 +154,3 @@ def own_scores(regions: RegionBatch) -> Callable[[str, Tensor], Tensor]:
         return region_scores(activations, weights, regions.sizes)[regions.owner, place]
 
     return reduce
-
-
-def _place(enc: Reducing, device: str | torch.device | None) -> torch.device:
-    """Move the encoder to `device`, or say where it is."""
-    if not isinstance(enc, nn.Module):
-        return torch.device(device or "cpu")
-    if device is not None:
-        enc.to(device)
-    first = next(enc.parameters(), None)
-    return torch.device(device or "cpu") if first is None else first.device
-
-
-@contextmanager
-def _evaluating(enc: Reducing) -> Iterator[None]:
-    """Evaluation mode inside (batch norm must neither mix images nor learn), the old one after."""
-    modules = enc.modules() if isinstance(enc, nn.Module) else ()
-    training = [module for module in modules if module.training]
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

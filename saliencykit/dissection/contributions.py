@@ -1,0 +1,90 @@
+"""What each unit adds to a model's map where people look: exact, because the readout is linear.
+
+The map is M = Σ wᵤ Aᵤ, over units u of all layers read, each Aᵤ upsampled. Its region NSS is
+(mean of M at the fixations − mean of M) / std of M: linear in M but for the divisor, which all
+units share. So unit u contributes wᵤ (mean of Aᵤ at the fixations − mean of Aᵤ) / std of M, in
+standard deviations of the map, and the contributions sum to the map's region NSS.
+
+Unlike an ablation, this counts only what a unit says to the readout itself, not what later layers
+make of it.
+"""
+
+import torch
+from torch import Tensor
+
+from .. import cache
+from ..datasets import SaliencyDataset
+from ..metrics.bilinear import Size, mean_weights, moments, spread, upsampler
+from ..models.saliency import SaliencyModel
+from .dissect import Pass
+from .passes import key_of
+from .result import Dissection
+from .stream import RegionBatch
+
+
+def contributions(
+    model: SaliencyModel,
+    ds: SaliencyDataset,
+    *,
+    size: Size | None = None,
+    batch: int = 16,
+    progress: bool = True,
+    device: str | torch.device | None = None,
+) -> Dissection:
+    """Return what every unit that `model` reads contributes to its map in every region of `ds`.
+
+    `scores[layer]` (R, C): summed over layers and units, they are the region NSS of the model's
+    map, upsampled to the image as it was shown (NaN in regions without fixations; all 0 where the
+    map is constant). As a `Dissection`, it has means by category (`selectivity`) and intervals
+    (`bootstrap`). One streamed pass, images at `size` (None: their own). Raises ValueError for
+    data without annotated regions.
+    """
+    run = _Contributions(model.layers, ds.categories)
+    return run.over(model, ds, size=size, batch=batch, progress=progress, device=device)
+
+
+def contributions_cached(
+    model: SaliencyModel, ds: SaliencyDataset, **settings: object
+) -> Dissection:
+    """`contributions`, read from the cache if the same was computed before."""
+    key = key_of([model], ds, **settings)
+    entry = cache.cached(
+        "contributions", key, lambda: contributions(model, ds, **settings).to_entry()
+    )
+    return Dissection.from_entry(entry)
+
+
+class _Contributions(Pass):
+    doing = "reading units"
+
+    def scores_of(
+        self, model: SaliencyModel, images: Tensor, regions: RegionBatch, category: list[int]
+    ) -> dict[str, Tensor]:
+        """Return `{layer: (R, C)}`, contributions of a batch."""
+        seen = model.encoder.activations(images, model.layers)
+        probe, place = regional_probe(model.read(seen).double(), regions)
+        found = {}
+        for layer, readout in zip(model.layers, model.readouts, strict=True):
+            own = pulled_to(probe, tuple(seen[layer].shape[-2:])).flatten(2)
+            scores = own @ seen[layer].double().flatten(2).mT * readout.weight.flatten()
+            found[layer] = scores[regions.owner, place]
+        return found
+
+
+def regional_probe(maps: Tensor, regions: RegionBatch) -> tuple[Tensor, Tensor]:
+    """Return (B, n, h, w), whose product with the maps (B, h, w) is their region NSS.
+
+    Also each region's place (R,) among the n of its image.
+    """
+    grid = tuple(maps.shape[-2:])
+    weights, place = regions.table(grid)
+    mean = torch.stack([mean_weights(grid, size, maps) for size in regions.sizes])
+    pairs = zip(maps, regions.sizes, strict=True)
+    std = spread(torch.stack([moments(own, size)[1] for own, size in pairs]))
+    return (weights - mean[:, None]) / std[:, None, None, None], place
+
+
+def pulled_to(probe: Tensor, inner: Size) -> Tensor:
+    """Pull a probe (…, h, w) back to the grid `inner`, whose maps were upsampled to (h, w)."""
+    (h, w), (height, width) = inner, probe.shape[-2:]
+    return upsampler(h, height).to(probe).mT @ probe @ upsampler(w, width).to(probe)

@@ -1,0 +1,141 @@
+"""Groups of units: those that a category drives most, and controls to hold against them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from scipy.stats import rankdata
+from torch import Tensor
+
+from .. import cache
+from ..datasets import SaliencyDataset
+from ..metrics.bilinear import Size
+from ..registry import check_name
+from .dissect import Reducing
+from .passes import key_of, streamed
+from .result import Dissection
+
+CONTROL = " control "
+
+
+class Moments(NamedTuple):
+    """Mean and standard deviation (ddof 0) of each unit over all places of all images: (C,)."""
+
+    mean: Tensor
+    std: Tensor
+
+
+def unit_moments(
+    enc: Reducing,
+    ds: SaliencyDataset,
+    layers: Sequence[str],
+    *,
+    size: Size | None = None,
+    batch: int = 16,
+    progress: bool = True,
+    device: str | torch.device | None = None,
+) -> dict[str, Moments]:
+    """Return `{layer: Moments}` float64 of the units' activations on `ds`; one streamed pass.
+
+    Raises UnknownNameError for a layer, ValueError for data without images.
+    """
+    for layer in layers:
+        check_name("layer", layer, enc.layers)
+    if not len(ds):
+        raise ValueError(f"{ds!r} holds no images to average over")
+    sums: dict[str, Tensor] = {}
+    origin: dict[str, Tensor] = {}  # rounding stays small for units far from zero
+
+    def add(layer: str, activations: Tensor) -> None:
+        x = activations.movedim(1, 0).flatten(1).double()
+        x = x - origin.setdefault(layer, x[:, :1].clone())
+        found = torch.stack([torch.full_like(x[:, 0], x.shape[1]), x.sum(1), x.square().sum(1)])
+        sums[layer] = sums[layer] + found if layer in sums else found
+
+    how = {"size": size, "batch": batch, "progress": progress, "device": device}
+    with streamed([enc], ds, "averaging units", **how) as batches:
+        for _, images in batches:
+            enc.reduce(images, layers, add)
+    return {layer: _moments(*sums[layer], origin[layer][:, 0]) for layer in layers}
+
+
+def _moments(n: Tensor, total: Tensor, square: Tensor, origin: Tensor) -> Moments:
+    variance = (square / n - (total / n).square()).clamp(min=0)
+    return Moments((origin + total / n).cpu(), variance.sqrt().cpu())
+
+
+def unit_moments_cached(
+    enc: Reducing, ds: SaliencyDataset, layers: Sequence[str], **settings: object
+) -> dict[str, Moments]:
+    """`unit_moments`, read from the cache if the same was computed before."""
+
+    def compute() -> cache.Entry:
+        found = unit_moments(enc, ds, layers, **settings)
+        return cache.Entry({layer: torch.stack(moments) for layer, moments in found.items()})
+
+    key = key_of([enc], ds, layers=list(layers), **settings)
+    entry = cache.cached("moments", key, compute)
+    return {layer: Moments(*entry.tensors[layer]) for layer in layers}
+
+
+def most_selective(res: Dissection, layer: str, category: str, k: int = 10) -> list[int]:
+    """Return the `k` units of highest selectivity for `category`, best first.
+
+    Chosen on the images of `res`; to measure their effect on others, give it a `subset`. Raises
+    UnknownNameError for layer or category, ValueError if the category has no fixated region.
+    """
+    selectivity = res.selectivity(layer).loc[check_name("category", category, res.categories)]
+    if selectivity.isna().all():
+        raise ValueError(f"no fixated region of {category!r}: its units can't be told")
+    _check_size(k, len(selectivity))
+    best = np.argsort(-selectivity.to_numpy(), kind="stable")  # NaN last
+    return best[:k].tolist()
+
+
+def random_groups(
+    n_units: int, k: int, repeats: int, seed: int = 0, exclude: Collection[int] = ()
+) -> list[list[int]]:
+    """Return `repeats` groups of `k` different units of `n_units`, none of them in `exclude`."""
+    free = np.setdiff1d(np.arange(n_units), np.fromiter(exclude, int))
+    _check_size(k, len(free))
+    random = np.random.default_rng(seed)
+    return [np.sort(random.choice(free, k, replace=False)).tolist() for _ in range(repeats)]
+
+
+def matched_groups(
+    moments: Moments, chosen: Sequence[int], repeats: int, seed: int = 0
+) -> list[list[int]]:
+    """Return `repeats` groups, disjoint, whose units resemble the `chosen` ones, none of them.
+
+    Each chosen unit gets a partner in every group. They resemble in mean activation and standard
+    deviation, both as ranks among the layer's units (so scale does not matter), squared distances
+    added; of all ways to assign partners it is the best in total, and `seed` deals each unit's
+    partners out over the groups. Raises ValueError if there are fewer than repeats × chosen others.
+    """
+    ranks = np.stack([rankdata(m.numpy()) for m in moments], 1)
+    others = np.setdiff1d(np.arange(len(ranks)), chosen)
+    _check_size(len(chosen) * repeats, len(others))
+    distance = np.square(ranks[list(chosen), None] - ranks[None, others]).sum(-1)
+    _, partner = linear_sum_assignment(np.repeat(distance, repeats, 0))
+    random = np.random.default_rng(seed)
+    dealt = random.permuted(others[partner].reshape(len(chosen), repeats), axis=1)
+    return np.sort(dealt.T).tolist()
+
+
+def with_controls(
+    chosen: Mapping[str, Sequence[int]], controls: Mapping[str, Sequence[Sequence[int]]]
+) -> dict[str, list[int]]:
+    """Return all groups for `ablation_effects`: "text", then "text control 1" and so on."""
+    groups: dict[str, list[int]] = {}
+    for name, units in chosen.items():
+        groups[name] = list(units)
+        for i, control in enumerate(controls.get(name, ()), start=1):
+            groups[f"{name}{CONTROL}{i}"] = list(control)
+    return groups
+
+
+def _check_size(wanted: int, there: int) -> None:
+    if not 1 <= wanted <= there:
+        raise ValueError(f"{wanted} units wanted, of {there} to choose from; at least 1 is needed")
