@@ -9,7 +9,7 @@ import sys
 
 import torch
 
-from . import BENCHMARKS, dissection  # noqa: F401 (the room registers its benchmarks)
+from . import BENCHMARKS, dissection, metrics  # noqa: F401 (they register their benchmarks)
 
 
 def main() -> int:
