@@ -101,13 +101,17 @@ def rows(library: ModuleType, kind: type) -> list[Ratio]:
     def area():
         return metrics.auc(maps.saliency, maps.truth["fixations"])
 
+    def positives_and_negatives():  # float64, as its models make them
+        for s, _, _, x, y in maps.one_by_one():
+            yield s[y, x].astype(float), s.ravel().astype(float)
+
     def reference_area():
         roc = library.roc.general_roc
-        return [roc(s[y, x], s.ravel())[0] for s, _, _, x, y in maps.one_by_one()]
+        return [roc(*values)[0] for values in positives_and_negatives()]
 
     def areas():
         roc = library.roc.general_rocs_per_positive
-        return [roc(s[y, x], s.ravel()).mean() for s, _, _, x, y in maps.one_by_one()]
+        return [roc(*values).mean() for values in positives_and_negatives()]
 
     found, expected = ours(), reference()
     for name in SEVEN:

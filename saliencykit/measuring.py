@@ -94,8 +94,8 @@ def predict(
     from tqdm import tqdm
 
     from .datasets.base import read_image
-    from .metrics import gaussian_blur
     from .models import by_name
+    from .models.classical.filters import blur
     from .viewing.overlay import grey
 
     run, files = by_name(model), _image_files(images)
@@ -103,7 +103,7 @@ def predict(
     for name, path in tqdm(files.items(), desc=model, unit="image"):
         values = run(read_image(path)[None].float() / 255)[0].float()
         if smooth:
-            values = gaussian_blur(values, smooth * max(values.shape))
+            values = blur(values, smooth * max(values.shape))
         with _whole(out / f"{name}.npy") as part, part.open("wb") as file:
             np.save(file, values.numpy())
         with _whole(out / f"{name}.png") as part:

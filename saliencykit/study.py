@@ -3,7 +3,7 @@
 Every notebook asks the same study, so what one has computed the others read from the cache.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +11,8 @@ import pandas as pd
 import torch
 
 from . import datasets, models
-from .datasets import SaliencyDataset
+from .datasets import Joined, SaliencyDataset
+from .datasets.popout import PopOut
 from .dissection import Dissection, dissect_cached
 from .evaluation import (
     Evaluation,
@@ -24,6 +25,8 @@ from .evaluation import (
 )
 
 CENTRE = "centre prior"
+ARRAY_METRICS = ("gsi", "fixations_to_find")
+LOOKS = 100  # fixations of the ideal searcher that arrays are taught with
 
 
 @dataclass
@@ -36,7 +39,10 @@ class Study:
     reads (empty: the deepest); unit_layer: the layer whose units the findings are about (empty:
     the deepest); layers: those dissected beside it (empty: all); epochs: of fine-tuning;
     frozen_epochs: of the frozen readout; batch, lr_encoder: of fine-tuning; permutations: behind
-    the dissection's p-values; classical: models to compare with (empty: all).
+    the dissection's p-values; classical: models to compare with (empty: all); array_features,
+    array_repeats, array_size: kinds of search arrays (empty: all), how many of each condition, and
+    their (height, width); array_share: arrays per training image where some are mixed in;
+    contrast: the classical model whose map a readout may see.
     """
 
     data: str = "toyworld"
@@ -54,11 +60,17 @@ class Study:
     lr_encoder: float = 1e-4
     permutations: int = 1000
     classical: Sequence[str] = ()
+    array_features: Sequence[str] = ()
+    array_repeats: int = 1
+    array_size: Sequence[int] = (480, 640)
+    array_share: float = 0.25
+    contrast: str = "gbvs"
     seed: int = 0
 
     def __post_init__(self):
         self.size = (int(self.size[0]), int(self.size[1]))
         self.read, self.layers = list(self.read or ()), list(self.layers or ())
+        self.array_size = (int(self.array_size[0]), int(self.array_size[1]))
 
     def _load(self, name: str) -> SaliencyDataset:
         loaded = datasets.load(name)
@@ -118,8 +130,17 @@ class Study:
         wanted = set(self.layers or self.pretrained.layers) | {self.layer}
         return [layer for layer in self.pretrained.layers if layer in wanted]
 
-    def trained(self, frozen: bool, read: Sequence[str] | None = None) -> tuple:
-        """Return (SaliencyModel, learning curve), the encoder frozen or fine-tuned."""
+    def trained(
+        self,
+        frozen: bool,
+        read: Sequence[str] | None = None,
+        encoder: models.Encoder | models.Composite | None = None,
+        data: SaliencyDataset | None = None,
+    ) -> tuple[models.SaliencyModel, pd.DataFrame]:
+        """Return a model and its learning curve, the encoder frozen or fine-tuned.
+
+        read, encoder, data: layers read, encoder and training images, if not this study's.
+        """
         settings = models.Settings(
             size=self.size,
             frozen=frozen,
@@ -130,7 +151,11 @@ class Study:
             seed=self.seed,
         )
         return models.train(
-            self.pretrained, self.train, self.validation, read or self.read or None, settings
+            encoder or self.pretrained,
+            data or self.train,
+            self.validation,
+            read or self.read or None,
+            settings,
         )
 
     @cached_property
@@ -158,15 +183,20 @@ class Study:
             found["fine-tuned, one layer"] = self.trained(False, deepest)[0]
         return found
 
-    def predictors(self) -> dict[str, Predictor]:
-        """Return whoever predicts the validation images: centre prior, classical, trained."""
-        data = self.validation
+    def predictors(self, data: SaliencyDataset) -> dict[str, Predictor]:
+        """Return whoever predicts the images of `data`: centre prior, classical, trained."""
         names = self.classical or [n for n in models.classical.names() if n != "centre"]
         return {
             CENTRE: prior_maps(self.centre, data),
             **{name: classical_maps(name, data) for name in names},
-            **{n: network_maps(m, data, self.size) for n, m in self.trained_models.items()},
+            **self.network_maps(self.trained_models, data),
         }
+
+    def network_maps(
+        self, networks: Mapping[str, models.SaliencyModel], data: SaliencyDataset
+    ) -> dict[str, Predictor]:
+        """Return the maps of networks, at this study's input size."""
+        return {name: network_maps(net, data, self.size) for name, net in networks.items()}
 
     def baselines(self, data: SaliencyDataset) -> Evaluation:
         """Score the centre prior and people on `data`."""
@@ -177,8 +207,40 @@ class Study:
     def evaluated(self) -> Evaluation:
         """Every predictor's and people's scores on the validation images, on all metrics."""
         data = self.validation
-        found = evaluate(self.predictors(), data, prior=self.centre)
+        found = evaluate(self.predictors(data), data, prior=self.centre)
         return found.beside(human_ceiling(data))
+
+    def arrays(self, **more: object) -> PopOut:
+        """Return this study's search arrays."""
+        how = {"features": self.array_features} if self.array_features else {}
+        return PopOut(**how, size=self.array_size, **{"repeats": self.array_repeats, **more})
+
+    @cached_property
+    def evaluated_on_arrays(self) -> Evaluation:
+        """Every predictor's scores on the search arrays."""
+        data = self.arrays()
+        return evaluate(self.predictors(data), data, ARRAY_METRICS)
+
+    @cached_property
+    def remedies(self) -> dict[str, models.SaliencyModel]:
+        """The fine-tuned model, and three attempts to make the odd item stand out to it."""
+        encoder, read = self.pretrained, self.read or self.pretrained.layers[-1:]
+        contrast, scales = models.WithContrast(encoder, self.contrast), models.TwoScales(encoder)
+        taught = self.arrays(seed=self.seed + 1, looks=LOOKS).thinned(
+            round(self.array_share * len(self.train))
+        )
+        mixed = Joined(self.train, taught)
+        again = [*read, *(f"{layer}@0.5" for layer in read)]
+        return {
+            "fine-tuned": self.fine_tuned[0],
+            "with a contrast channel": self.trained(False, ["contrast", *read], contrast)[0],
+            "with arrays mixed in": self.trained(False, data=mixed)[0],
+            "at two scales": self.trained(False, again, scales)[0],
+        }
+
+    def tried(self, data: SaliencyDataset, metrics: Sequence[str]) -> Evaluation:
+        """Score the remedies on `data`."""
+        return evaluate(self.network_maps(self.remedies, data), data, metrics, self.centre)
 
     def dissect(self, encoder: models.Encoder, data: SaliencyDataset | None = None) -> Dissection:
         """Dissect this study's layers of `encoder` on `data` (None: all annotated images); cached.

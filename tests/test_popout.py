@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from skimage.color import rgb2lab
 
 from saliencykit import datasets
-from saliencykit.datasets.popout import BACKGROUNDS, FEATURES, SearchArray, draw
+from saliencykit.datasets.popout import BACKGROUNDS, FEATURES, PopOut, SearchArray, draw
 from saliencykit.datasets.popout.arrays import jittered_grid, pink_noise
 from saliencykit.datasets.popout.features import OPPONENTS, srgb
 from saliencykit.datasets.popout.shapes import Item, bar, disc, flower, ring, ring_with_tail
@@ -370,3 +370,20 @@ def test_subset_and_fingerprint(few):
 def test_a_design_out_of_range_is_explained(settings_, error, message):
     with pytest.raises(error, match=message):
         datasets.load("popout", **settings_)
+
+
+def test_an_ideal_searcher_looks_at_the_target_only():
+    data = PopOut(features=["colour"], set_sizes=[16], differences=[1], size=(120, 160), looks=50)
+    assert {data.split_of(name) for name in data.names} == {"train"}
+    for i in range(len(data)):
+        seen = data[i].fixations
+        assert len(seen) == 50
+        assert data.targets(i)[seen.y.long(), seen.x.long()].all()
+        assert seen.x.std() > 1
+    assert torch.equal(data[0].fixations.x, data[0].fixations.x)
+    assert not torch.equal(data[0].fixations.x, data[1].fixations.x)
+    nobody = PopOut(features=["colour"], set_sizes=[16], differences=[1], size=(120, 160))
+    assert torch.equal(nobody.image(0), data.image(0))
+    assert nobody.fingerprint != data.fingerprint
+    with pytest.raises(ValueError, match="looks ≥ 0"):
+        PopOut(looks=-1)

@@ -5,6 +5,7 @@ import os
 from . import folder, osie, osie_sr, p3o3, popout, salicon, toyworld  # noqa: F401 (each registers)
 from .base import DATASETS, SaliencyDataset
 from .describe import attraction, describe
+from .joined import Joined
 from .types import CATEGORIES, Fixations, Region, Sample
 
 
@@ -26,6 +27,7 @@ def load(name: str, root: str | os.PathLike | None = None, **settings: object) -
 __all__ = [
     "CATEGORIES",
     "Fixations",
+    "Joined",
     "Region",
     "SaliencyDataset",
     "Sample",

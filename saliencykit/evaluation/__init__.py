@@ -1,5 +1,6 @@
 """Models × images × metrics: whose maps are scored, the scores, people's, and what they say."""
 
+from . import failures, popout
 from .human import BLURS, ObserverCurve, human_baselines, human_ceiling, observer_curve
 from .predictors import Predictor, classical_maps, file_maps, network_maps, prior_maps
 from .scoring import DEFAULT_METRICS, Evaluation, evaluate
@@ -14,6 +15,7 @@ __all__ = [
     "classical_maps",
     "difference",
     "evaluate",
+    "failures",
     "file_maps",
     "human_baselines",
     "human_ceiling",
@@ -22,6 +24,7 @@ __all__ = [
     "network_maps",
     "observer_curve",
     "pairwise",
+    "popout",
     "prior_maps",
     "spread",
     "summary",

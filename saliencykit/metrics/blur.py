@@ -20,6 +20,7 @@ def default_sigma(size: tuple[int, int]) -> float:
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)  # kept for later calls, which may need gradients
 def blur_matrix(length: int, sigma: float, device: str = "cpu") -> Tensor:
     """Gaussian blur along a line as a symmetric matrix (length, length), float64.
 

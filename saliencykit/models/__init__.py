@@ -3,16 +3,20 @@
 from . import classical, toyvgg  # the latter registers itself
 from .centre import CentrePrior
 from .checkpoints import by_name, keep, kept_models, model_names
-from .encoders import Encoder, build_encoder, encoder_names
+from .composite import Composite, TwoScales, WithContrast, build_encoder
+from .encoders import Encoder, encoder_names
 from .saliency import SaliencyModel, upsample
 from .stimuli import features, stimuli
 from .training import Settings, train
 
 __all__ = [
     "CentrePrior",
+    "Composite",
     "Encoder",
     "SaliencyModel",
     "Settings",
+    "TwoScales",
+    "WithContrast",
     "build_encoder",
     "by_name",
     "classical",

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ..cache import Entry, digest, read, write
-from .encoders import Encoder, build_encoder
+from .composite import Composite, build_encoder
+from .encoders import Encoder
 
 
 def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
@@ -31,7 +32,7 @@ class SaliencyModel(nn.Module):
     the loss, −NSS, does not see it.
     """
 
-    def __init__(self, encoder: Encoder, layer: str | Sequence[str] | None = None):
+    def __init__(self, encoder: Encoder | Composite, layer: str | Sequence[str] | None = None):
         super().__init__()
         self.encoder = encoder
         self.layers = [layer] if isinstance(layer, str) else list(layer or encoder.layers[-1:])

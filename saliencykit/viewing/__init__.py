@@ -1,6 +1,6 @@
 """Figures, overlays, widgets: the only place that draws."""
 
-from . import scores, stimuli, units, words
+from . import failures, popout, scores, stimuli, units, words
 from .style import colours, label, save, use_style
 from .widgets import ImageBrowser, UnitBrowser, explore, still
 
@@ -9,7 +9,9 @@ __all__ = [
     "UnitBrowser",
     "colours",
     "explore",
+    "failures",
     "label",
+    "popout",
     "save",
     "scores",
     "still",

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Sequence
 from functools import lru_cache
 
+import numpy as np
 import pandas as pd
 from torch import Tensor
 
@@ -22,8 +23,10 @@ class PopOut(SaliencyDataset):
     times each with its own seed. By default 10 × 3 × 3 × 4 × 2 = 720 arrays.
 
     An array depends on its condition, its number among the repeats, `seed` and `size` (H, W) only:
-    a larger design holds the same arrays. Nobody looked at them, and all count as test images.
-    Drawn on demand, in some milliseconds each; `root` is ignored.
+    a larger design holds the same arrays. Nobody looked at them, and all count as test images,
+    unless `looks` says how many fixations an ideal searcher is to have made on each: all of them on
+    the target, evenly spread. Such arrays are for training. Drawn on demand, in some milliseconds
+    each; `root` is ignored.
 
     Raises UnknownNameError for an unknown feature or background, ValueError for numbers out of
     range (see `SearchArray`).
@@ -44,10 +47,13 @@ class PopOut(SaliencyDataset):
         jitter: float = 0.5,
         seed: int = 0,
         size: tuple[int, int] = (480, 640),
+        looks: int = 0,
     ):
-        if repeats < 1 or seed < 0:
-            raise ValueError(f"need repeats ≥ 1 and seed ≥ 0, not {repeats} and {seed}")
-        self.seed, self.size = int(seed), (int(size[0]), int(size[1]))
+        if repeats < 1 or seed < 0 or looks < 0:
+            raise ValueError(
+                f"need repeats ≥ 1, seed ≥ 0 and looks ≥ 0, not {repeats}, {seed} and {looks}"
+            )
+        self.seed, self.size, self.looks = int(seed), (int(size[0]), int(size[1])), int(looks)
         smallest_cell(self.size)  # said now, not when the first array is drawn
         crossing = itertools.product(features, set_sizes, differences, backgrounds, range(repeats))
         self.arrays = {
@@ -78,22 +84,33 @@ class PopOut(SaliencyDataset):
         return self._drawn(i).distractors.clone()
 
     def fixations(self, i: int) -> Fixations:
-        """Return no fixations: nobody looked."""
-        return Fixations.of([], [])
+        """Return the ideal searcher's fixations, evenly spread over the target: `looks` of them."""
+        if not self.looks:
+            return Fixations.of([], [])
+        y, x = self._drawn(i).target.nonzero(as_tuple=True)
+        rng = np.random.default_rng([*self._seed(self.names[i]), 1])
+        at, within = rng.integers(len(x), size=self.looks), rng.random((2, self.looks))
+        return Fixations.of(x.numpy()[at] + within[0], y.numpy()[at] + within[1])
 
     def size_of(self, i: int) -> tuple[int, int]:
         """Return (height, width), the same for every array."""
         return self.size
 
     def split_of(self, name: str) -> str:
-        """Return "test" for every array."""
-        return "test"
+        """Return "test" for every array that nobody looked at, else "train"."""
+        return "train" if self.looks else "test"
 
     def contents(self) -> dict[str, object]:
         """Return all that the arrays depend on beside their names, and the code's version."""
         arrays = [repr(self.arrays[name]) for name in self.names]
         code = code_version("datasets/popout")
-        return {"arrays": arrays, "seed": self.seed, "size": self.size, "code": code}
+        return {
+            "arrays": arrays,
+            "seed": self.seed,
+            "size": self.size,
+            "looks": self.looks,
+            "code": code,
+        }
 
     def _seed(self, name: str) -> Seed:
         return [self.seed, zlib.crc32(name.encode())]

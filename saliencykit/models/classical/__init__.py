@@ -3,7 +3,16 @@
 A new one is one file here that registers a function in `CLASSICAL`, and one import below.
 """
 
-from . import centre  # noqa: F401  (each registers itself)
+from . import (  # noqa: F401  (each registers itself)
+    aim,
+    bms,
+    centre,
+    covsal,
+    gbvs,
+    image_signature,
+    itti_koch,
+    spectral_residual,
+)
 from .table import CLASSICAL, names, parameters, saliency
 
 __all__ = ["CLASSICAL", "names", "parameters", "saliency"]

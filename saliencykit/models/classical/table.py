@@ -6,12 +6,14 @@ from inspect import Parameter, signature
 import torch
 from torch import Tensor
 
-from ...metrics import gaussian_blur
 from ...registry import Registry, check_name
 from ..centre import CentrePrior
+from .filters import blur
 
 CLASSICAL: Registry[Callable[..., Tensor]] = Registry("classical model")
 """name → f(images (B, 3, H, W) in [0, 1], **parameters) -> (B, H, W) ≥ 0. One file each."""
+
+ROUNDING = 1e-5  # of a map's maximum: what single precision leaves of a constant map, generously
 
 
 def names() -> list[str]:
@@ -35,6 +37,15 @@ def check_images(images: Tensor) -> Tensor:
         low, high = images.aminmax()
         raise ValueError(f"images must lie in [0, 1]; they run from {low:.3g} to {high:.3g}")
     return images
+
+
+def without_rounding(maps: Tensor) -> Tensor:
+    """Return maps (B, H, W) where one that varies only by rounding is constant.
+
+    Metrics look at differences within a map: those of a constant one must not be noise.
+    """
+    low, high = maps.amin((-2, -1), keepdim=True), maps.amax((-2, -1), keepdim=True)
+    return torch.where(high - low <= ROUNDING * high, high, maps)
 
 
 @torch.inference_mode()
@@ -63,7 +74,8 @@ def saliency(
         check_name(f"parameter of {name}", given, parameters(name))
     maps = model(check_images(images), **parameters_)
     if smooth:
-        maps = gaussian_blur(maps, smooth * max(maps.shape[-2:]))
+        maps = blur(maps, smooth * max(maps.shape[-2:]))
+    maps = without_rounding(maps)
     if centre_bias is not None:
         maps = maps * centre_bias.map(tuple(maps.shape[-2:])).to(maps)
     return maps.float()

@@ -1,0 +1,225 @@
+"""Figures about search arrays: what they are, who finds the odd item, whether the order inverts."""
+
+from collections.abc import Mapping, Sequence
+
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from PIL import Image, ImageDraw
+
+from ..datasets.popout import BACKGROUNDS, FEATURES, PopOut, SearchArray, draw
+from ..evaluation import Evaluation
+from ..evaluation.popout import is_network
+from .overlay import Picture, as_picture, captioned, fit, mapped, montage
+from .scores import MODEL_COLOURS
+from .stimuli import gallery
+from .style import CLASSICAL, WIDTH, label
+from .widgets import explore
+
+MARKERS = "osD^vPX*<>p"
+CONDITIONS = ("feature", "set_size", "difference", "background")
+
+
+def styled(models: Sequence[str]) -> dict[str, dict[str, object]]:
+    """Return colour and marker of each model: networks as everywhere, classical ones in a hue."""
+    classical = [m for m in models if m not in MODEL_COLOURS]
+    shades = sns.color_palette(f"dark:{CLASSICAL}", len(classical) + 2)[2:]
+    colours = {**MODEL_COLOURS, **dict(zip(classical, shades, strict=True))}
+    marks = {m: MARKERS[k % len(MARKERS)] for k, m in enumerate(classical)}
+    return {m: {"color": colours[m], "marker": marks.get(m, "o")} for m in models}
+
+
+def contact_sheet(
+    size: tuple[int, int], set_size: int = 16, seed: int = 0
+) -> tuple[Figure, pd.DataFrame]:
+    """Every kind of search array, a row a feature: from a small difference to the largest.
+
+    Also returns what is shown: feature, background, difference, physical, unit.
+    """
+    looks = [(0.25, "grey"), (0.5, "grey"), *((1.0, ground) for ground in BACKGROUNDS)]
+    rows, table = [], []
+    for feature in FEATURES:
+        specs = [SearchArray(feature, set_size, share, ground) for share, ground in looks]
+        rows.append([as_picture(draw(spec, size, seed + len(rows)).image) for spec in specs])
+        unit = FEATURES[feature].unit
+        table += [(s.feature, s.background, s.difference, s.physical, unit) for s in specs]
+    titles = [f"{100 * share:.0f} % different,\n{ground}" for share, ground in looks]
+    figure = gallery(
+        rows, titles, labels=[label(f).replace(" among ", "\namong ") for f in FEATURES]
+    )
+    columns = ["feature", "background", "difference", "physical", "unit"]
+    return figure, pd.DataFrame(table, columns=columns)
+
+
+def natural_against_arrays(
+    table: pd.DataFrame, human: float, labels: tuple[str, str] = ("NSS", "GSI")
+) -> Figure:
+    """A point a model: its natural score against its score on arrays, with both intervals.
+
+    table: `evaluation.popout.orders`; human: people's mean natural score, for the upper axis.
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH * 0.8, WIDTH * 0.58))
+    for model, style in styled(table["model"].tolist()).items():
+        row = table[table["model"] == model].iloc[0]
+        spans = [
+            [[row[k] - row[f"{k}_low"]], [row[f"{k}_high"] - row[k]]] for k in ("natural", "arrays")
+        ]
+        axis.errorbar(
+            row["natural"], row["arrays"], spans[1], spans[0], ms=7, lw=1.4, ls="", **style
+        )
+        axis.annotate(
+            label(model), (row["natural"], row["arrays"]), (6, 5), textcoords="offset points",
+            fontsize=9,
+        )  # fmt: skip
+    axis.axhline(0, color="0.75", lw=0.9, zorder=0)
+    axis.set_xlabel(f"natural images: {labels[0]}")
+    axis.set_ylabel(f"search arrays: {labels[1]} (0: target as salient as distractors)")
+    share = axis.secondary_xaxis("top", (lambda x: 100 * x / human, lambda p: p * human / 100))
+    share.set_xlabel("% of the human ceiling", fontsize=9.5)
+    return figure
+
+
+def by_feature(table: pd.DataFrame, models: Sequence[str], title: str = "GSI") -> Figure:
+    """Matrix: a model's mean score on each kind of search; numbers whose interval excludes 0 bold.
+
+    table: `by_condition` over "feature".
+    """
+    features = list(dict.fromkeys(table["feature"]))
+    wide = table.pivot(index="model", columns="feature", values="mean").loc[list(models), features]
+    sure = table.assign(sure=(table["low"] > 0) | (table["high"] < 0))
+    sure = sure.pivot(index="model", columns="feature", values="sure").loc[list(models), features]
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.34 * len(models) + 1.9))
+    reach = float(np.nanmax(np.abs(wide.to_numpy()))) or 1.0
+    shown = axis.imshow(wide.to_numpy(), cmap="RdBu_r", vmin=-reach, vmax=reach, aspect="auto")
+    for i, j in np.ndindex(wide.shape):
+        value = wide.iloc[i, j]
+        axis.text(
+            j, i, f"{value:.2f}", ha="center", va="center", fontsize=8,
+            color="white" if abs(value) > 0.6 * reach else "black",
+            fontweight="bold" if sure.iloc[i, j] else "normal",
+        )  # fmt: skip
+    axis.set_xticks(range(len(features)), [label(f) for f in features], rotation=35, ha="right")
+    axis.set_yticks(range(len(models)), [label(m) for m in models])
+    axis.spines[:].set_visible(False)
+    figure.colorbar(shown, ax=axis, label=title)
+    return figure
+
+
+def curves(
+    table: pd.DataFrame, x: str, models: Sequence[str], xlabel: str, ylabel: str, columns: int = 5
+) -> Figure:
+    """A panel a feature: each model's mean against a condition, with intervals.
+
+    table: `by_condition` over "feature" and `x` (psychometric curves, if that is "difference").
+    """
+    features = list(dict.fromkeys(table["feature"]))
+    rows = -(-len(features) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(WIDTH, 1.9 * rows + 1.1), sharex=True, sharey=True, squeeze=False
+    )
+    styles = styled(models)
+    for axis, feature in zip(axes.flat, features, strict=False):
+        for model, style in styles.items():
+            chosen = table[(table["feature"] == feature) & (table["model"] == model)]
+            chosen = chosen.sort_values(x)
+            width = 2.2 if is_network(model) else 1.2
+            axis.plot(chosen[x], chosen["mean"], lw=width, ms=3.5, **style)
+            axis.fill_between(
+                chosen[x], chosen["low"], chosen["high"], color=style["color"], alpha=0.12, lw=0
+            )
+        axis.set_title(label(feature), fontsize=9.5)
+        axis.axhline(0, color="0.75", lw=0.8, zorder=0)
+    for axis in axes.flat[len(features) :]:
+        axis.set_visible(False)
+    figure.supxlabel(xlabel, fontsize=10.5)
+    figure.supylabel(ylabel, fontsize=10.5)
+    _legend(figure, styles)
+    return figure
+
+
+def found(table: pd.DataFrame, models: Sequence[str], chance: Mapping[int, float]) -> Figure:
+    """Share of targets found within so many fixations, a panel a set size.
+
+    table: `found_within` over "set_size"; chance: share of the targets found by looking at one
+    item after the other at random, by set size, per fixation.
+    """
+    sizes = sorted(set(table["set_size"]))
+    figure, axes = plt.subplots(1, len(sizes), figsize=(WIDTH, 3.9), sharey=True, squeeze=False)
+    styles = styled(models)
+    for axis, n in zip(axes.flat, sizes, strict=True):
+        for model, style in styles.items():
+            chosen = table[(table["set_size"] == n) & (table["model"] == model)]
+            width = 2.2 if is_network(model) else 1.2
+            axis.plot(chosen["looks"], 100 * chosen["share"], lw=width, ms=3.5, **style)
+        looks = np.array(sorted(set(table["looks"])))
+        axis.plot(looks, 100 * np.minimum(1, looks * chance[n]), color="0.5", ls=":", lw=1.4)
+        axis.set_title(f"{n} items", fontsize=10.5)
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(looks, [str(k) for k in looks])
+        axis.set_xlabel("fixations")
+        axis.set_ylim(0, 103)
+    axes[0, 0].set_ylabel("targets found (%)")
+    _legend(figure, {**styles, "item by item": {"color": "0.5", "marker": ""}})
+    return figure
+
+
+def _legend(figure: Figure, styles: Mapping[str, dict[str, object]]) -> None:
+    handles = [Line2D([], [], lw=1.6, ms=4, label=label(m), **style) for m, style in styles.items()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=5, fontsize=8.5)
+
+
+def ringed(image: Picture, target: np.ndarray) -> Picture:
+    """Draw an array with a ring around its target."""
+    ys, xs = np.nonzero(target)
+    radius = 0.75 * max(np.ptp(ys), np.ptp(xs)) + 6
+    canvas = Image.fromarray(image)
+    y, x = (ys.min() + ys.max()) / 2, (xs.min() + xs.max()) / 2
+    box = (x - radius, y - radius, x + radius, y + radius)
+    ImageDraw.Draw(canvas).ellipse(box, outline=(0, 158, 115), width=max(2, image.shape[1] // 200))
+    return np.array(canvas)
+
+
+class ArrayBrowser:
+    """Search arrays by condition: the array, its target ringed, and every model's map of it.
+
+    found: an evaluation of models on all arrays of `data`.
+    """
+
+    def __init__(self, data: PopOut, found: Evaluation):
+        self.data, self.found = data, found
+        self.models = sorted(found.shown, key=lambda m: -found.mean(m, "gsi"))
+        self.table = data.table
+
+    def options(self, column: str) -> list:
+        """Return the values that a condition takes, in the design's order."""
+        return self.table[column].drop_duplicates().tolist()
+
+    def draw(
+        self, feature: str, set_size: int, difference: float, background: str, height: int = 132
+    ) -> Picture:
+        """Draw the first array of a condition and all models' maps, best model first."""
+        asked = {"feature": feature, "set_size": set_size, "difference": difference}
+        asked |= {"background": background}
+        i = int((self.table[list(asked)] == pd.Series(asked)).all(axis=1).idxmax())
+        name, size = self.data.names[i], self.data.size_of(i)
+        shape = (height, round(height * size[1] / size[0]))
+        image, target = as_picture(self.data.image(i)), self.data.targets(i).numpy()
+        pictures = [captioned(fit(ringed(image, target), height), "target ringed")]
+        for model in self.models:
+            text = f"{label(model)}: GSI {self.found.score(model, name, 'gsi'):.2f}"
+            pictures.append(captioned(mapped(self.found.shown[model][i], shape), text))
+        return montage(pictures, columns=5, height=height + 18)
+
+    def widget(self) -> widgets.VBox:
+        """Return the controls: feature, set size, difference, background."""
+        feature = widgets.Dropdown(options=self.options("feature"))
+        background = widgets.Dropdown(options=self.options("background"))
+        sliders = {
+            c: widgets.SelectionSlider(options=self.options(c), continuous_update=False)
+            for c in ("set_size", "difference")
+        }
+        return explore(self.draw, feature=feature, **sliders, background=background)
