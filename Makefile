@@ -24,8 +24,9 @@ lint: $(READY)     ## ruff over package, tests and notebooks
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 
-bench: $(READY)    ## speed ratios, measured side by side in one run
-	$(RUN)/python -m benchmarks
+bench: $(READY)    ## speed ratios, measured side by side in one run: make bench [ARGS="metrics"]
+	-VIRTUAL_ENV=$(VENV) $(RUN)/uv pip install --quiet --constraint requirements.lock --extra bench -r pyproject.toml
+	$(RUN)/python -m benchmarks $(ARGS)
 
 lock: $(READY)     ## refresh requirements.lock from pyproject.toml
 	$(RUN)/uv pip compile --universal --python-version 3.11 --extra dev --no-header --no-annotate -q pyproject.toml -o requirements.lock

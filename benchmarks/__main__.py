@@ -9,7 +9,12 @@ import sys
 
 import torch
 
-from . import BENCHMARKS, classical, dissection  # noqa: F401 (rooms register their benchmarks)
+from . import (  # noqa: F401 (rooms register their benchmarks)
+    BENCHMARKS,
+    classical,
+    dissection,
+    metrics,
+)
 
 
 def main() -> int:

@@ -150,7 +150,7 @@ def test_constant_maps(level):
     for name, value in expected.items():
         same(METRICS[name](flat, truth), torch.full((3,), value), atol=1e-12)
     uniform = np.ones((12, 17))
-    for name in ("sim", "kl", "ig"):
+    for name in ("sim", "kl", "ig", "emd"):
         same(METRICS[name](flat, truth), METRICS[name](uniform, truth))
     assert metrics.cc(flat, flat).isnan()
     same(metrics.sim(flat, truth["density"], form="mit"), [0.0 if level == 0 else nan] * 3)

@@ -114,8 +114,8 @@ def _kl_plain(saliency: Rows, density: Rows) -> Tensor:
     scale = column(power, q)
 
     def divergence(p: Tensor, q: Tensor) -> Tensor:
-        q = q + FLOOR
-        return dot(q, log_(torch.div(q, p + FLOOR).mul_(scale)))
+        p, q = p + FLOOR, q + FLOOR
+        return dot(q, log_(torch.div(q, p, out=p).mul_(scale)))
 
     return summed(divergence, p, q) / total_q + (total_p / total_q / power).log()
 
@@ -130,7 +130,8 @@ def _kl_mit(saliency: Rows, density: Rows) -> Tensor:
     scale, floor = column(total_p / total_q, q), column(EPS * total_p, p)
 
     def divergence(p: Tensor, q: Tensor) -> Tensor:
-        return dot(q, log_(torch.div(q, p + floor).mul_(scale).add_(EPS)))
+        p = p + floor
+        return dot(q, log_(torch.div(q, p, out=p).mul_(scale).add_(EPS)))
 
     return summed(divergence, p, q) / total_q
 

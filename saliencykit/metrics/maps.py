@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from .rows import Rows, chunk
+from .rows import Rows, chunk, where_looked
 
 Maps = Tensor | ArrayLike
 """Tensor or array of shape (H, W) or (B, H, W), of any real type."""
@@ -61,8 +61,8 @@ def aligned(named: dict[str, Maps]) -> list[Tensor]:
 
 
 def check_counts(name: str, counts: Tensor) -> None:
-    """Raise ValueError if a row of `counts` holds NaN or negative numbers of fixations."""
-    if not bool((counts.amin(-1) >= 0).all()):
+    """Raise ValueError if `counts` holds NaN or negative numbers of fixations."""
+    if not bool((counts >= 0).all()):
         raise ValueError(f"{name} must be a map of counts, but it has negative or NaN entries")
 
 
@@ -72,7 +72,7 @@ def _as_rows(named: dict[str, Tensor]) -> dict[str, Rows]:
     double = any(r.values.dtype == torch.float64 or r.wide() for r in levels.values())
     for name, r in rows.items():
         if name in COUNTS:
-            check_counts(name, r.values)
+            check_counts(name, where_looked(r, fill=0)[0])  # zeros are counts, and most are
         elif double:
             rows[name] = Rows(r.values.double(), r.size)
     return rows
