@@ -1,0 +1,197 @@
+"""Figures and sentences about search arrays and failures say what the tables hold."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from saliencykit import viewing
+from saliencykit.datasets.popout import FEATURES, PopOut
+from saliencykit.evaluation import Predictor, evaluate, failures, popout
+from saliencykit.viewing import overlay, words
+from tests.conftest import Blobs
+
+MODELS = ["fine-tuned", "gbvs"]
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    data = PopOut(features=["colour", "size"], set_sizes=[4, 16], repeats=1, size=(128, 160))
+    maps = {
+        "fine-tuned": Predictor(lambda i: data.image(i)[0].float(), {"test": "red"}),
+        "gbvs": Predictor(lambda i: data.targets(i).float() + 0.5, {"test": "target"}),
+    }
+    return data, evaluate(maps, data, ("gsi", "fixations_to_find"))
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def test_contact_sheet_shows_every_kind_of_search():
+    figure, table = viewing.popout.contact_sheet((128, 160))
+    assert list(dict.fromkeys(table.feature)) == list(FEATURES)
+    assert len(table) == 6 * len(FEATURES) == len([a for a in figure.axes if a.images])
+
+
+def test_natural_against_arrays_has_a_named_point_a_model():
+    table = pd.DataFrame({
+        "model": MODELS, "natural": [3, 1.5], "natural_low": [2.8, 1.4], "natural_high": [3.2, 1.6],
+        "arrays": [0.05, 0.5], "arrays_low": [0, 0.4], "arrays_high": [0.1, 0.6],
+    })  # fmt: skip
+    axis = viewing.popout.natural_against_arrays(table, human=4).axes[0]
+    places = {t.get_text(): t.xy for t in axis.texts}
+    assert places == {"fine-tuned": (3, 0.05), "gbvs": (1.5, 0.5)}
+
+
+def test_matrices_and_curves_draw_the_table(arrays):
+    data, found = arrays
+    table = popout.by_condition(found.scores, data.table, ["feature"])
+    axis = viewing.popout.by_feature(table, MODELS).axes[0]
+    drawn = axis.images[0].get_array()
+    row = table[(table.model == "gbvs") & (table.feature == "size")]
+    assert drawn[1, 1] == pytest.approx(row["mean"].item())
+    table = popout.by_condition(found.scores, data.table, ["feature", "difference"])
+    line = viewing.popout.curves(table, "difference", MODELS, "x", "y").axes[0].lines[0]
+    chosen = table[(table.model == "fine-tuned") & (table.feature == "colour")]
+    assert line.get_ydata().tolist() == pytest.approx(chosen["mean"].tolist())
+
+
+def test_found_draws_models_and_a_search_item_by_item(arrays):
+    data, found = arrays
+    table = popout.found_within(found.scores, data.table, [1, 4], ["set_size"])
+    figure = viewing.popout.found(table, MODELS, {4: 1 / 4, 16: 1 / 16})
+    left, right = figure.axes[:2]
+    assert left.lines[-1].get_ydata().tolist() == [25, 100]
+    assert right.lines[-1].get_ydata().tolist() == [6.25, 25]
+    assert left.lines[1].get_ydata().tolist() == [100, 100]  # the map that is the target
+
+
+def test_array_browser_draws_the_condition_that_is_asked_for(arrays, monkeypatch):
+    data, found = arrays
+    browser = viewing.popout.ArrayBrowser(data, found)
+    assert browser.models[0] == "gbvs"
+    controls, picture, said = browser.widget().children
+    feature, set_size, _, background = controls.children
+    seen = [picture.value]
+    for control in (feature, set_size, background):
+        control.value = control.options[-1]
+        seen.append(picture.value)
+    assert len(set(seen)) == 4
+    assert said.value == ""
+    first = {column: browser.options(column)[0] for column in viewing.popout.CONDITIONS}
+    assert overlay.png(browser.draw(**first)) == seen[0]
+
+
+def test_ring_surrounds_the_target(arrays):
+    data, _ = arrays
+    image, target = np.zeros((128, 160, 3), np.uint8), data.targets(0).numpy()
+    ring = viewing.popout.ringed(image, target).any(-1)
+    ys, xs = np.nonzero(target)
+    assert not ring[target].any()
+    assert ring.any()
+    rows, columns = np.nonzero(ring)
+    assert rows.min() < ys.min() or columns.min() < xs.min()
+
+
+SPANS = {
+    "networks": (2.0, 1.0, 3.0),
+    "classical": (-1.0, -2.0, -0.5),
+    "correlation": (-0.8, -0.9, -0.5),
+}
+ORDER = pd.DataFrame({
+    "model": MODELS, "natural": [3, 1.5], "natural_low": [2.8, 1.4], "natural_high": [3.2, 1.6],
+    "arrays": [0.05, 0.5], "arrays_low": [0, 0.4], "arrays_high": [0.1, 0.6],
+})  # fmt: skip
+KINDS = pd.DataFrame({
+    "model": MODELS * 2, "feature": ["colour", "colour", "size", "size"],
+    "mean": [0.3, 0.5, 0.0, 0.5], "low": [0.2, 0.4, -0.1, 0.4], "high": [0.4, 0.6, 0.1, 0.6],
+})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("span", "says"),
+    [((2, 1, 3), "finding holds"), ((-2, -3, -1), "other way round"), ((0, -1, 1), "not decided")],
+)
+def test_words_on_pop_out_follow_the_interval(span, says):
+    text = words.pop_out(ORDER, {**SPANS, "networks": span}, KINDS, 360)
+    assert says in text
+    assert "Best on natural images is fine-tuned, 3.00 [2.80, 3.20]" in text
+    assert "best on the 360 search arrays is gbvs, 0.50 [0.40, 0.60]" in text
+    assert f"by {span[0]:.1f} [{span[1]:.1f}, {span[2]:.1f}] ranks of 2" in text
+    assert "the better a model predicts fixations, the worse it finds" in text
+    assert "more salient than the others in colour; to none in size" in text
+
+
+def compared(natural, arrays):
+    rows = [("plain", "natural", 3.0, 0, 0, 0), ("plain", "arrays", 0.05, 0, 0, 0)]
+    rows += [("two scales", "natural", 3.0, *natural), ("two scales", "arrays", 0.1, *arrays)]
+    return pd.DataFrame(rows, columns=["model", "side", "mean", "difference", "low", "high"])
+
+
+@pytest.mark.parametrize(
+    ("natural", "arrays", "says"),
+    [
+        ((0, -0.1, 0.1), (0.2, 0.1, 0.3), "the model two scales raises it most"),
+        ((-0.5, -0.6, -0.4), (0.2, 0.1, 0.3), "none of the three"),
+        ((0, -0.1, 0.1), (0.0, -0.1, 0.1), "none of the three"),
+    ],
+)
+def test_words_on_remedies_recommend_only_what_the_numbers_bear(natural, arrays, says):
+    table = compared(natural, arrays)
+    text = words.remedies(table, "plain")
+    assert says in text
+    assert f"NSS {natural[0]:+.2f} [{natural[1]:+.2f}, {natural[2]:+.2f}]" in text
+    figure = viewing.failures.remedies(table, "plain")
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["two scales"]
+
+
+@pytest.fixture(scope="module")
+def failing():
+    data = Blobs(12)
+    maps = Predictor(lambda i: -data.image(i)[0].float(), {"test": "blind drawn"})
+    people = pd.DataFrame({"model": "human", "image": data.names, "metric": "nss", "value": 4.0})
+    found = evaluate({"blind": maps}, data, ("nss",)).beside(people)
+    gaps = failures.gaps(found.scores, "blind")
+    return data, maps, found, gaps
+
+
+def test_words_and_figures_on_failures(failing):
+    data, maps, found, gaps = failing
+    excess = failures.excess(failures.by_region(maps, data), data.categories)
+    text = words.failures(gaps, excess, "blind")
+    assert f"widest is on {gaps.image[0]}: NSS {gaps.model[0]:.2f} against 4.00" in text
+    assert "below the human ceiling on 100 % of 11 images" in text
+    row = excess.set_index("category").loc["bright"]
+    assert f"too few on bright ({row.excess:+.0f} [{row.low:.0f}, {row.high:.0f}] %" in text
+    assert "too many fixations on dark" in text
+    nothing = excess.assign(low=-1.0, high=1.0)
+    assert "no category beyond doubt" in words.failures(gaps, nothing, "blind")
+    labels = viewing.failures.excess(excess).axes[0].get_yticklabels()
+    assert labels[0].get_text() == "bright"  # least first
+    lines = viewing.failures.ranking(gaps, "blind").axes[0].lines
+    assert lines[2].get_ydata().tolist() == gaps.gap.tolist()
+    assert len(viewing.failures.worst(data, found, "blind", gaps, n=5).axes) == 2 * 8
+
+
+def test_failure_browser_goes_from_worst_to_best(failing):
+    data, _, found, gaps = failing
+    browser = viewing.failures.FailureBrowser(data, found, "blind", gaps)
+    sliders, picture, said = browser.widget().children
+    assert (sliders.children[0].min, sliders.children[0].max) == (1, 11)
+    assert picture.value == overlay.png(browser.draw(rank=1))
+    sliders.children[0].value = 11
+    assert picture.value == overlay.png(browser.draw(rank=11))
+    assert said.value == ""
+
+
+def test_residual_is_red_where_too_much_and_blue_where_too_little():
+    values = torch.zeros(40, 40)
+    values[5:10, 5:10], values[30:35, 30:35] = 1, -1
+    drawn = viewing.failures.difference(values, (40, 40)).astype(int)
+    assert drawn[7, 7, 0] > drawn[7, 7, 2] + 50
+    assert drawn[32, 32, 2] > drawn[32, 32, 0] + 50
+    assert np.ptp(drawn[20, 20]) < 6
