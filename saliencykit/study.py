@@ -16,11 +16,13 @@ from .datasets.popout import PopOut
 from .dissection import Dissection, dissect_cached
 from .evaluation import (
     Evaluation,
+    ObserverCurve,
     Predictor,
     classical_maps,
     evaluate,
     human_ceiling,
     network_maps,
+    observer_curve,
     prior_maps,
 )
 
@@ -208,7 +210,12 @@ class Study:
         """Every predictor's and people's scores on the validation images, on all metrics."""
         data = self.validation
         found = evaluate(self.predictors(data), data, prior=self.centre)
-        return found.beside(human_ceiling(data))
+        return found.beside(human_ceiling(data, ("nss", "auc", "ig"), self.centre))
+
+    def observer_curves(self) -> dict[str, ObserverCurve]:
+        """How well growing groups of people predict another on the validation images, by metric."""
+        metrics = ("nss", "auc", "ig")
+        return {m: observer_curve(self.validation, m, self.centre) for m in metrics}
 
     def arrays(self, **more: object) -> PopOut:
         """Return this study's search arrays."""

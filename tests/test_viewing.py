@@ -1,3 +1,4 @@
+import dataclasses
 import io
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from saliencykit.datasets import Fixations, Region
 from saliencykit.dissection import dissect
 from saliencykit.dissection import report as reports
 from saliencykit.evaluation import Predictor, evaluate, prior_maps
+from saliencykit.metrics import PowerLaw
 from saliencykit.models import CentrePrior, build_encoder
 from saliencykit.viewing import overlay, words
 from tests.conftest import Blobs
@@ -228,7 +230,7 @@ def test_words_about_models_say_who_lies_where(evaluated):
     text = words.model_scores(means, gain, pairs, 100)
     assert "fine-tuned 3.00 [2.90, 3.10] (75 % of human)" in text
     assert "1 of them lie between" in text
-    assert "aim score no more than the centre prior" in text
+    assert "AIM score no more than the centre prior" in text
     assert "Of the 3 pairs of models and people, 2 differ" in text
     assert "Fine-tuning the encoder helps" in text
     nothing = words.model_scores(means, {"mean": 0, "low": -0.1, "high": 0.1}, pairs, 100)
@@ -306,3 +308,21 @@ def test_too_few_images_for_any_category_is_said():
     nothing = pd.DataFrame({"category": ["text"], "mean": [np.nan]})
     with pytest.raises(ValueError, match=r"5 images or more.*parameter `images`"):
         viewing.units.present(nothing)
+
+
+def test_observers_figure_and_words_extrapolate_only_where_determined():
+    law = PowerLaw(4.9, 2.2, 0.33, 4.7, 5.4, True)
+    table = pd.DataFrame({
+        "n": [1, 4, 14, np.inf], "mean": [2.6, 3.5, 4.0, 4.9], "low": 2.0, "high": 5.0,
+        "fitted": [law(1), law(4), law(14), 4.9],
+    })  # fmt: skip
+    sure = evaluation.ObserverCurve(table, law, torch.zeros(3))
+    loose = evaluation.ObserverCurve(table, dataclasses.replace(law, determined=False), sure.limits)
+    figure, shown = viewing.scores.observers({"nss": sure, "auc": loose})
+    assert shown.metric.tolist() == ["nss"] * 4 + ["auc"] * 4
+    left, right = figure.axes
+    assert len(left.lines) == len(right.lines) + 1  # the limit
+    plt.close(figure)
+    text = words.models._many({"nss": sure, "auc": loose})
+    assert "predict one with NSS 4.90 [4.70, 5.40]" in text
+    assert "for AUC these observers are too few" in text

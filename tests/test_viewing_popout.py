@@ -44,7 +44,7 @@ def test_natural_against_arrays_has_a_named_point_a_model():
     })  # fmt: skip
     axis = viewing.popout.natural_against_arrays(table, human=4).axes[0]
     places = {t.get_text(): t.xy for t in axis.texts}
-    assert places == {"fine-tuned": (3, 0.05), "gbvs": (1.5, 0.5)}
+    assert places == {"fine-tuned": (3, 0.05), "GBVS": (1.5, 0.5)}
 
 
 def test_matrices_and_curves_draw_the_table(arrays):
@@ -120,7 +120,7 @@ def test_words_on_pop_out_follow_the_interval(span, says):
     text = words.pop_out(ORDER, {**SPANS, "networks": span}, KINDS, 360)
     assert says in text
     assert "Best on natural images is fine-tuned, 3.00 [2.80, 3.20]" in text
-    assert "best on the 360 search arrays is gbvs, 0.50 [0.40, 0.60]" in text
+    assert "best on the 360 search arrays is GBVS, 0.50 [0.40, 0.60]" in text
     assert f"by {span[0]:.1f} [{span[1]:.1f}, {span[2]:.1f}] ranks of 2" in text
     assert "the better a model predicts fixations, the worse it finds" in text
     assert "more salient than the others in colour; to none in size" in text

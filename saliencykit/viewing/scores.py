@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..datasets import SaliencyDataset
-from ..evaluation import Evaluation, interval
+from ..evaluation import Evaluation, ObserverCurve, interval
 from ..metrics import METRICS, density
 from ..study import CENTRE
 from .matrix import matrix
 from .overlay import Picture, fit, mapped
 from .stimuli import gallery, stimulus
-from .style import AFTER, BEFORE, CLASSICAL, CONTROL, HUMAN, WIDTH
+from .style import AFTER, BEFORE, CLASSICAL, CONTROL, HUMAN, WIDTH, label
 
 MODEL_COLOURS = {
     CENTRE: CONTROL,
@@ -44,6 +44,32 @@ def ceilings(scores: pd.DataFrame, metrics: Sequence[str] = ("nss", "auc")) -> F
         axis.set_ylabel("images")
     axes[0, 0].legend()
     return figure
+
+
+def observers(curves: Mapping[str, ObserverCurve]) -> tuple[Figure, pd.DataFrame]:
+    """How well n observers predict another, a panel a metric, extrapolated to infinitely many.
+
+    The band at the right is the limit's 95 % interval, where it is determined. Also returns the
+    numbers: metric, n, mean, low, high, fitted.
+    """
+    figure, axes = plt.subplots(1, len(curves), figsize=(WIDTH, 3.0), squeeze=False)
+    for axis, (metric, curve) in zip(axes.flat, curves.items(), strict=True):
+        seen = curve.table[np.isfinite(curve.table["n"])]
+        span = [seen["mean"] - seen["low"], seen["high"] - seen["mean"]]
+        axis.errorbar(seen["n"], seen["mean"], span, fmt="o", ms=5, color=HUMAN, lw=1.6)
+        n = np.geomspace(1, 8 * seen["n"].max(), 100)
+        axis.plot(n, [curve.law(k) for k in n], color=HUMAN, lw=1.3)
+        if curve.law.determined:
+            axis.axhspan(curve.law.low, curve.law.high, color=HUMAN, alpha=0.15, lw=0)
+            axis.axhline(curve.law.limit, color=HUMAN, lw=1.2, ls=":")
+        axis.set_xscale("log", base=2)
+        ticks = 2 ** np.arange(0, np.log2(n[-1]), 2).astype(int)
+        axis.set_xticks(ticks, [str(k) for k in ticks])
+        axis.set_xlabel("observers who predict one more")
+        axis.set_ylabel(f"{METRICS[metric].label}, {METRICS[metric].unit}")
+    tables = [curve.table.assign(metric=metric) for metric, curve in curves.items()]
+    columns = ["metric", "n", "mean", "low", "high", "fitted"]
+    return figure, pd.concat(tables, ignore_index=True)[columns]
 
 
 def learning_curves(curves: Mapping[str, pd.DataFrame], baselines: pd.DataFrame) -> Figure:
@@ -93,7 +119,7 @@ def score_table(table: pd.DataFrame, columns: int = 4) -> Figure:
             axis.errorbar(row["mean"], y, xerr=span, fmt="o", ms=4.5, color=colour, lw=1.6)
         arrow = "→" if METRICS[metric].better == "higher" else "←"
         axis.set_xlabel(f"{METRICS[metric].label} ({arrow} better)", fontsize=9.5)
-        axis.set_yticks(range(len(models)), [m.replace("_", " ") for m in models])
+        axis.set_yticks(range(len(models)), [label(m) for m in models])
         axis.set_ylim(-0.6, len(models) - 0.4)
         axis.grid(axis="y", color="0.92")
     for axis in axes.flat[len(metrics) :]:
@@ -159,6 +185,5 @@ def answers(
         under.append("people")
     for model in models:
         pictures.append(mapped(found.shown[model][i], shape))
-        name = model.replace("_", " ")
-        under.append(f"{name}\n{found.score(model, data.names[i]):.2f}")
+        under.append(f"{label(model)}\n{found.score(model, data.names[i]):.2f}")
     return pictures, under

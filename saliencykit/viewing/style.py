@@ -48,9 +48,20 @@ def use_style() -> None:
     )
 
 
+NAMES = {
+    "aim": "AIM",
+    "bms": "BMS",
+    "covsal": "CovSal",
+    "gbvs": "GBVS",
+    "itti_koch": "Itti–Koch",
+    "q_among_o": "Q among O",
+    "o_among_q": "O among Q",
+}
+
+
 def label(name: str) -> str:
-    """Return a category's or layer's name as people write it: "person_head" → "person head"."""
-    return str(name).replace("_", " ")
+    """Return a category's, layer's or model's name as people write it: "person head", "GBVS"."""
+    return NAMES.get(str(name), str(name).replace("_", " "))
 
 
 def colours(names: Sequence[str]) -> list[tuple[float, float, float]]:

@@ -1,8 +1,12 @@
 """Sentences about data sets and whole models: notebooks 00 and 01."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from ...datasets import SaliencyDataset
+from ...evaluation import ObserverCurve
+from ...metrics import METRICS
 from ...study import CENTRE
 from ..style import label
 from .phrases import SPAN, listed, number, verdict
@@ -19,7 +23,11 @@ OTHERS = (
 
 
 def data_set(
-    data: SaliencyDataset, table: pd.DataFrame, shown: pd.DataFrame, ceiling: pd.DataFrame
+    data: SaliencyDataset,
+    table: pd.DataFrame,
+    shown: pd.DataFrame,
+    ceiling: pd.DataFrame,
+    curves: Mapping[str, ObserverCurve],
 ) -> str:
     """Words under 00_data: size, what draws the eye, how well people predict people."""
     most, least = (shown.loc[shown["mean"].agg(pick)] for pick in ("idxmax", "idxmin"))
@@ -36,8 +44,23 @@ def data_set(
         f"- The other observers' fixations predict one observer's with NSS "
         f"{number(human['mean'], human['low'], human['high'])}; the centre prior alone reaches "
         f"{number(prior['mean'], prior['low'], prior['high'])}. What lies between is for models "
-        "to explain."
+        f"to explain.\n"
+        f"- {_many(curves)}"
     )
+
+
+def _many(curves: Mapping[str, ObserverCurve]) -> str:
+    """Say what infinitely many people would score, where the observers are enough to tell."""
+    told = [
+        f"{METRICS[m].label} {number(curve.law.limit, curve.law.low, curve.law.high)}"
+        for m, curve in curves.items()
+        if curve.law.determined
+    ]
+    untold = [METRICS[m].label for m, curve in curves.items() if not curve.law.determined]
+    said = f"Infinitely many people would predict one with {', '.join(told)}" if told else ""
+    if untold:
+        said += f"{'; ' if told else ''}for {listed(untold)} these observers are too few to say"
+    return f"{said}, by a power law through growing groups of them."
 
 
 def model_scores(
