@@ -17,7 +17,7 @@ from ..evaluation.popout import is_network
 from .overlay import Picture, as_picture, captioned, fit, mapped, montage
 from .scores import MODEL_COLOURS
 from .stimuli import gallery
-from .style import CLASSICAL, WIDTH, label
+from .style import WIDTH, label
 from .widgets import explore
 
 MARKERS = "osD^vPX*<>p"
@@ -27,7 +27,7 @@ CONDITIONS = ("feature", "set_size", "difference", "background")
 def styled(models: Sequence[str]) -> dict[str, dict[str, object]]:
     """Return colour and marker of each model: networks as everywhere, classical ones in a hue."""
     classical = [m for m in models if m not in MODEL_COLOURS]
-    shades = sns.color_palette(f"dark:{CLASSICAL}", len(classical) + 2)[2:]
+    shades = sns.color_palette("RdPu", len(classical) + 2)[2:]  # classical ones are pink elsewhere
     colours = {**MODEL_COLOURS, **dict(zip(classical, shades, strict=True))}
     marks = {m: MARKERS[k % len(MARKERS)] for k, m in enumerate(classical)}
     return {m: {"color": colours[m], "marker": marks.get(m, "o")} for m in models}
@@ -48,11 +48,13 @@ def contact_sheet(
         unit = FEATURES[feature].unit
         table += [(s.feature, s.background, s.difference, s.physical, unit) for s in specs]
     titles = [f"{100 * share:.0f} % different,\n{ground}" for share, ground in looks]
-    figure = gallery(
-        rows, titles, labels=[label(f).replace(" among ", "\namong ") for f in FEATURES]
-    )
+    figure = gallery(rows, titles, labels=[_wrapped(f) for f in FEATURES])
     columns = ["feature", "background", "difference", "physical", "unit"]
     return figure, pd.DataFrame(table, columns=columns)
+
+
+def _wrapped(feature: str) -> str:
+    return label(feature).replace(" among ", "\namong ")
 
 
 def natural_against_arrays(
@@ -131,7 +133,7 @@ def curves(
             axis.fill_between(
                 chosen[x], chosen["low"], chosen["high"], color=style["color"], alpha=0.12, lw=0
             )
-        axis.set_title(label(feature), fontsize=9.5)
+        axis.set_title(_wrapped(feature), fontsize=9)
         axis.axhline(0, color="0.75", lw=0.8, zorder=0)
     for axis in axes.flat[len(features) :]:
         axis.set_visible(False)

@@ -33,8 +33,8 @@ def pop_out(table: pd.DataFrame, spans: Spans, features: pd.DataFrame, arrays: i
     alike = verdict(
         spans["correlation"][1],
         spans["correlation"][2],
-        "models that predict fixations better also find the odd item better",
-        "the better a model predicts fixations, the worse it finds the odd item",
+        "on the whole, models that predict fixations better also find the odd item better",
+        "on the whole, the better a model predicts fixations, the worse it finds the odd item",
         "how well a model predicts fixations says nothing certain about how well it finds the odd "
         "item",
     )
