@@ -18,6 +18,7 @@ from saliencykit.models import (
     training,
 )
 from saliencykit.models.saliency import upsample
+from saliencykit.models.tasks import Saliency
 from tests.conftest import Blobs
 
 SMALL = {"size": (48, 64), "epochs": 3, "batch": 4, "lr": 0.02, "lr_encoder": 0.002}
@@ -122,13 +123,13 @@ def test_killed_training_goes_on_to_the_same_weights(encoder, settings, monkeypa
 
 
 def test_loss_is_exact_nss_of_the_upsampled_map(encoder, blobs):
-    trainer = training.Trainer(encoder, blobs, None, None, TUNED)
+    trainer = training.Trainer(encoder, blobs, None, encoder.layers[-1:], TUNED, Saliency())
     with torch.no_grad():
         chosen = torch.tensor([0, 3])
         inputs = trainer.batch(trainer.inputs, chosen)
         trainer.set_mode(train=False)
-        score = trainer.score(inputs, trainer.pulled[chosen], trainer.count[chosen])
-        full = upsample(trainer.coarse(inputs)[:, None], (48, 64))[:, 0]
+        _, score = trainer.judge(inputs, trainer.batch(trainer.targets, chosen))
+        full = upsample(trainer.answers(inputs)[:, None], (48, 64))[:, 0]
     for k, i in enumerate(chosen.tolist()):
         counts = blobs.fixations(i).count_map(48, 64)
         z = (full[k] - full[k].mean()) / full[k].std(correction=0)

@@ -2,6 +2,7 @@
 
 from . import failures, popout
 from .human import BLURS, ObserverCurve, human_baselines, human_ceiling, observer_curve
+from .learning import learning
 from .predictors import Predictor, classical_maps, file_maps, network_maps, prior_maps
 from .scoring import DEFAULT_METRICS, Evaluation, evaluate
 from .statistics import difference, interval, joined, pairwise, spread, summary
@@ -21,6 +22,7 @@ __all__ = [
     "human_ceiling",
     "interval",
     "joined",
+    "learning",
     "network_maps",
     "observer_curve",
     "pairwise",

@@ -1,8 +1,9 @@
 """Encoders, readouts, training. Knows no metric but its loss."""
 
-from . import classical, toyvgg  # the latter registers itself
+from . import classical, tasks, toyvgg  # the latter registers itself
 from .centre import CentrePrior
 from .checkpoints import by_name, keep, kept_models, model_names
+from .classifier import Classifier
 from .composite import Composite, TwoScales, WithContrast, build_encoder
 from .encoders import Encoder, encoder_names
 from .saliency import SaliencyModel, upsample
@@ -11,6 +12,7 @@ from .training import Settings, train
 
 __all__ = [
     "CentrePrior",
+    "Classifier",
     "Composite",
     "Encoder",
     "SaliencyModel",
@@ -26,6 +28,7 @@ __all__ = [
     "kept_models",
     "model_names",
     "stimuli",
+    "tasks",
     "toyvgg",
     "train",
     "upsample",

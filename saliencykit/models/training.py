@@ -1,8 +1,4 @@
-"""Training a saliency model: −NSS, encoder frozen or fine-tuned, resumable, cached.
-
-The loss is the paper's, −NSS of the upsampled map at the fixated pixels (He et al. 2019, 3.1),
-computed exactly on the map before upsampling (see `metrics.bilinear`).
-"""
+"""Training for a task (see `tasks`): encoder frozen or fine-tuned, resumable, cached."""
 
 import copy
 import math
@@ -19,15 +15,18 @@ from tqdm.auto import tqdm
 
 from ..cache import Entry, cached, code_version, entry_path, read, write
 from ..datasets import SaliencyDataset
-from ..metrics.bilinear import nss_upsampled, pull_back
+from .classifier import Classifier
 from .encoders import Encoder
 from .saliency import SaliencyModel
 from .stimuli import device_of, features, stimuli, to_float
+from .tasks import Saliency, Targets, Task
 
 CODE = (
+    "models/classifier.py",
     "models/encoders.py",
     "models/saliency.py",
     "models/stimuli.py",
+    "models/tasks.py",
     "metrics/bilinear.py",
     "datasets/types.py",
 )
@@ -53,24 +52,6 @@ class Settings:
     seed: int = 0
 
 
-def fixation_targets(
-    data: SaliencyDataset, size: tuple[int, int], grid: tuple[int, int]
-) -> tuple[Tensor, Tensor]:
-    """Return fixations pulled back to the readout's grid (N, h, w), and their numbers (N,).
-
-    Fixations are brought from each image's own size to `size` first.
-    """
-    x, y, owner = [], [], []
-    for i, old in enumerate(stimuli(data, size).meta["sizes"]):
-        seen = data.fixations(i).inside(*old, name=data.names[i]).scaled(tuple(old), size)
-        x.append(seen.x.clamp(max=size[1] - 1e-6))
-        y.append(seen.y.clamp(max=size[0] - 1e-6))
-        owner.append(torch.full((len(seen),), i))
-    x, y, owner = torch.cat(x), torch.cat(y), torch.cat(owner)
-    pulled = pull_back(x, y, torch.ones(len(x)), owner, len(data), size, grid)
-    return pulled, torch.bincount(owner, minlength=len(data)).float()
-
-
 def one_cycle(done: float, rise: float = 0.2) -> float:
     """Share of the peak learning rate after the share `done` of training: a rise, then a cosine."""
     if done < rise:
@@ -86,31 +67,36 @@ class Trainer:
         encoder: Encoder,
         data: SaliencyDataset,
         validation: SaliencyDataset | None,
-        layer: str | Sequence[str] | None,
+        layers: list[str],
         settings: Settings,
+        task: Task,
     ):
-        self.settings = settings
+        if settings.frozen and task.alters:
+            raise ValueError(
+                f"The task {task.name!r} changes the images at every step, so it cannot be learned "
+                "from features computed once: train with frozen=False."
+            )
+        self.settings, self.task = settings, task
         self.device = device_of()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            self.model = SaliencyModel(encoder, layer)
+            self.model = task.model(encoder, layers, data)
         self.model.to(self.device, memory_format=torch.channels_last)
         self.inputs = self.prepare(data)
-        grid = self.coarse(self.batch(self.inputs, torch.tensor([0])))[0].shape
-        self.pulled, self.count = fixation_targets(data, settings.size, tuple(grid))
+        shape = self.answers(self.batch(self.inputs, torch.tensor([0])))[0].shape
+        self.targets, taught = task.targets(data, settings.size, shape)
         self.validation = None
         if validation is not None and len(validation):
-            targets = fixation_targets(validation, settings.size, tuple(grid))
-            self.validation = (self.prepare(validation), *targets)
+            targets, _ = task.targets(validation, settings.size, shape)
+            self.validation = self.prepare(validation), targets
         self.epoch, self.curve = 0, []
         groups = [{"params": list(self.model.readouts.parameters()), "lr": settings.lr}]
         if not settings.frozen:
             groups.append({"params": list(encoder.parameters()), "lr": settings.lr_encoder})
         self.optimiser = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
-        seen = (self.count > 0).nonzero()[:, 0]  # an image nobody looked at teaches nothing
-        if not len(seen):
-            raise ValueError(f"{data!r} holds no fixations: there is nothing to learn from.")
-        self.seen = seen
+        self.taught = taught.nonzero()[:, 0]  # an image nobody looked at teaches no saliency
+        if not len(self.taught):
+            raise ValueError(f"{data!r} has no targets for {task.name}: nothing to learn from.")
         self.peaks = [group["lr"] for group in groups]
 
     def prepare(self, data: SaliencyDataset) -> dict[str, Tensor]:
@@ -123,8 +109,8 @@ class Trainer:
         """Take the chosen rows to the device."""
         return {k: v[chosen].to(self.device) for k, v in inputs.items()}
 
-    def coarse(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Return the model's map before upsampling (B, h, w), float32."""
+    def answers(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return what the model reads off: maps before upsampling (B, h, w), or logits; float32."""
         if self.settings.frozen:
             return self.model.read({k: v.float() for k, v in inputs.items()})
         images = to_float(inputs["images"])
@@ -149,46 +135,51 @@ class Trainer:
         """Train on every image once, in an order that depends on seed and epoch alone."""
         began = time.perf_counter()
         order = torch.Generator().manual_seed(self.settings.seed * 100_003 + self.epoch)
-        shuffled = self.seen[torch.randperm(len(self.seen), generator=order)]
+        shuffled = self.taught[torch.randperm(len(self.taught), generator=order)]
         self.set_mode(train=True)
         total = 0.0
         batches = shuffled.split(self.settings.batch)
-        name = f"{'readout' if self.settings.frozen else 'fine-tuning'} {self.model.encoder.name}"
+        doing = "readout of" if self.settings.frozen else "fine-tuning"
+        name = f"{doing} {self.model.encoder.name} for {self.task.name}"
         for step, chosen in enumerate(
             tqdm(batches, desc=f"{name}, epoch {self.epoch + 1}", leave=False)
         ):
             done = (self.epoch + step / len(batches)) / self.settings.epochs
             for group, peak in zip(self.optimiser.param_groups, self.peaks, strict=True):
                 group["lr"] = peak * one_cycle(done)
-            inputs, pulled = self.batch(self.inputs, chosen), self.pulled[chosen].to(self.device)
+            inputs, targets = (self.batch(part, chosen) for part in (self.inputs, self.targets))
             if self.settings.flip and not self.settings.frozen:
                 mirror = torch.rand(len(chosen), generator=order) < 0.5
                 inputs["images"][mirror] = inputs["images"][mirror].flip(-1)
-                pulled[mirror] = pulled[mirror].flip(-1)  # bilinear upsampling is mirror-symmetric
-            loss = -self.score(inputs, pulled, self.count[chosen]).mean()
+                self.task.mirror(targets, mirror)
+            loss, score = self.judge(inputs, targets, order)
             self.optimiser.zero_grad()
             loss.backward()
             self.optimiser.step()
-            total -= loss.item() * len(chosen)
+            total += score.detach().mean().item() * len(chosen)
         self.epoch += 1
         row = {"epoch": self.epoch, "train": total / len(shuffled)}
         if self.validation is not None:
             row["validation"] = self.validate()
         self.curve.append({**row, "seconds": time.perf_counter() - began})
 
-    def score(self, inputs: Mapping[str, Tensor], pulled: Tensor, count: Tensor) -> Tensor:
-        """Return NSS (B,) at `settings.size`."""
-        maps = self.coarse(inputs)
-        return nss_upsampled(maps, pulled, count.to(self.device), self.settings.size)
+    def judge(
+        self, inputs: dict[str, Tensor], targets: Targets, order: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the task's loss () and score (B,); `order`: while training."""
+        if not self.settings.frozen:
+            inputs = {"images": self.task.shown(inputs["images"], targets, order)}
+        return self.task.judge(self.answers(inputs), targets, self.settings.size)
 
     @torch.inference_mode()
     def validate(self) -> float:
-        """Return the mean NSS over the validation images that anybody looked at."""
+        """Return the mean score over the validation images that have a target."""
         self.set_mode(train=False)
-        inputs, pulled, count = self.validation
-        rows = torch.arange(len(count)).split(16)
+        inputs, targets = self.validation
+        images = len(next(iter(inputs.values())))
         scores = [
-            self.score(self.batch(inputs, r), pulled[r].to(self.device), count[r]) for r in rows
+            self.judge(self.batch(inputs, rows), self.batch(targets, rows))[1]
+            for rows in torch.arange(images).split(16)
         ]
         return torch.cat(scores).nanmean().item()
 
@@ -224,15 +215,17 @@ def train(
     validation: SaliencyDataset | None = None,
     layer: str | Sequence[str] | None = None,
     settings: Settings | None = None,
-) -> tuple[SaliencyModel, pd.DataFrame]:
+    task: Task | None = None,
+) -> tuple[SaliencyModel | Classifier, pd.DataFrame]:
     """Train a readout of `layer` (and, unless frozen, a copy of the encoder) on `data`.
 
-    Returns the model in evaluation mode, and the learning curve: epoch, NSS on the training
-    images (as seen while learning) and on `validation`, seconds. Deterministic by `settings.seed`;
+    task: what for; None: saliency. Returns the model in evaluation mode, and the learning curve:
+    epoch, the task's score (NSS or accuracy) on the training images (as seen while learning) and
+    on `validation`, seconds. Deterministic by `settings.seed`;
     cached by content; a killed run goes on from its last whole epoch. The validation images decide
     nothing: the last epoch's weights are returned.
     """
-    settings = settings or Settings()
+    settings, task = settings or Settings(), task or Saliency()
     layers = [layer] if isinstance(layer, str) else list(layer or encoder.layers[-1:])
     key = {
         "code": code_version("models/training.py", *CODE),
@@ -241,11 +234,12 @@ def train(
         "validation": validation.fingerprint if validation is not None else None,
         "layers": layers,
         "settings": asdict(settings),
+        "task": task.key,
     }
     partial = entry_path("training", key).with_suffix(".partial")
 
     def compute() -> Entry:
-        trainer = Trainer(copy.deepcopy(encoder), data, validation, layers, settings)
+        trainer = Trainer(copy.deepcopy(encoder), data, validation, layers, settings, task)
         if partial.exists():
             try:
                 trainer.resume(read(partial))
@@ -259,4 +253,4 @@ def train(
 
     entry = cached("training", key, compute)
     partial.unlink(missing_ok=True)
-    return SaliencyModel.from_entry(entry), pd.DataFrame(entry.meta["curve"])
+    return task.kind.from_entry(entry), pd.DataFrame(entry.meta["curve"])
