@@ -138,10 +138,12 @@ class Study:
         read: Sequence[str] | None = None,
         encoder: models.Encoder | models.Composite | None = None,
         data: SaliencyDataset | None = None,
-    ) -> tuple[models.SaliencyModel, pd.DataFrame]:
+        task: models.tasks.Task | None = None,
+    ) -> tuple[models.SaliencyModel | models.Classifier, pd.DataFrame]:
         """Return a model and its learning curve, the encoder frozen or fine-tuned.
 
-        read, encoder, data: layers read, encoder and training images, if not this study's.
+        read, encoder, data, task: layers read, encoder, training images and what is learned, if
+        not this study's, and saliency.
         """
         settings = models.Settings(
             size=self.size,
@@ -158,6 +160,7 @@ class Study:
             self.validation,
             read or self.read or None,
             settings,
+            task,
         )
 
     @cached_property
@@ -169,6 +172,16 @@ class Study:
     def fine_tuned(self) -> tuple[models.SaliencyModel, pd.DataFrame]:
         """Readout and encoder trained together, and their learning curve."""
         return self.trained(frozen=False)
+
+    @cached_property
+    def tasks(self) -> list[models.tasks.Task]:
+        """What the encoder is fine-tuned for on the same images: saliency, scenes, controls."""
+        return models.tasks.all_tasks(self.seed)
+
+    @cached_property
+    def taught(self) -> dict[str, tuple[models.SaliencyModel | models.Classifier, pd.DataFrame]]:
+        """The fine-tuned model and learning curve of each task, by its name."""
+        return {task.name: self.trained(False, task=task) for task in self.tasks}
 
     @cached_property
     def centre(self) -> models.CentrePrior:

@@ -27,6 +27,7 @@ from .statistics import (
     share_significant,
     top_mean,
 )
+from .task_share import drift, gains, shares
 
 __all__ = [
     "Dissection",
@@ -46,10 +47,12 @@ __all__ = [
     "counts_above",
     "dissect",
     "dissect_cached",
+    "drift",
     "favouring",
     "favouring_by_layer",
     "favouring_pairs",
     "gain",
+    "gains",
     "label_agreement",
     "matched_groups",
     "most_selective",
@@ -59,6 +62,7 @@ __all__ = [
     "rank_agreement",
     "region_nss",
     "share_significant",
+    "shares",
     "significant",
     "similarity",
     "similarity_cached",
