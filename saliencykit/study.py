@@ -66,7 +66,7 @@ class Study:
     array_repeats: int = 1
     array_size: Sequence[int] = (480, 640)
     array_share: float = 0.25
-    contrast: str = "gbvs"
+    contrast: str = "image_signature"
     seed: int = 0
 
     def __post_init__(self):

@@ -76,7 +76,7 @@ class WithContrast(Composite):
     gradient flows into the classical model, which has nothing to learn.
     """
 
-    def __init__(self, base: "Encoder | Composite", model: str = "gbvs"):
+    def __init__(self, base: "Encoder | Composite", model: str = "image_signature"):
         check_name("classical model", model, classical.names())
         super().__init__(base, f"{base.name}+{model}")
         self.model = model
