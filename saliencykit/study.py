@@ -13,7 +13,7 @@ import torch
 from . import datasets, models
 from .datasets import Joined, SaliencyDataset
 from .datasets.popout import PopOut
-from .dissection import Dissection, dissect_cached
+from .dissection import AblationStudy, Dissection, dissect_cached
 from .evaluation import (
     Evaluation,
     ObserverCurve,
@@ -101,9 +101,12 @@ class Study:
     @cached_property
     def unseen(self) -> SaliencyDataset:
         """The annotated images that no model here has learned from."""
+        return self.held_out if self._trained_on is self.annotated else self.annotated
+
+    @cached_property
+    def held_out(self) -> SaliencyDataset:
+        """The annotated images that are not of the training split."""
         data = self.annotated
-        if self._trained_on is not data:
-            return data
         return data.subset([n for n in data.names if data.split_of(n) != "train"])
 
     @cached_property
@@ -269,3 +272,10 @@ class Study:
         """
         how = {"size": self.size, "permutations": self.permutations, "seed": self.seed}
         return dissect_cached(encoder, data or self.annotated, self.dissected, **how)
+
+    @cached_property
+    def ablations(self) -> AblationStudy:
+        """The fine-tuned units of `layer`: chosen on the training split, ablated on the rest."""
+        choose_on = self.annotated.split("train")
+        model, _ = self.fine_tuned
+        return AblationStudy(model, self.layer, choose_on, self.held_out, self.size, self.seed)

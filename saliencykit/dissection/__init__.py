@@ -1,13 +1,18 @@
 """What single units respond to: region NSS, dissection of layers, and what can be said of it."""
 
 from .ablation import Effects, ablated, ablation_effects
-from .causal import ablation_matrix, specificity
+from .ablation_study import AblationStudy
+from .agreement import method_agreement, same_labels
+from .carried import carried
+from .causal import ablation_matrix, losses, losses_by, specificity
 from .contributions import contributions, contributions_cached
 from .dissect import dissect, dissect_cached
 from .groups import (
     Moments,
+    best_groups,
     matched_groups,
     most_selective,
+    named_groups,
     random_groups,
     unit_moments,
     unit_moments_cached,
@@ -30,6 +35,7 @@ from .statistics import (
 from .task_share import drift, gains, shares
 
 __all__ = [
+    "AblationStudy",
     "Dissection",
     "Effects",
     "Interval",
@@ -39,7 +45,9 @@ __all__ = [
     "ablated",
     "ablation_effects",
     "ablation_matrix",
+    "best_groups",
     "bootstrap",
+    "carried",
     "change",
     "contributions",
     "contributions_cached",
@@ -54,13 +62,18 @@ __all__ = [
     "gain",
     "gains",
     "label_agreement",
+    "losses",
+    "losses_by",
     "matched_groups",
+    "method_agreement",
     "most_selective",
+    "named_groups",
     "overlap",
     "overlap_cached",
     "random_groups",
     "rank_agreement",
     "region_nss",
+    "same_labels",
     "share_significant",
     "shares",
     "significant",

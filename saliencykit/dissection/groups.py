@@ -16,8 +16,10 @@ from ..registry import check_name
 from .dissect import Reducing
 from .passes import key_of, streamed
 from .result import Dissection
+from .statistics import MIN_IMAGES
 
 CONTROL = " control "
+RANDOM = "random "
 
 
 class Moments(NamedTuple):
@@ -134,6 +136,59 @@ def with_controls(
         for i, control in enumerate(controls.get(name, ()), start=1):
             groups[f"{name}{CONTROL}{i}"] = list(control)
     return groups
+
+
+def common(res: Dissection) -> list[str]:
+    """Return the categories with fixated regions on `MIN_IMAGES` images or more."""
+    fixated = res.regions[res.regions["fixations"] > 0]
+    images = fixated.groupby("category")["image"].nunique()
+    return [c for c in res.categories if images.get(c, 0) >= MIN_IMAGES]
+
+
+def best_groups(
+    res: Dissection, layer: str, k: int, categories: Sequence[str] | None = None
+) -> dict[str, list[int]]:
+    """Return the `k` most selective units of each of `categories` (None: `common`), best first.
+
+    Raises ValueError if there is no category, or for more units than there are.
+    """
+    chosen = common(res) if categories is None else categories
+    if not chosen:
+        raise ValueError(
+            f"no category was fixated on {MIN_IMAGES} images or more, so there are no units to "
+            "name; annotate more images, or use more of them"
+        )
+    return {c: most_selective(res, layer, c, k) for c in chosen}
+
+
+def named_groups(
+    res: Dissection,
+    layer: str,
+    k: int,
+    moments: Moments,
+    categories: Sequence[str] | None = None,
+    *,
+    matched: int = 5,
+    random: int = 10,
+    seed: int = 0,
+) -> dict[str, list[int]]:
+    """Return all groups of an ablation: `best_groups` and their controls.
+
+    They are called as `ablation_matrix` and `losses` expect: "text"; "text control 1" and so on,
+    `matched` groups like it in activation (fewer if the layer has not so many units); and "random
+    1" and so on, `random` groups of any `k` units of the layer, which serve all categories. Raises
+    as `best_groups`.
+    """
+    chosen = best_groups(res, layer, k, categories)
+    units = len(moments.mean)
+    if matched and units < 2 * k:
+        raise ValueError(f"{k} of {units} units leave too few to match them with; take a smaller k")
+    repeats = min(matched, units // k - 1)
+    controls = {
+        c: matched_groups(moments, own, repeats, seed) for c, own in chosen.items() if repeats
+    }
+    anyone = enumerate(random_groups(units, k, random, seed), start=1)
+    return with_controls(chosen, controls) | {f"{RANDOM}{i}": group for i, group in anyone}
 
 
 def _check_size(wanted: int, there: int) -> None:
