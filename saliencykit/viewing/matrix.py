@@ -34,10 +34,9 @@ def matrix(
     reach = float(np.nanmax(np.abs(numbers))) or 1.0
     shown = axis.imshow(numbers, cmap="RdBu_r", vmin=-reach, vmax=reach)
     for i, j in zip(*np.nonzero(sure.fillna(False).to_numpy(dtype=bool)), strict=True):
-        if i != j:
-            ink = "white" if abs(numbers[i, j]) > 0.6 * reach else "black"
-            text = f"{numbers[i, j]:+.{digits}f}"
-            axis.text(j, i, text, ha="center", va="center", fontsize=8, color=ink)
+        ink = "white" if abs(numbers[i, j]) > 0.6 * reach else "black"
+        text = f"{numbers[i, j]:+.{digits}f}"
+        axis.text(j, i, text, ha="center", va="center", fontsize=8, color=ink)
     axis.set_xticks(range(len(names)), [label(n) for n in names], rotation=45, ha="right")
     axis.set_yticks(range(len(names)), [label(n) for n in names])
     axis.spines[:].set_visible(False)

@@ -1,15 +1,19 @@
 """What a figure shows, in sentences made from its numbers, so that they cannot contradict it."""
 
+from .causal import ablation, contribution, methods
 from .models import data_set, model_scores
 from .phrases import listed, number, verdict
 from .popout import failures, pop_out, remedies
 from .units import fine_tuning, pretrained
 
 __all__ = [
+    "ablation",
+    "contribution",
     "data_set",
     "failures",
     "fine_tuning",
     "listed",
+    "methods",
     "model_scores",
     "number",
     "pop_out",
