@@ -14,18 +14,19 @@ from tests.miniature import write_osie, write_osie_sr, write_salicon
 
 pytestmark = pytest.mark.slow
 FIRST_FOUR = ["00", "01", "02", "03"]
+SMOKED = [*FIRST_FOUR, "07"]
 
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
     figures = tmp_path_factory.mktemp("figures")
-    outcomes, _ = run(FIRST_FOUR, profile="smoke", figures=figures)
+    outcomes, _ = run(SMOKED, profile="smoke", figures=figures)
     return figures / "smoke", outcomes
 
 
 def test_every_notebook_runs_and_draws(smoke):
     folder, outcomes = smoke
-    assert len(outcomes) == 4
+    assert len(outcomes) == len(SMOKED)
     for outcome in outcomes:
         made = list(folder.glob(f"{outcome.notebook.stem[:2]}_*.png"))
         assert len(made) >= 3
@@ -55,6 +56,7 @@ def test_headless_picture_equals_the_widget_s(smoke):
         if outcome.notebook.stem[:2] in (
             "00",
             "01",
+            "07",
         ):  # the others' widget starts at unit 0 of "any"
             assert base64.b64decode(shown) == base64.b64decode(still.data["image/png"])
 
@@ -98,6 +100,6 @@ def test_killed_and_run_again_gives_the_same_tables(smoke, tmp_path):
             )
     finished = subprocess.run(command, env=environment, cwd=NOTEBOOKS.parent, capture_output=True)
     assert finished.returncode == 0, finished.stderr.decode()[-2000:]
-    for table in smoke[0].glob("*.csv"):
+    for table in (t for t in smoke[0].glob("*.csv") if t.name[:2] in FIRST_FOUR):
         again = tmp_path / "figures" / "smoke" / table.name
         assert again.read_bytes() == table.read_bytes(), table.name

@@ -1,0 +1,366 @@
+"""Are losses specific: tables, figures, sentences and the browser of notebook 07."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.stats import spearmanr
+
+from saliencykit import viewing
+from saliencykit.datasets import Fixations
+from saliencykit.dissection import (
+    AblationStudy,
+    Dissection,
+    Effects,
+    Moments,
+    ablation_matrix,
+    best_groups,
+    carried,
+    label_agreement,
+    losses,
+    losses_by,
+    method_agreement,
+    named_groups,
+    rank_agreement,
+    same_labels,
+    specificity,
+)
+from saliencykit.dissection.carried import rank_correlation
+from saliencykit.dissection.causal import ALL
+from saliencykit.dissection.overlap import Overlap
+from saliencykit.models import SaliencyModel, build_encoder
+from saliencykit.registry import UnknownNameError
+from saliencykit.viewing import words
+
+from .conftest import Blobs
+
+NAMES = ("text", "head", "rare")
+
+
+def result(scores, images, categories, names=NAMES):
+    regions = {"image": images, "category": categories, "sure": True, "fixations": 3}
+    return Dissection(scores, pd.DataFrame(regions), names)
+
+
+def layout(n=40, rare=3):
+    """Image and category of each region: two common ones on every image, one on a few."""
+    pairs = [(f"{i:02}", c) for i in range(n) for c in NAMES[: 2 + (i < rare)]]
+    return [i for i, _ in pairs], [c for _, c in pairs]
+
+
+def made(loss, controls=2, random=3, noise=0.1):
+    """Effects: the units of row a change the regions of b by loss[a][b], the others' by shares."""
+    images, categories = layout()
+    share = {**{f"control {i}": 0.1 * i for i in range(1, controls + 1)}}
+    groups = {}
+    for a in NAMES:
+        groups |= {a: (a, 1.0)} | {f"{a} {name}": (a, s) for name, s in share.items()}
+    groups |= {f"random {i}": ("text", 0.05) for i in range(1, random + 1)}
+    draw = np.random.default_rng(0)
+    change = [
+        [loss[a].get(c, 0.0) * s + draw.normal(0, noise) for a, s in groups.values()]
+        for c in categories
+    ]
+    scores = {
+        "before": torch.ones(len(images), 1),
+        "change": torch.tensor(np.array(change)).float(),
+    }
+    return Effects(tuple(groups), result(scores, images, categories))
+
+
+SPECIFIC = {"text": {"text": -1.0, "head": -0.2}, "head": {"head": -0.5}, "rare": {}}
+
+
+def entry(table, **where):
+    chosen = table
+    for column, value in where.items():
+        chosen = chosen[chosen[column] == value]
+    assert len(chosen) == 1
+    return chosen.iloc[0]
+
+
+def test_losses_are_means_over_regions_and_groups():
+    effects = made(SPECIFIC)
+    table = losses(effects, n=200)
+    change, code = effects.change, effects.result.codes()
+    column = effects.groups.index
+    text, head = change[code == 0].mean(0), change[code == 1].mean(0)
+    matched = [column("text control 1"), column("text control 2")]
+    random = [column(f"random {i}") for i in (1, 2, 3)]
+    expected = {
+        ("named", "own"): text[column("text")],
+        ("matched", "own"): text[matched].mean(),
+        ("random", "others"): head[random].mean(),
+        ("beyond random", "own"): text[column("text")] - text[random].mean(),
+        ("named", "difference"): text[column("text")] - head[column("text")],
+    }
+    for (units, where), value in expected.items():
+        row = entry(table, category="text", units=units, where=where)
+        assert row["value"] == pytest.approx(float(value), abs=1e-5)
+        assert row["low"] < row["value"] < row["high"]
+
+
+def test_losses_beyond_matched_are_specificity_and_the_matrix():
+    effects = made(SPECIFIC)
+    table, wide = losses(effects, n=100), specificity(effects, n=100).set_index("category")
+    matrix = ablation_matrix(effects, n=100).set_index(["first", "second"])
+    for name in ("text", "head"):
+        row = entry(table, category=name, units="beyond matched", where="difference")
+        assert tuple(row[["value", "low", "high"]]) == pytest.approx(
+            tuple(wide.loc[name, ["value", "low", "high"]]), abs=1e-6
+        )
+        own = entry(table, category=name, units="beyond matched", where="own")
+        assert own["low"] == pytest.approx(matrix.loc[(name, name), "low"], abs=1e-6)
+
+
+def test_rare_categories_are_left_out_and_all_is_the_mean_of_the_others():
+    table = losses(made(SPECIFIC), n=50)
+    assert set(table["category"]) == {"text", "head", ALL}
+    for _, part in table.groupby(["units", "where"]):
+        value = part.set_index("category")["value"]
+        assert value[ALL] == pytest.approx(value[["text", "head"]].mean(), abs=1e-6)
+
+
+def test_losses_without_controls_and_of_several_ablations():
+    table = losses_by("k", {5: made(SPECIFIC, controls=0), 1: made(SPECIFIC)}, n=20)
+    assert table.columns.tolist() == ["k", "category", "units", "where", "value", "low", "high"]
+    assert set(table.loc[table["k"] == 5, "units"]) == {"named", "random", "beyond random"}
+    assert set(table.loc[table["k"] == 1, "units"]) > {"matched", "beyond matched"}
+    only = made({"rare": {}, "text": {}, "head": {}})
+    rare = Effects(
+        ("rare",), Dissection({"change": only.change[:, :1]}, only.result.regions, NAMES)
+    )
+    with pytest.raises(ValueError, match="5 images or more"):
+        losses(rare, n=5)
+
+
+def dissection(units=24, seed=0):
+    images, categories = layout()
+    draw = torch.Generator().manual_seed(seed)
+    level = torch.rand(3, units, generator=draw)
+    scores = level[[NAMES.index(c) for c in categories]]
+    scores = scores + 0.1 * torch.randn(scores.shape, generator=draw)
+    return result({"a": scores}, images, categories)
+
+
+def test_groups_are_named_as_the_tables_expect():
+    res, moments = dissection(), Moments(torch.arange(24.0), torch.arange(24.0) ** 2)
+    groups = named_groups(res, "a", 4, moments, matched=2, random=3)
+    assert [g for g in groups if g in NAMES] == ["text", "head"]  # the third is on three images
+    assert groups["text"] == best_groups(res, "a", 4)["text"]
+    best = res.selectivity("a").loc["text"].nlargest(4).index.tolist()
+    assert groups["text"] == best
+    assert {f"{c} control {i}" for c in NAMES[:2] for i in (1, 2)} < set(groups)
+    assert {f"random {i}" for i in (1, 2, 3)} < set(groups)
+    assert all(len(g) == len(set(g)) == 4 for g in groups.values())
+    assert not set(groups["text control 1"]) & set(groups["text"])
+    assert "text control 2" not in named_groups(res, "a", 12, moments)  # 24 units: once only
+    assert list(named_groups(res, "a", 4, moments, ["head"], matched=0, random=1)) == [
+        "head",
+        "random 1",
+    ]
+    with pytest.raises(ValueError, match="smaller k"):
+        named_groups(res, "a", 13, moments)
+    with pytest.raises(ValueError, match="no category"):
+        best_groups(res.subset(["00", "01"]), "a", 2)
+
+
+def test_what_units_carry_adds_up():
+    chosen, found = dissection(), dissection(seed=3)
+    found.scores["b"] = torch.full((len(found.regions), 5), 0.1)
+    table = carried(chosen, found, "a", 6, n=200)
+    contribution = found.selectivity("a").loc["text"]
+    best = best_groups(chosen, "a", 6)["text"]
+    expected = {
+        "map": contribution.sum() + 0.5,
+        "layer": contribution.sum(),
+        "carried": contribution[best].sum(),
+        "fair": contribution.sum() / 4,
+        "beyond": contribution[best].sum() - contribution.sum() / 4,
+        "rho": spearmanr(chosen.selectivity("a").loc["text"], contribution).statistic,
+    }
+    for what, value in expected.items():
+        row = entry(table, category="text", what=what)
+        assert row["value"] == pytest.approx(value, abs=1e-4)
+        assert row["low"] <= row["high"]
+    assert set(table["category"]) == {"text", "head", ALL}
+    with pytest.raises(UnknownNameError, match="'a'"):
+        carried(chosen, found, "aa", 6)
+
+
+def test_rank_correlation_is_scipys_with_ties():
+    draw = np.random.default_rng(0)
+    x, y = draw.integers(0, 5, (2, 6, 30))
+    expected = [spearmanr(a, b).statistic for a, b in zip(x, y, strict=True)]
+    assert rank_correlation(x, y) == pytest.approx(expected)
+    assert np.isnan(rank_correlation(x, np.ones_like(y))).all()
+
+
+def overlapping(res, noise=0.0, seed=1):
+    values = torch.tensor(res.selectivity("a").to_numpy())
+    drawn = torch.rand(values.shape, generator=torch.Generator().manual_seed(seed))
+    iou = (values - values.min()) / 10 * (1 - noise) + 0.1 * noise * drawn
+    return Overlap({"a": iou}, {"a": torch.zeros(values.shape[1])}, NAMES)
+
+
+def common_only(res):
+    regions = res.regions["category"] != "rare"
+    scores = {"a": res.of("a")[torch.tensor(regions.tolist())]}
+    return Dissection(scores, res.regions[regions].reset_index(drop=True), NAMES)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.5, 1.0])
+def test_agreement_is_that_of_the_older_functions(noise):
+    res = common_only(dissection())
+    over = overlapping(dissection(), noise)
+    over.iou["a"][2] = torch.nan  # no regions of the third
+    table = method_agreement(over, res, "a", n=200).set_index("category")
+    before = rank_agreement(over, res, "a").set_index("category")["rho"]
+    assert table["rho"].to_numpy() == pytest.approx(before[["text", "head"]].to_numpy())
+    assert (table["low"] <= table["rho"] + 1e-9).all()
+    labels = same_labels(over, res, "a", n=200).set_index("measure")
+    old = label_agreement(over, res, "a")
+    assert labels.loc["share", "value"] == pytest.approx(old["share"])
+    assert labels.loc["kappa", "value"] == pytest.approx(old["kappa"])
+    assert table["by_both"].sum() == round(old["share"] * old["units"])
+    assert table["by_nss"].sum() == table["by_iou"].sum() == old["units"]
+    if noise == 0:
+        assert table["rho"].tolist() == pytest.approx([1, 1])
+        assert labels.loc["share", "low"] == 1
+
+
+def test_agreement_needs_one_set_of_categories():
+    res = dissection()
+    over = overlapping(res)
+    other = Overlap(over.iou, over.threshold, ("a", "b", "c"))
+    with pytest.raises(ValueError, match="different categories"):
+        method_agreement(other, res, "a")
+
+
+class Scattered(Blobs):
+    """Blobs that people also look past."""
+
+    def fixations(self, i):
+        near, draw = super().fixations(i), np.random.default_rng(i)
+        x, y = (draw.uniform(0, n, 8) for n in (64, 48))
+        return Fixations.of([*near.x.tolist(), *x], [*near.y.tolist(), *y])
+
+
+@pytest.fixture(scope="module")
+def study():
+    torch.manual_seed(0)
+    model = SaliencyModel(build_encoder("toyvgg", None), ["conv2_2", "conv3_3"]).eval()
+    data = Scattered(24)
+    halves = data.names[:11], data.names[11:]
+    return AblationStudy(model, "conv3_3", *map(data.subset, halves), (48, 64))
+
+
+@pytest.fixture(scope="module")
+def answered(study):
+    groups = study.groups(3, matched=2, random=2)
+    effects = study.effects(groups)
+    table = losses_by("to", {"mean": effects, "zero": study.effects(groups, "zero")}, n=50)
+    doses = losses_by("k", {3: effects, 1: study.effects(study.groups(1, matched=0))}, n=50)
+    return groups, effects, table, doses
+
+
+def test_units_are_chosen_on_other_images_than_they_are_scored_on(study, answered):
+    groups, effects, _, _ = answered
+    assert set(study.named.regions["image"]) == set(study.choose_on.names)
+    assert set(effects.result.regions["image"]) == set(study.score_on.names)
+    assert groups["dark"] == best_groups(study.named, "conv3_3", 3)["dark"]
+    assert study.categories == ["bright", "dark"]
+    other = AblationStudy(study.model, "conv3_1", study.choose_on, study.score_on, study.size)
+    assert (study.read_layer, other.read_layer) == ("conv3_3", "conv3_3")
+    assert set(other.named.layers) == {"conv3_1", "conv3_3"}
+
+
+def test_browser_shows_maps_with_the_scores_of_the_tables(study, answered, monkeypatch):
+    groups, effects, _, _ = answered
+    browser = viewing.AblationBrowser(study, groups, effects, images=2)
+    name = browser.names["dark"][1]
+    nss = browser.nss("dark", name)
+    assert len(nss) == 4
+    row = effects.result.regions.query("image == @name and category == 'dark'").index[0]
+    assert nss[0] == pytest.approx(float(effects.before[row]))
+    column = effects.groups.index("dark control 1")
+    assert nss[2] == pytest.approx(float(effects.before[row] + effects.change[row, column]))
+    maps = browser.maps["dark"]
+    assert maps.shape[:2] == (2, 4)
+    image = study.score_on.image(study.score_on.names.index(name))[None].float() / 255
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            maps[1, 0].float(), study.model.coarse(image)[0], atol=2e-3, rtol=2e-3
+        )
+    monkeypatch.setattr(type(study.model.encoder), "forward", None)  # no network runs
+    first, second = browser.draw("dark", 1), browser.draw("dark", 2)
+    assert first.shape == second.shape
+    assert (first != second).any()
+    assert (browser.draw("dark", 9) == second).all()
+    assert len(browser.widget().children) == 3
+
+
+def test_figures_draw_every_category(study, answered):
+    _, effects, table, doses = answered
+    parts = carried(study.named, study.contributions, study.read_layer, 3, n=50)
+    agreement = method_agreement(study.overlap, study.named, study.layer, n=50)
+    figures = {
+        viewing.causal.matrix(ablation_matrix(effects, n=50)): 2,
+        viewing.causal.specificity(table): 3,
+        viewing.causal.contributions(parts): 3,
+        viewing.causal.agreement(agreement): 2,
+    }
+    for figure, rows in figures.items():
+        ticks = [t.get_text() for t in figure.axes[0].get_yticklabels()]
+        assert ticks[:2] == ["bright", "dark"]
+        assert len(ticks) == rows
+    panels = viewing.causal.dose(doses).axes
+    titles = [a.get_title() or a.get_title(loc="left") for a in panels if a.get_visible()]
+    assert titles == [ALL, "bright", "dark"]
+    plt.close("all")
+
+
+def told(effects):
+    table = losses_by("to", {"mean": effects, "zero": effects}, n=200)
+    images = [f"{i:02}" for i in range(40)]
+    study = type("Study", (), {})()
+    study.moments, study.choose_on = Moments(torch.zeros(96), torch.zeros(96)), images
+    study.score_on = type("Data", (list,), {"categories": NAMES})(images)
+    groups = {"text": [1, 2], "head": [2, 3], "text control 1": [8, 9]}
+    doses = losses_by("k", {1: effects, 5: effects}, n=50)
+    return words.ablation(table, doses, groups, study)
+
+
+def test_words_say_whether_the_loss_is_specific():
+    text = told(made(SPECIFIC))
+    assert "**On average the loss is specific**" in text
+    assert "specific in **2 of 2**: text (-0." in text
+    assert "3 different ones of 96" in text
+    assert "Left out, on fewer than 5 images: rare." in text
+    assert "Set to zero instead" in text
+    assert "1 named unit changes their own" in text
+    turned = {"text": {"text": -0.2, "head": -1.0}, "head": {"text": -0.5}, "rare": {}}
+    text = told(made(turned))
+    assert "the other way round**" in text
+    assert "**0 of 2**; the other way round for" in text
+    even = {"text": {"text": -1, "head": -1}, "head": {"text": -1, "head": -1}, "rare": {}}
+    text = told(made(even, noise=0.4))
+    assert "not shown to be specific" in text
+
+
+def test_words_on_contributions_and_methods():
+    table = carried(dissection(), dissection(), "a", 6, n=100)
+    text = words.contribution(table, 6, "conv5_3")
+    assert "the 6 units at conv5_3" in text
+    assert "**2 of 2**" in text
+    assert "the more it adds to the map there." in text
+    weak = table.assign(value=table["value"].where(table["what"] != "rho", 0.05))
+    assert "there, if hardly." in words.contribution(weak, 6, "conv5_3")
+    res = common_only(dissection())
+    over = overlapping(dissection())
+    over.iou["a"][2] = torch.nan
+    text = words.methods(method_agreement(over, res, "a"), same_labels(over, res, "a"))
+    assert "alike (interval above 0) in **2 of 2**" in text
+    assert "100 [100, 100] % of the units" in text
+    assert "more often than chance" in text
