@@ -101,6 +101,11 @@ class SaliencyDataset(Dataset[Sample]):
         """Hash of what is in the data set, for cache keys; loaders add their files or settings."""
         return digest(self.name, self.names, self.contents())
 
+    @property
+    def image_fingerprint(self) -> str:
+        """Hash of the images alone, for what does not depend on who looked where."""
+        return self.fingerprint
+
     def contents(self) -> object:
         """Return what, beside the names, identifies the data: settings, or `file_stamps`."""
         return None

@@ -44,7 +44,7 @@ def stimuli(data: SaliencyDataset, size: tuple[int, int]) -> Entry:
             images[i] = resize(image, size)
         return Entry({"images": images}, {"sizes": sizes})
 
-    key = {"code": code_version("models/stimuli.py"), "data": data.fingerprint, "size": size}
+    key = {"code": code_version("models/stimuli.py"), "data": data.image_fingerprint, "size": size}
     return cached("stimuli", key, compute)
 
 
@@ -72,7 +72,7 @@ def features(
     key = {
         "code": code_version("models/stimuli.py", "models/encoders.py"),
         "encoder": encoder.fingerprint,
-        "data": data.fingerprint,
+        "data": data.image_fingerprint,
         "layers": list(layers),
         "size": size,
     }

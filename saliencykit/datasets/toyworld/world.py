@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ...cache import Entry, cached, code_version
+from ...cache import Entry, cached, code_version, digest
 from ..base import DATASETS, SaliencyDataset
 from ..types import CATEGORIES, Fixations, Region
 from .observers import Observers, look, planted_weights
@@ -22,12 +22,12 @@ VAL, TEST = (3, 10, 17), (6, 13, 19)  # of every 20 scenes; the other 14 are for
 class ToyWorld(SaliencyDataset):
     """Scenes drawn by code, of which all is known: what shows where, and why people look there.
 
-    Scene i depends on `seed`, i and `size` (H, W) only; its fixations on the observers' settings
-    as well. `weights` maps categories to planted weights (fixations per pixel; those not named keep
-    `DEFAULT_WEIGHTS`), `planted` is the complete mapping. `strength`, `contrast` and `centre` say
-    how much categories, local contrast and the centre matter (see `observers`). `observers` people
-    make `fixations` each; `more` goes to `Observers` (individual, inhibition, scatter). `root` is
-    ignored: nothing is read from a folder.
+    Scene i depends on `seed`, i and `size` (H, W) only; its fixations on the observers' settings as
+    well, and on which `group` of such people looks. `weights` maps categories to planted weights
+    (fixations per pixel; those not named keep `DEFAULT_WEIGHTS`), `planted` is the complete
+    mapping. `strength`, `contrast` and `centre` say how much categories, local contrast and the
+    centre matter (see `observers`). `observers` people make `fixations` each; `more` goes to
+    `Observers` (individual, inhibition, scatter). `root` is ignored: nothing is read from a folder.
 
     The world is rendered on first use and cached: about 20 ms a scene. Raises UnknownNameError for
     a weight of an unknown category, ValueError for settings out of range.
@@ -49,22 +49,31 @@ class ToyWorld(SaliencyDataset):
         centre: float = 0.05,
         observers: int = 15,
         fixations: int = 10,
+        group: int = 0,
         **more: float,
     ):
-        if n < 1 or seed < 0 or min(size) < 60:
-            raise ValueError(f"need n ≥ 1, seed ≥ 0, sides ≥ 60 px, not {n}, {seed}, {size}")
+        if n < 1 or min(seed, group) < 0 or min(size) < 60:
+            raise ValueError(
+                f"need n ≥ 1, seed and group ≥ 0, sides ≥ 60 px, not {n}, {seed}, {group}, {size}"
+            )
         self.seed, self.size = int(seed), (int(size[0]), int(size[1]))
         self.planted = planted_weights(weights)
         self.observers = Observers(
             self.planted, strength, contrast, centre, observers, fixations, **more
         )
-        self.n = int(n)
+        self.n, self.group = int(n), int(group)
         self.names = [f"toy_{i:05d}" for i in range(self.n)]
         self._read: dict[str, Entry] = {}  # shared with the subsets of this world
 
     def contents(self) -> dict[str, object]:
         """Return all settings that images and fixations depend on, and the code's version."""
-        return {**self._image_key(), "observers": self.observers.settings()}
+        who = {"observers": self.observers.settings(), "group": self.group}
+        return {**self._image_key(), **who}
+
+    @property
+    def image_fingerprint(self) -> str:
+        """Hash of the scenes alone: worlds that differ in observers share what is made of them."""
+        return digest(self.name, self.names, self._image_key())
 
     def _image_key(self) -> dict[str, object]:
         code = code_version("datasets/toyworld")
@@ -156,7 +165,7 @@ class ToyWorld(SaliencyDataset):
         for i in tqdm(range(self.n), desc="toyworld: looking at scenes", leave=False):
             shown = [CATEGORIES[c] for c in categories[offsets[i] : offsets[i + 1]]]
             image, labels = drawn["images"][i].numpy(), drawn["labels"][i].numpy()
-            rng = np.random.default_rng([self.seed, i, 2])
+            rng = np.random.default_rng([self.seed, i, 2, self.group])
             looks.append(look(image, labels, shown, self.observers, rng))
         x, y, observer = (torch.from_numpy(np.stack(v)) for v in zip(*looks, strict=True))
         return Entry({"x": x, "y": y, "observer": observer})
