@@ -219,7 +219,7 @@ def change(
     Units are chosen anew in each of the two, as in the paper; images are resampled alike in both,
     so the difference is a paired one. Raises ValueError unless both saw the same regions.
     """
-    values, draws = _paired(before, after, layer, k, selection, n, seed)
+    values, draws = paired_draws(before, after, layer, k, selection, n, seed)
     columns: dict[str, object] = {"category": before.categories}
     for name in values:
         low, high = bounds(draws[name])
@@ -248,7 +248,7 @@ def favouring(
         before.categories.index(check_name("category", name, before.categories))
         for name in (first, second)
     )
-    values, draws = _paired(before, after, layer, k, selection, n, seed)
+    values, draws = paired_draws(before, after, layer, k, selection, n, seed)
     value = values["difference"][a] - values["difference"][b]
     low, high = bounds(draws["difference"][:, a] - draws["difference"][:, b])
     row = {"value": float(value), "low": float(low), "high": float(high)}
@@ -263,14 +263,14 @@ def favouring_matrix(
     Entry (i, j) is `favouring` of category i over category j; `how`: selection, n, seed.
     """
     how = {"selection": "same", "n": 1000, "seed": 0, **how}
-    values, draws = _paired(before, after, layer, k, **how)
+    values, draws = paired_draws(before, after, layer, k, **how)
     there = ~values["difference"].isnan()
     value, drawn = values["difference"][there], draws["difference"][:, there]
     names = tuple(name for name, has in zip(before.categories, there, strict=True) if has)
     return names, value[:, None] - value, *bounds(drawn[:, :, None] - drawn[:, None])
 
 
-def _paired(
+def paired_draws(
     before: Dissection,
     after: Dissection,
     layer: str,
