@@ -162,7 +162,8 @@ def test_recovery_holds_every_world_measure_and_category(worlds):
     assert len(found.table) == 5 * 3 * 2 * len(CATEGORIES)
     key = ["world", "layer", "control", "category"]
     assert not found.table.duplicated(key).any()
-    assert set(found.nothing["world"]) == {"alike", "alike 1", "alike 2"}
+    own = found.comparable["world"] == "alike"
+    assert set(found.comparable.loc[own, "control"]) == {"before"}
     assert (found.dose()["rho"].abs() <= 1).all()
     pair = found.favouring([Plan("text", 8)], ["text", "object"])
     wide = found.table[found.table["world"] == "text × 8"].pivot(

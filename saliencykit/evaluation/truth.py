@@ -64,11 +64,11 @@ class Recovery:
         return advantages(*pair, layer, self.top, DRAWS, self.worlds.seed)
 
     @property
-    def nothing(self) -> pd.DataFrame:
-        """The part of `table` in which all categories weigh alike, without the control itself."""
+    def comparable(self) -> pd.DataFrame:
+        """The part of `table` where at most one category is favoured; not the control itself."""
         table, alike = self.table, [str(p) for p in self.plans if p.base == FLAT.base]
         itself = (table["world"] == str(FLAT)) & (table["control"] == "flat")
-        return table[table["world"].isin(alike) & (table["favoured"] == "") & ~itself]
+        return table[table["world"].isin(alike) & ~itself]
 
     @property
     def table(self) -> pd.DataFrame:

@@ -1,14 +1,16 @@
 """Figures, overlays, widgets: the only place that draws."""
 
-from . import causal, failures, popout, scores, stimuli, units, words
+from . import causal, failures, popout, scores, stimuli, truth, units, words
 from .ablations import AblationBrowser
 from .style import colours, label, save, use_style
 from .widgets import ImageBrowser, UnitBrowser, explore, still
+from .worlds import WorldBrowser
 
 __all__ = [
     "AblationBrowser",
     "ImageBrowser",
     "UnitBrowser",
+    "WorldBrowser",
     "causal",
     "colours",
     "explore",
@@ -19,6 +21,7 @@ __all__ = [
     "scores",
     "still",
     "stimuli",
+    "truth",
     "units",
     "use_style",
     "words",

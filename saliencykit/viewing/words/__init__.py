@@ -1,5 +1,6 @@
 """What a figure shows, in sentences made from its numbers, so that they cannot contradict it."""
 
+from . import truth
 from .causal import ablation, contribution, methods
 from .models import data_set, model_scores
 from .phrases import listed, number, verdict
@@ -19,5 +20,6 @@ __all__ = [
     "pop_out",
     "pretrained",
     "remedies",
+    "truth",
     "verdict",
 ]

@@ -1,0 +1,203 @@
+"""Figures, browser and sentences of notebook 08, on invented tables."""
+
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from saliencykit.datasets import CATEGORIES
+from saliencykit.dissection.maps import MAP
+from saliencykit.evaluation import Plan, Worlds
+from saliencykit.evaluation.truth import CONTROLS
+from saliencykit.viewing import WorldBrowser, truth
+from saliencykit.viewing import worlds as browsing
+from saliencykit.viewing.words import truth as words
+
+LAYERS = ["conv3_3", "conv5_3", MAP]
+PLANS = [Plan(), Plan(group=1), Plan("text", 2), Plan("text", 4), Plan("person_head", 4)]
+
+
+def spans(rows, value, columns=("value", "low", "high")):
+    return pd.DataFrame(rows).assign(**dict(zip(columns, (value, value - 0.5, value + 0.5))))  # noqa: B905
+
+
+@pytest.fixture
+def table():
+    parts = []
+    for plan in PLANS:
+        for layer in LAYERS:
+            for control in CONTROLS:
+                weights = np.array([plan.weights[c] for c in CATEGORIES])
+                head = {"world": str(plan), "favoured": plan.category, "factor": plan.factor}
+                rows = {**head, "layer": layer, "control": control, "category": CATEGORIES}
+                rows |= {"planted": weights, "p": 0.01, "p_adjusted": 0.02}
+                parts.append(spans(rows, np.log2(weights)))
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture
+def rho():
+    rows = [{"layer": layer, "control": control} for layer in LAYERS for control in CONTROLS]
+    return pd.DataFrame(rows).assign(rho=0.9, low=0.85, high=0.95)
+
+
+@pytest.fixture
+def pair():
+    rows = [
+        {"world": str(p), "layer": layer, "control": c, "first": "person_head", "second": "text"}
+        for p in PLANS[3:]
+        for layer in LAYERS
+        for c in CONTROLS
+    ]
+    sign = [1.0 if row["world"].startswith("person") else -1.0 for row in rows]
+    return spans(rows, np.array(sign))
+
+
+@pytest.fixture
+def alarms():
+    rows = [
+        {"networks": "fine-tuned", "layer": layer, "control": control, "by": by}
+        for layer in LAYERS
+        for control, by in (("before", "images"), ("flat", "images"), ("flat", "networks"))
+    ]
+    return pd.DataFrame(rows).assign(tests=20, found=5, share=0.25, low=0.11, high=0.47)
+
+
+@pytest.fixture
+def found():
+    rows = [
+        {"training": n, "dissected": m, "by": by, "what": what, "tests": 12}
+        for what in ("found", "first")
+        for by in ("images", "networks")
+        for n in (50, 100)
+        for m in (50, 200)
+    ]
+    return pd.DataFrame(rows).assign(found=11, share=0.92, low=0.65, high=0.99)
+
+
+@pytest.fixture
+def layered():
+    rows = {"layer": np.repeat(LAYERS[:2], 12), "category": CATEGORIES * 2}
+    rows["planted"] = np.tile(np.arange(1.0, 13), 2)
+    return spans(rows, np.repeat([1.0, 3.0], 12))
+
+
+def test_dose_draws_a_line_a_category_through_the_planted_factors(table, rho):
+    figure = truth.dose(table, rho)
+    assert len(figure.axes) == 2 * len(LAYERS)
+    drawn = [xy for xy in (line.get_xydata() for line in figure.axes[0].get_lines()) if len(xy) > 2]
+    assert [1, 0] in drawn[0].tolist()
+    assert any([4, 2] in xy.tolist() for xy in drawn)
+    assert "0.90 [0.85, 0.95]" in "".join(
+        figure.axes[0].get_title(loc=k) for k in ("left", "center")
+    )
+    plt.close(figure)
+
+
+def test_figures_are_drawn_from_their_tables(pair, rho, layered, alarms, found):
+    worlds = [str(p) for p in (PLANS[4], PLANS[3])]
+    nothing = found[found["what"] == "found"].assign(share=0.05)
+    for figure in (
+        truth.flip(pair, worlds),
+        truth.order(rho, layered),
+        truth.alarms(alarms),
+        truth.power(found, nothing),
+    ):
+        figure.canvas.draw()
+        plt.close(figure)
+
+
+def test_words_say_whether_it_is_found(rho, found):
+    own = found[(found["training"] == 50) & (found["dissected"] == 50)]
+    own = own.assign(layer=MAP, control="flat")
+    assert "Yes, from the map" in words.recovered(rho, own)
+    assert "in 11 of 12 worlds" in words.recovered(rho, own)
+    assert "Mostly, from the map" in words.recovered(rho.assign(low=0.5), own)
+    assert "Not reliably, from the map" in words.recovered(rho.assign(rho=0.4, low=0.1), own)
+
+
+def lowered(rho, layer):
+    worse = rho.copy()
+    worse.loc[worse["layer"] == layer, ["rho", "low", "high"]] -= 0.5
+    return worse
+
+
+def test_advice_follows_the_numbers(rho, alarms):
+    alarms.loc[alarms["by"] == "networks", "found"] = 0
+    said = words.advice(lowered(rho, "conv5_3"), alarms)
+    assert "the model's map tells better than units of conv5_3" in said
+    assert (
+        "better judged by retraining (false alarms: retraining 0 %, resampling images 25 %)" in said
+    )
+    alarms.loc[alarms["by"] == "networks", "found"] = 9
+    said = words.advice(lowered(rho, MAP), alarms)
+    assert "units of conv5_3 tell better than the model's map" in said
+    assert "judged by resampling images" in said
+    assert "tell about as well" in words.advice(rho, alarms)
+
+
+def test_words_say_whether_it_flips(pair):
+    worlds = [str(p) for p in (PLANS[4], PLANS[3])]
+    said = words.flipped(pair, worlds)
+    assert "for 6 of 6 measures" in said
+    assert "does not" not in said
+    stuck = pair["layer"].eq("conv5_3") & pair["world"].eq(worlds[1])
+    pair.loc[stuck, ["value", "low", "high"]] *= -1
+    pair.loc[stuck, ["low", "high"]] = pair.loc[stuck, ["high", "low"]].to_numpy()
+    said = words.flipped(pair, worlds)
+    assert "for 4 of 6 measures" in said
+    assert "units of conv5_3, units of conv5_3 beyond the control" in said
+
+
+def test_words_on_the_default_world_name_shares_and_sides(pair, rho, layered):
+    one = pair[pair["world"] == str(PLANS[3])]
+    said = words.default_world(rho, one, layered)
+    assert "by units of conv5_3, text is favoured" in said
+    assert "75 % of person head and 75 % of text" in said
+
+
+def test_words_on_false_alarms_add_them_up(alarms):
+    said = words.false_alarms(alarms)
+    assert said.count("15 of 60 (25 %)") == 3
+
+
+def test_words_on_power_name_the_least_images_or_say_more_are_needed(found):
+    assert "from 50 training images on" in words.power(found)
+    dip = (found["training"] == 100) & (found["dissected"] == 50)
+    assert "more would be needed" in words.power(found.assign(share=found["share"].where(~dip, 0)))
+    early = found["training"] == 50
+    said = words.power(found.assign(share=found["share"].where(~early, 0)))
+    assert said.count("from 100 training images on") == 2
+    assert "more would be needed" in words.power(found.assign(share=0.5))
+
+
+def test_bars_are_as_long_as_their_numbers(table):
+    one = table[(table["world"] == "text × 4") & (table["layer"] == MAP)]
+    one = one[one["control"] == "flat"]
+    bars = browsing.bar_chart(one, 400)
+    red = (bars == np.array((213, 94, 0))).all(-1)  # what is found and favoured
+    lines = red.any(1).nonzero()[0]
+    step = (400 - 26) / 12
+    k = CATEGORIES.index("text")
+    assert 24 + k * step - 1 <= lines.min() <= lines.max() <= 24 + (k + 0.72) * step + 1
+    quiet = browsing.bar_chart(one.assign(p_adjusted=0.5), 400)
+    assert not (quiet == np.array((213, 94, 0))).all(-1).any()
+    assert browsing.bar_chart(one.assign(value=np.nan, low=np.nan, high=np.nan), 400).any()
+
+
+def test_browser_draws_every_world_without_a_network(table, monkeypatch):
+    worlds = Worlds(weights=None, size=(60, 80), training=14, dissected=12)
+    model = SimpleNamespace(
+        coarse=lambda x: x.mean(1), parameters=lambda: iter([torch.zeros(1)]), layers=[]
+    )
+    monkeypatch.setattr(worlds, "taught", lambda plan: model)
+    browser = WorldBrowser(worlds, PLANS[2:], table, scenes=2)
+    monkeypatch.setattr(model, "coarse", None)
+    first = browser.draw("text", 4)
+    assert not np.array_equal(first, browser.draw("text", 1))
+    assert browser.categories == ["text", "person_head"]
+    assert browser.factors == [1, 2, 4]
+    assert browser.widget().children[1].value[:4] == b"\x89PNG"
