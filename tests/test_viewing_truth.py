@@ -116,7 +116,8 @@ def test_words_say_whether_it_is_found(rho, found):
     assert "Yes, from the map" in words.recovered(rho, own)
     assert "in 11 of 12 worlds" in words.recovered(rho, own)
     assert "Mostly, from the map" in words.recovered(rho.assign(low=0.5), own)
-    assert "Not reliably, from the map" in words.recovered(rho.assign(rho=0.4, low=0.1), own)
+    assert "Partly, from the map" in words.recovered(rho.assign(rho=0.4, low=0.1), own)
+    assert "Not decided, from the map" in words.recovered(rho.assign(low=-1.0), own)
 
 
 def lowered(rho, layer):

@@ -20,7 +20,7 @@ from ..datasets import CATEGORIES
 from ..dissection import Dissection, bootstrap, favouring
 from ..dissection.advantage import adjusted_p, advantage_table, advantages
 from ..dissection.maps import MAP
-from .worlds import FLAT, Plan, Worlds
+from .worlds import FLAT, NOTHING, Plan, Worlds
 
 CONTROLS = ("before", "flat")
 RATE = 0.05  # false discovery rate at which a category counts as found
@@ -99,8 +99,8 @@ class Recovery:
     def dose(self) -> pd.DataFrame:
         """Return the rank correlation of factor and advantage: layer, control, rho, low, high.
 
-        Over the favoured categories at all factors, and at 1 (the flat world). The interval
-        resamples images and categories.
+        Over the favoured categories at all factors, and at 1 in the world `NOTHING`, which must be
+        among the plans. The interval resamples images and categories.
         """
         return self._correlations(self._dose_of)
 
@@ -112,7 +112,7 @@ class Recovery:
             len(names), size=(DRAWS, len(names))
         )
         chosen = np.concatenate([np.arange(len(names))[None], chosen])
-        cells = [[FLAT, *(p for p in planted if p.category == c)] for c in names]
+        cells = [[NOTHING, *(p for p in planted if p.category == c)] for c in names]
         factors = _padded([[np.full(1, p.factor) for p in row] for row in cells])
         values = _padded(
             [[self._drawn(p, key)[:, CATEGORIES.index(c)] for p in row]

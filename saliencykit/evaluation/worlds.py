@@ -52,6 +52,9 @@ class Plan:
 
 
 FLAT = Plan()
+"""The control: no category is favoured."""
+NOTHING = Plan(group=1)
+"""Again none is, by another group of observers: what chance looks like beyond the control."""
 
 
 @dataclass(eq=False)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ..dissection.maps import MAP
 from ..evaluation.truth import CONTROLS, RATE
-from ..evaluation.worlds import FLAT
+from ..evaluation.worlds import NOTHING
 from .style import AFTER, BEFORE, CONTROL, WIDTH, colours, label
 
 MEASURES = {"before": "without a control", "flat": "beyond the control"}
@@ -55,7 +55,7 @@ def dose(table: pd.DataFrame, correlations: pd.DataFrame) -> Figure:
         chosen = table[(table["layer"] == layer) & (table["control"] == control)]
         for name, colour, mark in zip(names, colours(names), LINES * 3, strict=False):
             own = chosen[(chosen["category"] == name) & chosen["favoured"].isin(["", name])]
-            own = own[own["world"].isin([str(FLAT), *own.loc[own["favoured"] == name, "world"]])]
+            own = own[own["world"].isin([str(NOTHING), *own.loc[own["favoured"] == name, "world"]])]
             own = own.sort_values("factor")
             axes[i, j].errorbar(
                 own["factor"], own["value"], _span(own), marker=mark, ms=4.5, lw=1.5,

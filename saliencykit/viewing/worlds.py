@@ -11,14 +11,12 @@ from torch import Tensor
 
 from ..datasets import SaliencyDataset
 from ..dissection.maps import MAP
-from ..evaluation.worlds import FLAT, Plan, Worlds
+from ..evaluation.worlds import FLAT, NOTHING, Plan, Worlds
 from ..models import stimuli
 from ..models.stimuli import to_float
 from .overlay import Picture, as_picture, captioned, fit, mapped, montage, with_fixations
 from .style import AFTER, BEFORE, CONTROL, label
 from .widgets import explore
-
-NOTHING = Plan(group=1)  # shown where no category is favoured: what chance looks like
 
 
 class WorldBrowser:

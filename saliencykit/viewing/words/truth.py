@@ -32,7 +32,8 @@ def recovered(dose: pd.DataFrame, found: pd.DataFrame) -> str:
         f"{name} {number(row['rho'], row['low'], row['high'])}" for name, row in rows.items()
     )
     ours = _row(dose, MAP, "flat")
-    told = "Yes" if ours["low"] >= GOAL else "Mostly" if ours["rho"] >= GOAL else "Not reliably"
+    reached = "Yes" if ours["low"] >= GOAL else "Mostly" if ours["rho"] >= GOAL else "Partly"
+    told = reached if ours["low"] > 0 else "Not decided"
     return (
         "- **Is what was planted found?** Rank correlation of planted weight and recovered "
         f"favouring: {said}. {told}, from the map beyond the control ({GOAL} is the goal): there "
