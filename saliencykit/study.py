@@ -142,11 +142,12 @@ class Study:
         encoder: models.Encoder | models.Composite | None = None,
         data: SaliencyDataset | None = None,
         task: models.tasks.Task | None = None,
+        seed: int | None = None,
     ) -> tuple[models.SaliencyModel | models.Classifier, pd.DataFrame]:
         """Return a model and its learning curve, the encoder frozen or fine-tuned.
 
-        read, encoder, data, task: layers read, encoder, training images and what is learned, if
-        not this study's, and saliency.
+        read, encoder, data, seed: layers read, encoder, training images and seed, if not this
+        study's; task: what is learned, if not saliency.
         """
         settings = models.Settings(
             size=self.size,
@@ -155,7 +156,7 @@ class Study:
             batch=32 if frozen else self.batch,
             lr=5e-3 if frozen else 1e-3,
             lr_encoder=self.lr_encoder,
-            seed=self.seed,
+            seed=self.seed if seed is None else seed,
         )
         return models.train(
             encoder or self.pretrained,
@@ -185,6 +186,11 @@ class Study:
     def taught(self) -> dict[str, tuple[models.SaliencyModel | models.Classifier, pd.DataFrame]]:
         """The fine-tuned model and learning curve of each task, by its name."""
         return {task.name: self.trained(False, task=task) for task in self.tasks}
+
+    @cached_property
+    def taught_again(self) -> models.SaliencyModel:
+        """The fine-tuned model once more, from another seed: other order, other first readout."""
+        return self.trained(False, seed=self.seed + 1)[0]
 
     @cached_property
     def centre(self) -> models.CentrePrior:

@@ -146,7 +146,7 @@ def top_draws(
     if k < 1:
         raise ValueError(f"k is {k}; at least one unit must be chosen")
     k = min(k, sums.total.shape[2])
-    folds = list(image_folds(len(sums.images), selection, seed))
+    folds = list(_folds(len(sums.images), selection, seed))
     # The first row of weights is the data as they are.
     weights = torch.cat([torch.ones(1, weights.shape[1]), weights])
     draws = torch.stack([_top(sums, c, k, folds, weights) for c in range(len(sums.count))], 1)
@@ -154,11 +154,8 @@ def top_draws(
     return draws[0], draws[1:]
 
 
-def image_folds(n_images: int, selection: str, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pairs of 0/1 image weights (I,): which images choose units and which score them.
-
-    Crossfit ones come in twos: a halving, and the same the other way round.
-    """
+def _folds(n_images: int, selection: str, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pairs of 0/1 image weights (I,): which images choose units and which score them."""
     if selection == "same":
         yield torch.ones(n_images), torch.ones(n_images)
         return

@@ -1,29 +1,34 @@
-"""How far several tasks move one network's representations, and where to: domain or task.
+"""How far several tasks move one network's representations, and where to: domain, task or luck.
 
-How far: similarity to the network as it was (`drift`). Where to: the change of the units'
-selectivities. At a layer, let d_k be the vector of changes S_k − S_0 over units × categories that
-task k brings. What the images alone bring is common to all tasks that learn from them; so the
-others' mean change, m, stands for the domain, and d_k splits into its projection on m and the rest:
+How far: similarity to the network as it was (`drift`). Where to: the change d_k of selectivities
+that task k brings to a layer, at one of two `LEVELS`:
 
-    shared = cos²(d_k, m) = (d_k·m)² / (|d_k|² |m|²)      own = 1 − shared
+- "units": S_k − S_0 itself, over units × categories. It asks whether the *same units* change.
+- "categories": the change of S Sᵀ / units, over categories × categories: on the diagonal how
+  strongly the layer responds to a category, off it how much two categories drive the same units.
+  No matter which unit does what (as in linear CKA, nor which rotation of them): it asks whether
+  the *layer as a whole* changes in the same way.
 
-both shares of |d_k|². With `basis` "span" d_k is projected on all that the others' changes span,
-whatever their weights: the most that could be called shared, where "mean" takes equal weights.
+How much of what task k changed did another training change as well?
 
-Selectivities are means over few images, and the noise of every d_k would count as its own part.
-Hence every product is taken across halves of the images, d_k from the one and d_j from the other,
-averaged over both ways round and over random halvings: noise of disjoint images is independent, so
-that products, and squared lengths as well, are unbiased (the cross-validated distances of Walther
-et al., NeuroImage 2016). A share is a ratio of them: it may leave [0, 1] where little changed, and
-is NaN where a squared length is not positive.
+    share(k, j) = d_k·d_j / |d_k|²
 
-Noise that is not of images stays: each network is trained once, and what its seed alone would have
-brought counts as its own part. So the shared part is, if anything, understated.
+1 if j went as far along d_k as k did, 0 if what it did is unrelated, below 0 if it went the other
+way, above 1 if further. What the images alone bring, whatever is learned from them, is brought by
+all tasks; so "the other tasks", j their mean, is the share of the domain: if every d_k is a common
+part plus a part of its own, and these are orthogonal, it is the common part's share of |d_k|². What
+is left is not yet the task's: "again" is a second training for the same task, from another seed.
+What the task brings comes again; the rest is luck.
 
-Intervals are bootstrap ones over images: drawn within each half, so that no image is in both.
+Selectivities are means over few images, and their noise would count as change. So images are dealt
+into quarters at random, and each product takes its first factor from two of them and its second
+from the other two (S Sᵀ one S from each): noise of disjoint images is independent, so products, and
+squared lengths as well, are unbiased (the cross-validated distances of Walther et al., NeuroImage
+2016). Averaged over `SPLITS` dealings. A share is a ratio of such products, NaN if |d_k|² comes out
+as not positive. Intervals are bootstrap ones: images are drawn anew within each quarter.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -36,9 +41,10 @@ from .dissect import Reducing
 from .report import gain
 from .result import Dissection
 from .similarity import similarity_cached
-from .statistics import MIN_IMAGES, ImageSums, bounds, image_folds, image_weights
+from .statistics import CHUNK, MIN_IMAGES, SPLITS, ImageSums, bounds, image_weights
 
-BASES = ("mean", "span")
+LEVELS = ("units", "categories")
+OTHERS, AGAIN = "the other tasks", "again"
 
 
 def drift(
@@ -74,107 +80,132 @@ def gains(
     return table[[*first, *table.columns.drop(first)]]
 
 
-@dataclass(frozen=True)
-class Products:
-    """Inner products of the tasks' changes at a layer: `value` (K, K), resampled `draws` (n, K, K).
-
-    Means over units × categories, so that the diagonal holds mean squared changes of selectivity.
-    Unbiased, so these may be negative.
-    """
-
-    tasks: tuple[str, ...]
-    value: Tensor
-    draws: Tensor
-
-    def shared(self, task: str, basis: str = "mean") -> tuple[float, float, float]:
-        """Return which share of the change by `task` lies along the others', and its interval."""
-        check_name("basis", basis, BASES)
-        k = self.tasks.index(check_name("task", task, self.tasks))
-        others = torch.eye(len(self.tasks))[[j for j in range(len(self.tasks)) if j != k]]
-        spanning = others.mean(0, keepdim=True) if basis == "mean" else others
-        low, high = bounds(explained(self.draws, k, spanning))
-        return explained(self.value, k, spanning).item(), low.item(), high.item()
-
-    def size(self, task: str) -> float:
-        """Return the root mean square change by `task`, in region NSS; NaN where none is left."""
-        k = self.tasks.index(check_name("task", task, self.tasks))
-        return self.value[k, k].sqrt().item()
-
-
-def explained(products: Tensor, k: int, spanning: Tensor) -> Tensor:
-    """Return the share (…) of vector k's squared length that lies in a span.
-
-    products: (…, K, K) of all vectors with each other; spanning: (m, K), the vectors that span, as
-    sums of these. NaN unless their own products are positive definite and vector k has a length.
-    """
-    spanning = spanning.to(products)
-    within = spanning @ products @ spanning.mT
-    along = spanning @ products[..., k, None]
-    factor, failed = torch.linalg.cholesky_ex(within)
-    length = products[..., k, k]
-    share = (along * torch.cholesky_solve(along, factor)).sum((-2, -1)) / length
-    return share.masked_fill((failed != 0) | (length <= 0), torch.nan)
-
-
-def products(
-    before: Dissection, after: Mapping[str, Dissection], layer: str, n: int = 1000, seed: int = 0
-) -> Products:
-    """Return the products of the changes that the tasks in `after` bring to `layer`, see above.
-
-    Categories weigh alike, however many regions they have; those on fewer than `MIN_IMAGES` images
-    are left out. Raises ValueError unless all networks saw the same regions, or if no category is
-    left.
-    """
-    if any(not before.regions.equals(found.regions) for found in after.values()):
-        raise ValueError("all networks must be dissected on the same regions of one data set")
-    old, *new = (ImageSums.of(found, layer) for found in (before, *after.values()))
-    weights = torch.cat([torch.ones(1, len(old.images)), image_weights(len(old.images), n, seed)])
-    halves = [half for half, _ in image_folds(len(old.images), "crossfit", seed)][::2]
-    told = [c for c, count in enumerate(old.count) if (count > 0).sum() >= MIN_IMAGES]
-    if not told:
-        raise ValueError(f"no category was fixated on {MIN_IMAGES} images or more")
-    parts = [across_halves(old, new, c, weights, halves) for c in told]
-    found = torch.stack(parts).nansum(0).double() / (len(told) * old.total.shape[2])
-    return Products(tuple(after), found[0], found[1:])
-
-
-def across_halves(
-    old: ImageSums, new: Sequence[ImageSums], c: int, weights: Tensor, halves: Sequence[Tensor]
-) -> Tensor:
-    """Return products (n, K, K), summed over units, of the changes in category `c`.
-
-    One factor from each half, averaged over halvings; NaN where every one leaves a half without c.
-    """
-    shown = old.count[c] > 0
-    count, weights = old.count[c, shown], weights[:, shown]
-    changed = torch.stack([sums.total[c, shown] - old.total[c, shown] for sums in new])
-    found = []
-    for half in halves:
-        parts = (weights * half[shown], weights * (1 - half[shown]))
-        a, b = (w @ changed / (w @ count)[:, None] for w in parts)
-        product = torch.einsum("knu,jnu->nkj", a, b)
-        found.append((product + product.mT) / 2)  # both ways round
-    return torch.stack(found).nanmean(0)
-
-
 def shares(
     before: Dissection,
     after: Mapping[str, Dissection],
     layers: Sequence[str],
-    bases: Sequence[str] = BASES,
-    **how: int,
+    again: Mapping[str, Dissection] | None = None,
+    n: int = 500,
+    seed: int = 0,
 ) -> pd.DataFrame:
-    """Return which share of each task's change it shares with the others, by layer.
+    """Return how much of each task's change other trainings bring as well, see above.
 
-    Columns: layer, task, basis, shared, low, high, and size (see `Products`); `how`: n, seed.
+    again: second trainings of some of the tasks. Columns: layer, level, task, other (a task,
+    `OTHERS` or `AGAIN`), share, low, high, and size: the root of task's mean squared change at that
+    level, noise removed. NaN where nothing can be told. Raises ValueError unless all networks saw
+    the same regions.
     """
+    again = dict(again or {})
     rows = []
     for layer in layers:
-        found = products(before, after, layer, **how)
-        rows += [
-            (layer, task, basis, *found.shared(task, basis), found.size(task))
-            for task in found.tasks
-            for basis in bases
-        ]
-    columns = ["layer", "task", "basis", "shared", "low", "high", "size"]
+        both = products(before, [*after.values(), *again.values()], layer, n, seed)
+        for level, found in both.items():
+            for k, task in enumerate(after):
+                size = found.value[k, k].sqrt().item()
+                for other, weights in compared(task, list(after), list(again)).items():
+                    rows.append((layer, level, task, other, *found.share(k, weights), size))
+    columns = ["layer", "level", "task", "other", "share", "low", "high", "size"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def compared(task: str, tasks: list[str], again: list[str]) -> dict[str, Tensor]:
+    """Return what the change by `task` is compared with, as weights (K,) of all trainings."""
+    for name in again:
+        check_name("task", name, tasks)
+    rows = torch.eye(len(tasks) + len(again), dtype=torch.float64)
+    others = {name: row for name, row in zip(tasks, rows, strict=False) if name != task}
+    found = {**others, OTHERS: torch.stack(list(others.values())).mean(0)}
+    return found | ({AGAIN: rows[len(tasks) + again.index(task)]} if task in again else {})
+
+
+@dataclass(frozen=True)
+class Products:
+    """Products of changes with each other: `value` (K, K), of resampled images `draws` (n, K, K).
+
+    Means over the entries of the vectors, so that the diagonal holds mean squared changes; float64.
+    """
+
+    value: Tensor
+    draws: Tensor
+
+    def share(self, k: int, weights: Tensor) -> tuple[float, float, float]:
+        """Return, with its interval, how much of change k the weighted sum of changes brings."""
+        value, draws = (
+            (of[..., k, :] @ weights / of[..., k, k]).masked_fill(of[..., k, k] <= 0, torch.nan)
+            for of in (self.value, self.draws)
+        )
+        return value.item(), *(end.item() for end in bounds(draws))
+
+
+def products(
+    before: Dissection, after: Sequence[Dissection], layer: str, n: int = 500, seed: int = 0
+) -> dict[str, Products]:
+    """Return, by level, the products of the changes from `before` to each of `after`, at `layer`.
+
+    Categories on fewer than 2 `MIN_IMAGES` images are left out: quarters need some each.
+    """
+    if any(not before.regions.equals(found.regions) for found in after):
+        raise ValueError("all networks must be dissected on the same regions of one data set")
+    sums = [ImageSums.of(found, layer) for found in (before, *after)]
+    images = len(sums[0].images)
+    told = ((sums[0].count > 0).sum(1) >= 2 * MIN_IMAGES).nonzero()[:, 0].tolist()
+    if not told:
+        nothing = torch.full((1 + n, len(after), len(after)), torch.nan, dtype=torch.float64)
+        return {level: Products(nothing[0], nothing[1:]) for level in LEVELS}
+    weights = torch.cat([torch.ones(1, images), image_weights(images, n, seed)])
+    rows = max(1, CHUNK // (len(sums) * len(told) * sums[0].total.shape[2]))
+    found = [
+        torch.cat([across(sums, told, part, quarters) for part in weights.split(rows)], 1)
+        for quarters in dealings(images, seed)
+    ]
+    mean = torch.stack(found).nanmean(0).double()
+    return {level: Products(m[0], m[1:]) for level, m in zip(LEVELS, mean, strict=True)}
+
+
+def dealings(images: int, seed: int) -> Iterator[Tensor]:
+    """Yield `SPLITS` times (4, images) of 0 and 1: which quarter each image is in."""
+    random = torch.Generator().manual_seed(seed)
+    for _ in range(SPLITS):
+        quarter = torch.randperm(images, generator=random) % 4
+        yield (quarter == torch.arange(4)[:, None]).float()
+
+
+def across(
+    sums: Sequence[ImageSums], told: Sequence[int], weights: Tensor, quarters: Tensor
+) -> Tensor:
+    """Return products (levels, n, K, K) of changes: one factor from two quarters, one from two.
+
+    weights: of images (n, I). NaN where a quarter shows no category.
+    """
+    parts = [selectivities(sums, told, weights * quarter) for quarter in quarters]
+    found = []
+    for code in (units, categories):
+        first, second = code(*parts[:2]), code(*parts[2:])
+        shown = ~(first[:, 0] + second[:, 0]).isnan()
+        first, second = ((d[:, 1:] - d[:, :1]).nan_to_num(0) for d in (first, second))
+        product = first @ second.mT / shown.sum(1)[:, None, None]
+        found.append((product + product.mT) / 2)  # both ways round
+    return torch.stack(found)
+
+
+def selectivities(sums: Sequence[ImageSums], told: Sequence[int], weights: Tensor) -> Tensor:
+    """Return S (n, networks, categories, C) under weights (n, I); NaN where none weighs."""
+    found = []
+    for c in told:
+        shown = ((sums[0].count[c] > 0) & (weights > 0).any(0)).nonzero()[:, 0]
+        total = torch.cat([s.total[c, shown] for s in sums], 1)  # most images lack most categories
+        seen = weights[:, shown]
+        mean = seen @ total / (seen @ sums[0].count[c, shown])[:, None]
+        found.append(mean.view(len(weights), len(sums), -1))
+    return torch.stack(found, 2)
+
+
+def units(a: Tensor, b: Tensor) -> Tensor:
+    """Return vectors (n, networks, …): S itself, from S of two disjoint sets of images."""
+    return ((a + b) / 2).flatten(2)
+
+
+def categories(a: Tensor, b: Tensor) -> Tensor:
+    """Return vectors (n, networks, …): S Sᵀ / units, one S from each set of images."""
+    crossed = a @ b.mT / a.shape[-1]
+    return ((crossed + crossed.mT) / 2).flatten(2)

@@ -1,6 +1,6 @@
 """Figures, overlays, widgets: the only place that draws."""
 
-from . import causal, failures, popout, scores, stimuli, truth, units, words
+from . import causal, failures, popout, scores, stimuli, tasks, truth, units, words
 from .ablations import AblationBrowser
 from .style import colours, label, save, use_style
 from .widgets import ImageBrowser, UnitBrowser, explore, still
@@ -21,6 +21,7 @@ __all__ = [
     "scores",
     "still",
     "stimuli",
+    "tasks",
     "truth",
     "units",
     "use_style",

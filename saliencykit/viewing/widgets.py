@@ -182,14 +182,14 @@ class UnitBrowser:
             rows.append(captioned(row, f"{name}, {layer}, unit {unit}: {words}", strip=20))
         return montage(rows, columns=1, height=rows[0].shape[0])
 
-    def widget(self, layer: str) -> widgets.VBox:
+    def widget(self, layer: str, category: str = ANY) -> widgets.VBox:
         """Return the controls: layer, unit, and category ("any": the unit slider decides)."""
         units = {name: self.results[self.first].of(name).shape[1] for name in self.layers}
         choose_unit = slider(units[layer] - 1)
         choose_layer = widgets.SelectionSlider(
             options=self.layers, value=layer, continuous_update=False
         )
-        choose_category = widgets.Dropdown(options=[ANY, *self.categories], value=ANY)
+        choose_category = widgets.Dropdown(options=[ANY, *self.categories], value=category)
         # Bound before `explore` draws: a shallower layer has fewer units.
         choose_layer.observe(lambda e: setattr(choose_unit, "max", units[e["new"]] - 1), "value")
         return explore(self.draw, layer=choose_layer, unit=choose_unit, category=choose_category)

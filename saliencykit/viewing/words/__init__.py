@@ -5,6 +5,7 @@ from .causal import ablation, contribution, methods
 from .models import data_set, model_scores
 from .phrases import listed, number, verdict
 from .popout import failures, pop_out, remedies
+from .tasks import task_or_domain
 from .units import fine_tuning, pretrained
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "pop_out",
     "pretrained",
     "remedies",
+    "task_or_domain",
     "truth",
     "verdict",
 ]
