@@ -16,6 +16,7 @@ from .maps import Maps, score
 from .rows import Rows
 from .table import metric
 
+SOLVERS = ("highs-ds", "highs-ipm")  # the second where the first gives up
 NEAREST = 12  # partners that each cell starts with
 ADDED = 4  # partners that each cell may be given in a round
 BLUR, ROUGHLY = 0.02, 200  # of the rough plan: in units of the largest distance; iterations
@@ -43,23 +44,22 @@ def cells_of(size: tuple[int, int], grid: int) -> tuple[int, int]:
 def _solve(amount: np.ndarray, cost: np.ndarray, open_: np.ndarray) -> tuple[float, np.ndarray]:
     """Solve the program of the open pairs; return its cost and the dual prices of all cells.
 
-    What finds no partner may go by a detour dearer than any pair, so there is always a solution.
+    Each cell may also get rid of its amount, at a price: two cells pay more for that than any pair
+    costs, so it is never the cheapest, and there is always a solution, whatever rounding does to
+    the sums.
     """
     n, m = cost.shape
     source, sink = np.nonzero(open_)
     pairs, every = np.arange(len(source)), np.arange(n + m)
-    row = np.concatenate([source, n + sink, every, np.full(n + m, n + m)])
-    column = np.concatenate([pairs, pairs, len(pairs) + every, len(pairs) + every])
-    sign = np.concatenate([np.ones(2 * len(pairs) + n + m), np.ones(n), -np.ones(m)])
-    program = linprog(
-        np.concatenate([cost[source, sink], np.full(n + m, 1.0)]),
-        A_eq=csr_matrix((sign, (row, column)), shape=(n + m + 1, len(pairs) + n + m)),
-        b_eq=np.append(amount, 0.0),
-        method="highs-ds",
-    )
-    if program.status != 0:
-        raise RuntimeError(f"the solver found no earth mover's distance: {program.message}")
-    return program.fun, program.eqlin.marginals[:-1]
+    row = np.concatenate([source, n + sink, every])
+    column = np.concatenate([pairs, pairs, len(pairs) + every])
+    ones = csr_matrix((np.ones(len(row)), (row, column)), shape=(n + m, len(pairs) + n + m))
+    price = np.concatenate([cost[source, sink], np.ones(n + m)])
+    for method in SOLVERS:
+        program = linprog(price, A_eq=ones, b_eq=amount, method=method)
+        if program.status == 0:
+            return program.fun, program.eqlin.marginals
+    raise RuntimeError(f"the solver found no earth mover's distance: {program.message}")
 
 
 def _blurred_plan(supply: np.ndarray, demand: np.ndarray, cost: np.ndarray) -> np.ndarray:
