@@ -77,12 +77,14 @@ def test_paper_profile_runs_end_to_end_on_miniature_data(tmp_path, monkeypatch):
         "batch": "3",
         "layers": "[conv1_1, conv5_3]",
         "permutations": "10",
+        "classical": "[image_signature]",
     }
     outcomes, _ = run(FIRST_FOUR, profile="paper", overrides=small, figures=tmp_path / "figures")
     assert {o.state for o in outcomes} == {"done"}
     scores = pd.read_csv(tmp_path / "figures" / "paper" / "01_scores.csv")
-    assert {"centre prior", "frozen", "fine-tuned", "human"} == set(scores.model)
-    assert (scores.images == 3).all()  # SALICON's validation images
+    named = {"centre prior", "image_signature", "frozen", "fine-tuned", "human"}
+    assert named == set(scores.model)
+    assert (scores[scores.metric == "nss"].images == 3).all()  # SALICON's validation images
     units = pd.read_csv(tmp_path / "figures" / "paper" / "02_best_units.csv")
     assert len(units) >= 12
 
