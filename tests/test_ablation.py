@@ -343,6 +343,13 @@ def test_most_selective_units():
     )
     assert most_selective(res, "a", "text", 2) == [1, 0]
     assert most_selective(res, "a", "head", 1) == [0]
+    # Unit 0 answers to text and to heads, and more to heads: by contrast text's are 1 and then 2.
+    assert most_selective(res, "a", "text", 4, by="contrast") == [1, 2, 3, 0]
+    assert most_selective(res, "a", "head", 1, by="contrast") == [0]
+    only = fake_result({"a": scores}, ["i", "j", "i"], ["text"] * 3, ("text", "head"))
+    assert most_selective(only, "a", "text", 2, by="contrast") == [0, 1]  # nothing to hold against
+    with pytest.raises(UnknownNameError, match="'contrast'"):
+        most_selective(res, "a", "text", by="contrasts")
     with pytest.raises(UnknownNameError, match="'text'"):
         most_selective(res, "a", "texts")
     with pytest.raises(ValueError, match="'x'"):

@@ -260,7 +260,12 @@ def study():
 def answered(study):
     groups = study.groups(3, matched=2, random=2)
     effects = study.effects(groups)
-    table = losses_by("to", {"mean": effects, "zero": study.effects(groups, "zero")}, n=50)
+    ways = {
+        "set to mean": effects,
+        "set to zero": study.effects(groups, "zero"),
+        "named by contrast": study.effects(study.groups(3, matched=2, random=2, by="contrast")),
+    }
+    table = losses_by("way", ways, n=50)
     doses = losses_by("k", {3: effects, 1: study.effects(study.groups(1, matched=0))}, n=50)
     return groups, effects, table, doses
 
@@ -322,7 +327,7 @@ def test_figures_draw_every_category(study, answered):
 
 
 def told(effects):
-    table = losses_by("to", {"mean": effects, "zero": effects}, n=200)
+    table = losses_by("way", {"set to mean": effects, "set to zero": effects}, n=200)
     images = [f"{i:02}" for i in range(40)]
     study = type("Study", (), {})()
     study.moments, study.choose_on = Moments(torch.zeros(96), torch.zeros(96)), images

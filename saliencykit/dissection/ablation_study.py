@@ -55,10 +55,10 @@ class AblationStudy:
         )
         return found[self.layer]
 
-    def groups(self, k: int, **controls: int) -> dict[str, list[int]]:
-        """Return each category's `k` best units, and controls: see `named_groups`."""
+    def groups(self, k: int, **settings: int | str) -> dict[str, list[int]]:
+        """Return each category's `k` best units, and controls; settings: see `named_groups`."""
         return named_groups(
-            self.named, self.layer, k, self.moments, self.categories, seed=self.seed, **controls
+            self.named, self.layer, k, self.moments, self.categories, seed=self.seed, **settings
         )
 
     def effects(self, groups: Mapping[str, Sequence[int]], to: str = "mean") -> Effects:

@@ -20,6 +20,7 @@ from .statistics import MIN_IMAGES
 
 CONTROL = " control "
 RANDOM = "random "
+BY = ("selectivity", "contrast")  # how units are named for a category
 
 
 class Moments(NamedTuple):
@@ -82,17 +83,25 @@ def unit_moments_cached(
     return {layer: Moments(*entry.tensors[layer]) for layer in layers}
 
 
-def most_selective(res: Dissection, layer: str, category: str, k: int = 10) -> list[int]:
+def most_selective(
+    res: Dissection, layer: str, category: str, k: int = 10, by: str = "selectivity"
+) -> list[int]:
     """Return the `k` units of highest selectivity for `category`, best first.
 
+    by: "selectivity", the paper's, under which a unit that answers to all categories is named for
+    many; or "contrast", its selectivity minus the mean of those for the other categories.
     Chosen on the images of `res`; to measure their effect on others, give it a `subset`. Raises
-    UnknownNameError for layer or category, ValueError if the category has no fixated region.
+    UnknownNameError for layer, category or `by`, ValueError if the category has no fixated region.
     """
-    selectivity = res.selectivity(layer).loc[check_name("category", category, res.categories)]
-    if selectivity.isna().all():
+    check_name("way to name units", by, BY)
+    selectivity = res.selectivity(layer)
+    own = selectivity.loc[check_name("category", category, res.categories)]
+    if own.isna().all():
         raise ValueError(f"no fixated region of {category!r}: its units can't be told")
-    _check_size(k, len(selectivity))
-    best = np.argsort(-selectivity.to_numpy(), kind="stable")  # NaN last
+    _check_size(k, len(own))
+    if by == "contrast":
+        own = own - selectivity.drop(category).mean().fillna(0)
+    best = np.argsort(-own.to_numpy(), kind="stable")  # NaN last
     return best[:k].tolist()
 
 
@@ -146,11 +155,15 @@ def common(res: Dissection) -> list[str]:
 
 
 def best_groups(
-    res: Dissection, layer: str, k: int, categories: Sequence[str] | None = None
+    res: Dissection,
+    layer: str,
+    k: int,
+    categories: Sequence[str] | None = None,
+    by: str = "selectivity",
 ) -> dict[str, list[int]]:
     """Return the `k` most selective units of each of `categories` (None: `common`), best first.
 
-    Raises ValueError if there is no category, or for more units than there are.
+    by: as `most_selective`. Raises as that, and ValueError if there is no category.
     """
     chosen = common(res) if categories is None else categories
     if not chosen:
@@ -158,7 +171,7 @@ def best_groups(
             f"no category was fixated on {MIN_IMAGES} images or more, so there are no units to "
             "name; annotate more images, or use more of them"
         )
-    return {c: most_selective(res, layer, c, k) for c in chosen}
+    return {c: most_selective(res, layer, c, k, by) for c in chosen}
 
 
 def named_groups(
@@ -171,6 +184,7 @@ def named_groups(
     matched: int = 5,
     random: int = 10,
     seed: int = 0,
+    by: str = "selectivity",
 ) -> dict[str, list[int]]:
     """Return all groups of an ablation: `best_groups` and their controls.
 
@@ -179,7 +193,7 @@ def named_groups(
     1" and so on, `random` groups of any `k` units of the layer, which serve all categories. Raises
     as `best_groups`.
     """
-    chosen = best_groups(res, layer, k, categories)
+    chosen = best_groups(res, layer, k, categories, by)
     units = len(moments.mean)
     if matched and units < 2 * k:
         raise ValueError(f"{k} of {units} units leave too few to match them with; take a smaller k")

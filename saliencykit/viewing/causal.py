@@ -36,12 +36,12 @@ def matrix(table: pd.DataFrame) -> Figure:
 def specificity(table: pd.DataFrame) -> Figure:
     """What own and other regions lose (left, middle), and own − others beyond matched units.
 
-    table: `losses_by` over "to", the main ablation first; the right panel shows all of them, the
+    table: `losses_by` over "way", the main ablation first; the right panel shows all of them, the
     first with full dots.
     """
-    ways = list(dict.fromkeys(table["to"]))
+    ways = list(dict.fromkeys(table["way"]))
     figure, axes, y = _rows(table, 3, per_row=0.4)
-    main = table[table["to"] == ways[0]]
+    main = table[table["way"] == ways[0]]
     for axis, where in zip(axes, ("own", "others"), strict=False):
         present = [u for u in UNITS if u in set(main["units"])]
         for units, offset in zip(present, _offsets(len(present)), strict=True):
@@ -51,10 +51,10 @@ def specificity(table: pd.DataFrame) -> Figure:
     axes[1].set_xlabel(f"others' regions:\n{CHANGE}")
     axes[1].set_xlim(axes[0].get_xlim())
     beyond = table[(table["units"] == "beyond matched") & (table["where"] == "difference")]
-    fills = ["0.2", "white"]
+    fills = ["0.2", "white", CLASSICAL]
     for way, fill, offset in zip(ways, fills, _offsets(len(ways)), strict=False):
-        chosen = beyond[beyond["to"] == way]
-        _points(axes[2], chosen, y, offset, color="0.2", mfc=fill, label=f"set to {way}")
+        chosen = beyond[beyond["way"] == way]
+        _points(axes[2], chosen, y, offset, color="0.2", mfc=fill, label=way)
     axes[2].set_xlabel("own − others,\nbeyond matched units")
     _legend(figure, [axes[0], axes[2]])
     return figure

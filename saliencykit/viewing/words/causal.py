@@ -22,10 +22,10 @@ def ablation(
 ) -> str:
     """Words on what is lost with the units: is the loss specific, and how does it grow?
 
-    table: `losses_by` over "to", the main ablation first; doses: over "k"; groups: those ablated.
+    table: `losses_by` over "way", the main ablation first; doses: over "k"; groups: those ablated.
     """
-    way, *others = dict.fromkeys(table["to"])
-    own, difference = (_entries(table[table["to"] == way], w) for w in ("own", "difference"))
+    way, *others = dict.fromkeys(table["way"])
+    own, difference = (_entries(table[table["way"] == way], w) for w in ("own", "difference"))
     names = [c for c in own.index if c != ALL]
     k, units = len(groups[names[0]]), {u for c in names for u in groups[c]}
     claim = verdict(
@@ -41,17 +41,17 @@ def ablation(
         f"- The {k} units named for each of {len(names)} categories are {len(units)} different "
         f"ones of {len(study.moments.mean)}; chosen on {len(study.choose_on)} images, scored on "
         f"{len(study.score_on)} others.{_left_out(study, names)}",
-        f"- Set to their {way}, they cost their own category more than matched units do in "
+        f"- {way.capitalize()}, they cost their own category more than matched units do in "
         f"**{_lost(own)} of {len(names)}** categories; on average its region NSS changes by "
         f"{number(*own.loc[ALL])} beyond what matched units change.",
         f"- {claim}; own − others is {number(*difference.loc[ALL])}. By category it is specific in "
         f"**{_lost(difference)} of {len(names)}**{_ranked(difference.loc[names])}.",
     ]
     for other in others:
-        again = _entries(table[table["to"] == other], "difference")
+        again = _entries(table[table["way"] == other], "difference")
         lines.append(
-            f"- Set to {other} instead, own − others is {number(*again.loc[ALL])}; specific in "
-            f"{_lost(again)} of {len(names)}."
+            f"- {other.capitalize()} instead, own − others is {number(*again.loc[ALL])}; specific "
+            f"in {_lost(again)} of {len(names)}{_ranked(again.loc[names])}."
         )
     return "\n".join([*lines, _dose(doses)])
 
