@@ -25,8 +25,10 @@ from .evaluation import (
     observer_curve,
     prior_maps,
 )
+from .registry import check_name
 
 CENTRE = "centre prior"
+NETWORKS = ("pre-trained", "frozen", "fine-tuned", "scenes", "untrained")
 ARRAY_METRICS = ("gsi", "fixations_to_find")
 LOOKS = 100  # fixations of the ideal searcher that arrays are taught with
 
@@ -186,6 +188,17 @@ class Study:
     def taught(self) -> dict[str, tuple[models.SaliencyModel | models.Classifier, pd.DataFrame]]:
         """The fine-tuned model and learning curve of each task, by its name."""
         return {task.name: self.trained(False, task=task) for task in self.tasks}
+
+    def network(self, name: str) -> tuple[models.Encoder, models.SaliencyModel | None]:
+        """Return one of `NETWORKS`: its encoder, and its saliency model if it predicts saliency."""
+        check_name("network", name, NETWORKS)
+        if name == "fine-tuned":
+            return self.fine_tuned[0].encoder, self.fine_tuned[0]
+        if name == "frozen":
+            return self.pretrained, self.frozen[0]
+        if name == "scenes":
+            return self.trained(False, task=models.tasks.Scenes())[0].encoder, None
+        return (self.untrained if name == "untrained" else self.pretrained), None
 
     @cached_property
     def taught_again(self) -> models.SaliencyModel:

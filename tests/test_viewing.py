@@ -243,7 +243,7 @@ def test_errors_in_a_draw_are_said_under_the_picture():
             raise ValueError("there is no number 4")
         return np.zeros((4, 4, 3), np.uint8)
 
-    sliders, _, said = viewing.explore(draw, number=viewing.widgets.slider(9)).children
+    sliders, _, said = viewing.explore(draw, number=viewing.controls.slider(9)).children
     with pytest.raises(ValueError, match="no number 4"):
         sliders.children[0].value = 4
     assert "no number 4" in said.value

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from ..registry import check_name
 from .result import Dissection
 from .statistics import (
+    bootstrap,
     change,
     counts_above,
     favouring,
@@ -16,6 +18,8 @@ from .statistics import (
 )
 
 KEYS = ["encoder", "layer", "category"]
+NUMBER, SELECTIVITY, CHANGE, SIGNIFICANCE = "number", "selectivity", "change", "significance"
+ORDERS = (NUMBER, SELECTIVITY, CHANGE, SIGNIFICANCE)
 SWEEP = tuple(round(0.25 * i, 2) for i in range(17))  # T from 0 to 4
 
 
@@ -121,3 +125,54 @@ def best_images(
         scores = scores[result.regions["category"] == category]
     by_image = scores.groupby(result.regions.loc[scores.index, "image"].to_numpy()).max()
     return by_image.nlargest(n).index.tolist()
+
+
+def unit_profile(
+    result: Dissection, layer: str, unit: int, n: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """Return one unit's selectivity for the categories `present`: category, value, low, high."""
+    column = result.of(layer)[:, unit : unit + 1]
+    alone = Dissection({layer: column}, result.regions, result.categories)
+    tables = bootstrap(alone, layer, n=n, seed=seed)
+    names = present(result)
+    ends = {k: v.loc[names, 0].to_numpy() for k, v in tables._asdict().items()}
+    return pd.DataFrame({"category": names, **ends})
+
+
+def sorted_units(
+    result: Dissection,
+    layer: str,
+    order: str = SELECTIVITY,
+    category: str | None = None,
+    before: Dissection | None = None,
+) -> list[int]:
+    """Return the layer's units, first ones first.
+
+    order: by "number"; "selectivity" for `category` (None: for the one that it is highest for);
+    "change", how much higher that is than in the dissection `before`; "significance", the smallest
+    adjusted permutation p-value, then the higher selectivity. Raises UnknownNameError for an order
+    or a category, ValueError for "change" without `before`.
+    """
+    check_name("order of units", order, ORDERS)
+    strength = strongest(result, layer, category)
+    if order == NUMBER:
+        return list(range(len(strength)))
+    if order == CHANGE:
+        if before is None:
+            raise ValueError("units are sorted by change against another dissection: give `before`")
+        strength = strength - strongest(before, layer, category)
+    keys = [-np.nan_to_num(strength, nan=-np.inf)]
+    if order == SIGNIFICANCE:
+        keys.append(_row(result.p_values(layer), category).min().to_numpy())
+    return np.lexsort(keys).tolist()
+
+
+def strongest(result: Dissection, layer: str, category: str | None = None) -> np.ndarray:
+    """Return the units' selectivity (C,) for `category`, or the highest over categories."""
+    return _row(result.selectivity(layer), category).max().to_numpy()
+
+
+def _row(table: pd.DataFrame, category: str | None) -> pd.DataFrame:
+    if category is None:
+        return table
+    return table.loc[[check_name("category", category, table.index)]]

@@ -18,6 +18,7 @@ Two ways of choosing the k best units of a category:
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -67,6 +68,7 @@ class ImageSums:
         return weights @ self.total[c][:, units] / (weights @ self.count[c])[:, None]
 
 
+@lru_cache(maxsize=8)
 def image_weights(n_images: int, n: int, seed: int) -> Tensor:
     """Return (n, I) float32: how often each image is drawn in each of `n` bootstrap resamples."""
     random = np.random.default_rng(seed)

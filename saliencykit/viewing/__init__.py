@@ -2,14 +2,20 @@
 
 from . import causal, failures, popout, scores, stimuli, tasks, truth, units, words
 from .ablations import AblationBrowser
+from .browsers import ImageBrowser, UnitBrowser
+from .controls import explore, still
+from .explorer import UnitExplorer
+from .instrument import Instrument
+from .stimuli import poster
 from .style import colours, label, save, use_style
-from .widgets import ImageBrowser, UnitBrowser, explore, still
 from .worlds import WorldBrowser
 
 __all__ = [
     "AblationBrowser",
     "ImageBrowser",
+    "Instrument",
     "UnitBrowser",
+    "UnitExplorer",
     "WorldBrowser",
     "causal",
     "colours",
@@ -17,6 +23,7 @@ __all__ = [
     "failures",
     "label",
     "popout",
+    "poster",
     "save",
     "scores",
     "still",

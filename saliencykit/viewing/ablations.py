@@ -12,11 +12,11 @@ from ..dissection.groups import CONTROL, RANDOM, common
 from ..dissection.statistics import MIN_IMAGES
 from ..models import stimuli
 from ..models.stimuli import to_float
+from .controls import explore, slider
 from .failures import difference
 from .overlay import Picture, captioned, fit, mapped, montage
 from .stimuli import stimulus
 from .style import label
-from .widgets import explore, slider
 
 
 class AblationBrowser:

@@ -13,10 +13,10 @@ from ..evaluation import Evaluation
 from ..evaluation.failures import OUTSIDE, residual
 from ..metrics import density
 from ..models import upsample
+from .controls import explore, slider
 from .overlay import Picture, captioned, fit, mapped, montage
 from .stimuli import gallery, stimulus
 from .style import AFTER, BEFORE, HUMAN, WIDTH, label
-from .widgets import explore, slider
 
 
 def ranking(table: pd.DataFrame, model: str) -> Figure:

@@ -2,6 +2,8 @@
 
 import io
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -14,6 +16,8 @@ from ..datasets import Fixations, Region
 from ..models import upsample
 
 LINE = (255, 176, 0)  # amber: told from any greyed picture, by everybody
+INK = (30, 30, 30)
+Ink = str | tuple[int, int, int]
 
 Picture = np.ndarray
 """uint8 (H, W, 3)."""
@@ -30,21 +34,23 @@ def normalised(values: Tensor) -> Tensor:
     return (values - low) / (high - low) if high > low else torch.zeros_like(values)
 
 
-def spotlight(image: Tensor, values: Tensor) -> Picture:
+def spotlight(image: Tensor, values: Tensor, threshold: float | None = None) -> Picture:
     """Light a stimulus uint8 (3, H, W) up where a map (h, w) exceeds its mean.
 
     That is what region NSS rewards. There the image keeps its colours, elsewhere it is grey and
-    dark; a line runs where the map is half as high above its mean as at its maximum. A constant
-    map lights nothing.
+    dark. A line runs where the map is `threshold` standard deviations above its mean, or, without
+    one, half as high above it as at its maximum. A constant map lights nothing.
     """
-    above = (values.float() - values.float().mean()).clamp(min=0)
-    above = above / above.max().clamp(min=1e-12)
-    full = upsample(above[None, None], tuple(image.shape[-2:]))[0, 0].clamp(0, 1).numpy()
+    values = values.float() - values.float().mean()  # exactly 0 if constant
+    full = upsample(values[None, None], tuple(image.shape[-2:]))[0, 0].numpy()
+    above = full - full.mean()
+    highest = max(float(above.max()), 1e-12)
+    level = 0.5 * highest if threshold is None else max(threshold * float(above.std()), 1e-12)
     picture = as_picture(image).astype(np.float32)
     dark = 0.45 * picture.mean(-1, keepdims=True) + 12
-    light = np.clip(2.5 * full, 0, 1)[..., None]
-    lit = dark * (1 - light) + picture * light
-    lit[_border(full > 0.5, max(1, image.shape[-1] // 160))] = LINE
+    light = np.clip(2.5 / highest * above, 0, 1)[..., None]
+    lit = dark + (picture - dark) * light
+    lit[_border(above > level, max(1, image.shape[-1] // 160))] = LINE
     return lit.astype(np.uint8)
 
 
@@ -94,13 +100,18 @@ def fit(picture: Picture, height: int) -> Picture:
     return np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
 
 
-def captioned(picture: Picture, text: str, strip: int = 18) -> Picture:
+@cache
+def font(size: float) -> ImageFont.FreeTypeFont:
+    """Return matplotlib's font, which knows dashes, times signs and accents."""
+    return ImageFont.truetype(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
+
+
+def captioned(picture: Picture, text: str, strip: int = 18, ink: Ink = INK) -> Picture:
     """Add a line of text under a picture."""
     canvas = Image.new("RGB", (picture.shape[1], picture.shape[0] + strip), "white")
     canvas.paste(Image.fromarray(picture))
     pen = ImageDraw.Draw(canvas)
-    font = ImageFont.load_default(size=strip * 0.68)
-    pen.text((3, picture.shape[0] + strip * 0.1), text, fill=(30, 30, 30), font=font)
+    pen.text((3, picture.shape[0] + strip * 0.1), text, fill=ink, font=font(strip * 0.62))
     return np.array(canvas)
 
 
@@ -119,6 +130,24 @@ def montage(
         y, x = (k // columns) * (height + gap), (k % columns) * (width + gap)
         sheet[y : y + height, x : x + picture.shape[1]] = picture
     return sheet
+
+
+def beside(pictures: Sequence[Picture], gap: int = 10) -> Picture:
+    """Set pictures side by side on white, their tops in line."""
+    tall = max(p.shape[0] for p in pictures)
+    padded = [_padded(p, tall - p.shape[0], gap) for p in pictures]
+    return np.concatenate(padded, 1)[:, :-gap]
+
+
+def stacked(pictures: Sequence[Picture], gap: int = 6) -> Picture:
+    """Set pictures below each other on white, their left edges in line."""
+    wide = max(p.shape[1] for p in pictures)
+    padded = [_padded(p, gap, wide - p.shape[1]) for p in pictures]
+    return np.concatenate(padded)[:-gap]
+
+
+def _padded(picture: Picture, below: int, right: int) -> Picture:
+    return np.pad(picture, [(0, below), (0, right), (0, 0)], constant_values=255)
 
 
 def png(picture: Picture) -> bytes:

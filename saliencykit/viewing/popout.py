@@ -14,11 +14,11 @@ from PIL import Image, ImageDraw
 from ..datasets.popout import BACKGROUNDS, FEATURES, PopOut, SearchArray, draw
 from ..evaluation import Evaluation
 from ..evaluation.popout import is_network
+from .controls import explore
 from .overlay import Picture, as_picture, captioned, fit, mapped, montage
 from .scores import MODEL_COLOURS
 from .stimuli import gallery
 from .style import WIDTH, label
-from .widgets import explore
 
 MARKERS = "osD^vPX*<>p"
 CONDITIONS = ("feature", "set_size", "difference", "background")

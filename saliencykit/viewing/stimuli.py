@@ -51,6 +51,16 @@ def gallery(
     return figure
 
 
+def poster(picture: Picture) -> Figure:
+    """Return a figure that is just the picture, pixel for pixel as `save` writes it."""
+    dpi = plt.rcParams["savefig.dpi"]
+    dpi = plt.rcParams["figure.dpi"] if dpi == "figure" else dpi
+    tall, wide = picture.shape[:2]
+    figure = plt.figure(figsize=(wide / dpi, tall / dpi), dpi=dpi, layout="none")
+    figure.figimage(picture)
+    return figure
+
+
 def stimulus(data: SaliencyDataset, i: int, regions: bool = True, looks: bool = True) -> Picture:
     """Draw stimulus i with its regions' outlines and its fixations."""
     picture = as_picture(data.image(i))

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from ..dissection.statistics import MIN_IMAGES
 from .matrix import matrix
-from .style import AFTER, BEFORE, CONTROL, WIDTH, colours, label
+from .style import AFTER, BEFORE, CLASSICAL, CONTROL, WIDTH, colours, label
 
 TOP = "mean region NSS of the ten best units"
 
@@ -200,6 +200,11 @@ def favoured_by_layer(table: pd.DataFrame, layer: str) -> Figure:
 
 
 def styles(names: Sequence[str]) -> dict[str, str]:
-    """Return the colours of encoders: the pre-trained, the fine-tuned, the untrained control."""
-    known = {"pre-trained": BEFORE, "fine-tuned": AFTER, "untrained": CONTROL}
+    """Return the colours of encoders, by their names in a `Study`."""
+    known = {
+        "pre-trained": BEFORE,
+        "fine-tuned": AFTER,
+        "untrained": CONTROL,
+        "scenes": CLASSICAL,
+    }
     return {name: known.get(name, "0.3") for name in names}

@@ -6,7 +6,7 @@ import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..datasets import SaliencyDataset
@@ -14,9 +14,19 @@ from ..dissection.maps import MAP
 from ..evaluation.worlds import FLAT, NOTHING, Plan, Worlds
 from ..models import stimuli
 from ..models.stimuli import to_float
-from .overlay import Picture, as_picture, captioned, fit, mapped, montage, with_fixations
+from .controls import explore
+from .overlay import (
+    Picture,
+    as_picture,
+    beside,
+    captioned,
+    fit,
+    font,
+    mapped,
+    montage,
+    with_fixations,
+)
 from .style import AFTER, BEFORE, CONTROL, label
-from .widgets import explore
 
 
 class WorldBrowser:
@@ -61,7 +71,7 @@ class WorldBrowser:
         shape = (height, round(height * self.worlds.size[1] / self.worlds.size[0]))
         columns = [self._scene(self.scenes[plan], i, shape) for i in range(len(self.names))]
         answers = [[mapped(m, shape) for m in self.maps[which]] for which in (plan, FLAT)]
-        name = label(plan).replace("×", "x")  # which the pictures' font does not have
+        name = label(plan)
         texts = (f"who looks: {name}", f"its network: {name}", "the control's network: alike")
         rows = [
             captioned(p, text) for row, text in zip([columns, *answers], texts, strict=True)
@@ -69,7 +79,7 @@ class WorldBrowser:
         ]  # fmt: skip
         pictures = montage(rows, columns=len(self.names), height=height + 18)
         table = self.tables[str(plan)]
-        return side_by_side(bar_chart(table, pictures.shape[0]), pictures)
+        return beside([bar_chart(table, pictures.shape[0]), pictures])
 
     def _scene(self, data: SaliencyDataset, i: int, shape: tuple[int, int]) -> Picture:
         looks = data.fixations(i).scaled(data.size_of(i), shape)
@@ -91,17 +101,17 @@ def bar_chart(table: pd.DataFrame, height: int, width: int = 400) -> Picture:
     """
     sheet = Image.new("RGB", (width, height), "white")
     pen, step = ImageDraw.Draw(sheet), (height - 26) / len(table)
-    font = ImageFont.load_default(size=min(12, step * 0.7))
+    letters = font(round(min(11, step * 0.65), 1))
     ink, left, middle, right = (30, 30, 30), 92, 200, width - 12
-    pen.text((left, 4), "planted weight", fill=ink, font=font)
-    pen.text((middle, 4), "advantage, map (beyond control)", fill=ink, font=font)
+    pen.text((left, 4), "planted weight", fill=ink, font=letters)
+    pen.text((middle, 4), "advantage, map (beyond control)", fill=ink, font=letters)
     reach = table[["value", "low", "high"]].abs().fillna(0).to_numpy().max() or 1.0
     zero, scale = (middle + right) / 2, (right - middle) / 2 / reach
     most = max(1.0, float(table["planted"].max()))
     pen.line((zero, 22, zero, height - 4), fill=(170, 170, 170))
     for k, row in enumerate(table.itertuples()):
         top, low = 24 + k * step, 24 + (k + 0.72) * step
-        pen.text((2, top), label(row.category), fill=ink, font=font)
+        pen.text((2, top), label(row.category), fill=ink, font=letters)
         end = left + (middle - 22 - left) * row.planted / most
         pen.rectangle((left, top, end, low), fill=CONTROL)
         if np.isnan(row.value):
@@ -112,9 +122,3 @@ def bar_chart(table: pd.DataFrame, height: int, width: int = 400) -> Picture:
         pen.line((zero + scale * row.low, (top + low) / 2, zero + scale * row.high,
                   (top + low) / 2), fill=ink, width=2)  # fmt: skip
     return np.array(sheet)
-
-
-def side_by_side(left: Picture, right: Picture, gap: int = 10) -> Picture:
-    """Set two pictures of one height side by side on white."""
-    between = np.full((left.shape[0], gap, 3), 255, np.uint8)
-    return np.concatenate([left, between, right], 1)

@@ -6,10 +6,11 @@ from .models import data_set, model_scores
 from .phrases import listed, number, verdict
 from .popout import failures, pop_out, remedies
 from .tasks import task_or_domain
-from .units import fine_tuning, pretrained
+from .units import best_of_all, fine_tuning, pretrained
 
 __all__ = [
     "ablation",
+    "best_of_all",
     "contribution",
     "data_set",
     "failures",

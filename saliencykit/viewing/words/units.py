@@ -1,10 +1,12 @@
-"""Sentences about units: notebooks 02 and 03."""
+"""Sentences about units: notebooks 02, 03 and 09."""
+
+from collections import Counter
 
 import pandas as pd
 
 from ...study import Study
 from ..style import label
-from .phrases import listed, number, verdict
+from .phrases import SPAN, listed, number, verdict
 
 
 def pretrained(
@@ -119,4 +121,37 @@ def fine_tuning(
         f"- Over the {len(layered)} layers: {first} is favoured at {len(more)}, {second} at "
         f"{len(less)}, undecided at the rest; the largest difference is at {extreme['layer']}: "
         f"{number(extreme['value'], extreme['low'], extreme['high'])}."
+    )
+
+
+def best_of_all(table: pd.DataFrame) -> str:
+    """Words on the best unit of each category in each network, and how the first two compare.
+
+    table: `UnitExplorer.table`.
+    """
+    encoders = list(dict.fromkeys(table["encoder"]))
+    lines = [_most_selective(name, table[table["encoder"] == name]) for name in encoders]
+    if len(encoders) > 1:
+        lines.append(_compared(table, *encoders[:2]))
+    return "\n".join(lines)
+
+
+def _most_selective(name: str, table: pd.DataFrame) -> str:
+    top = table.loc[table["mean"].idxmax()]
+    deepest, n = Counter(table["layer"]).most_common(1)[0]
+    return (
+        f"- **{name}**: the most selective unit answers to {label(top['category'])} (unit "
+        f"{top['unit']} of {top['layer']}, region NSS {number(*top[SPAN])}); {n} of {len(table)} "
+        f"categories have their best unit in {deepest}."
+    )
+
+
+def _compared(table: pd.DataFrame, one: str, other: str) -> str:
+    """Say in how many categories the best unit of `one` is better, intervals apart."""
+    a, b = (table[table["encoder"] == name].set_index("category") for name in (one, other))
+    higher, lower = a.index[a["low"] > b["high"]], a.index[a["high"] < b["low"]]
+    return (
+        f"- The best unit of the {one} network is more selective than that of the {other} one, "
+        f"their intervals apart, for {listed(list(higher))}; less selective for "
+        f"{listed(list(lower))}."
     )

@@ -1,16 +1,11 @@
-"""Sliders over pictures: each notebook ends with one that lets the reader question it.
+"""Browsers of stimuli and units: each notebook ends with one that lets the reader question it."""
 
-A draw function turns the controls' values into a picture (an array); the image on the page is
-replaced in place, and no network runs while a slider moves.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 import torch
-from IPython.display import Image as Shown
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -20,46 +15,14 @@ from ..dissection.report import best_images, best_units, present
 from ..evaluation import Evaluation
 from ..models import Encoder, stimuli
 from ..models.stimuli import to_float
-from .overlay import Picture, captioned, fit, montage, png, spotlight
+from .controls import explore, slider
+from .overlay import Picture, captioned, fit, montage, spotlight
 from .scores import answers
 from .stimuli import gallery, stimulus
 from .style import label
 
 COLUMNS = 6  # pictures to a unit
 ANY = "any"  # no category chosen: the unit slider decides
-
-
-def still(picture: Picture) -> Shown:
-    """Return a picture as what a notebook shows."""
-    return Shown(data=png(picture), format="png")
-
-
-def slider(last: int, first: int = 0, value: int = 0) -> widgets.IntSlider:
-    """Return an integer slider that answers when released."""
-    return widgets.IntSlider(value=value, min=first, max=last, continuous_update=False)
-
-
-def explore(draw: Callable[..., Picture], **controls: widgets.Widget) -> widgets.VBox:
-    """Return labelled controls over a picture that `draw(**values)` makes anew in place.
-
-    An error in `draw` is shown in words under the picture.
-    """
-    shown = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
-    said = widgets.HTML()
-
-    def update(_: object = None) -> None:
-        try:
-            shown.value = png(draw(**{name: control.value for name, control in controls.items()}))
-            said.value = ""
-        except Exception as error:
-            said.value = f"<b>{type(error).__name__}:</b> {error}"
-            raise
-
-    for name, control in controls.items():
-        control.description = control.description or label(name)
-        control.observe(update, names="value")
-    update()
-    return widgets.VBox([widgets.HBox(list(controls.values())), shown, said])
 
 
 class ImageBrowser:
