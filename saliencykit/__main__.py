@@ -86,8 +86,10 @@ def main(
 
 _FIGURES_HELP = f"""Execute the notebooks, and so draw every figure and write the table behind it.
 
-Figures go to figures/<profile>/, executed copies of the notebooks to the cache. What has been
-trained or measured once is taken from the cache, so a killed run goes on where it was.
+Figures go to figures/<profile>/, and all of them, with questions, findings and parameters, onto one
+page there, index.html, to be opened in a browser. Executed copies of the notebooks go to the cache.
+What has been trained or measured once is taken from the cache, so a killed run goes on where it
+was.
 
 With --check nothing in figures/ is touched: new tables are compared with those there. Texts must
 be the same; a number may differ from c, the one there, by {ATOL} + {RTOL}·|c|, or as the
@@ -125,7 +127,9 @@ def figures(
     ] = False,
 ) -> None:
     """Execute the notebooks: the help text above is what users read."""
+    from .paths import FIGURES
     from .running.checking import report
+    from .running.gallery import PAGE
     from .running.notebooks import NotebookFailedError, run, summary
 
     overrides = dict(_pair(p) for p in parameter or ())
@@ -142,6 +146,8 @@ def figures(
         raise typer.Exit(1)
     if check:
         typer.echo("The tables agree with the committed ones.")
+    else:
+        typer.echo(f"All figures on one page: {FIGURES.resolve() / profile / PAGE}")
 
 
 @app.command()

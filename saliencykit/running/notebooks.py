@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..paths import FIGURES, NOTEBOOKS, cache_root
+from . import records
 from .checking import Difference, compare_folders, table
 from .executing import Event, Task, side_by_side
-from .profiles import assign, find_notebooks, read_cells, read_profile
+from .profiles import assign, find_notebooks, profile_names, read_cells, read_profile
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 JOBS = min(2, CORES)
@@ -77,12 +78,13 @@ def run(
 ) -> tuple[list[Outcome], list[Difference]]:
     """Execute the notebooks called `names` (all if empty) of `folder`, `jobs` at a time.
 
-    Figures go to `figures`/<profile>, executed copies to the cache. `overrides` are parameters as
-    typed texts. With `check`, figures go to a temporary folder instead, and where their tables
-    depart from those in `figures` is returned beside the outcomes (otherwise nothing is). `say`
-    gets a line for each notebook where no progress bar can be shown. Raises UnknownNameError and
-    ValueError (see profiles.py) before anything starts, and NotebookFailedError at the first
-    failure, after ending the other notebooks.
+    Figures go to `figures`/<profile>, and, whenever a notebook is done, its record and the page of
+    all of them; executed copies go to the cache. `overrides` are parameters as typed texts. With
+    `check`, figures alone go to a temporary folder instead, and where their tables depart from
+    those in `figures` is returned beside the outcomes (otherwise nothing is). `say` gets a line for
+    each notebook where no progress bar can be shown. Raises UnknownNameError and ValueError (see
+    profiles.py) before anything starts, and NotebookFailedError at the first failure, after ending
+    the other notebooks.
     """
     if jobs < 1:
         raise ValueError(f"--jobs must be 1 or more, not {jobs}")
@@ -93,7 +95,8 @@ def run(
     tasks = [Task(n, output / n.name, p) for n, p in zip(notebooks, parameters, strict=True)]
     committed = figures.resolve() / profile
     if not check:
-        return _execute(tasks, committed, committed, jobs, say), []
+        publish = _publisher(committed, profile_names(folder)[profile])
+        return _execute(tasks, committed, committed, jobs, say, publish), []
     with _scratch() as scratch:
         outcomes = _execute(tasks, scratch / profile, committed, jobs, say)
         prefixes = [_prefix(n) for n in notebooks] if names else None
@@ -111,10 +114,30 @@ def _scratch() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _publisher(figures: Path, description: str) -> Callable[[Outcome], None]:
+    """What to do when a notebook is done: write its record, and the page with it."""
+
+    def publish(outcome: Outcome) -> None:
+        from . import gallery  # jinja2 and mistune, which help and a wrong name need not wait for
+
+        records.write(outcome.executed, outcome.written, figures)
+        gallery.write(figures, description)
+
+    return publish
+
+
 def _execute(
-    tasks: list[Task], figures: Path, committed: Path, jobs: int, say: Callable[[str], None]
+    tasks: list[Task],
+    figures: Path,
+    committed: Path,
+    jobs: int,
+    say: Callable[[str], None],
+    publish: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
-    """Execute `tasks`, whose figures go to `figures`; what changed is told against `committed`."""
+    """Execute `tasks`, whose figures go to `figures`; what changed is told against `committed`.
+
+    `publish` gets each outcome as soon as it is done.
+    """
     figures.mkdir(parents=True, exist_ok=True)
     before = _contents(committed)
     outcomes = [Outcome(t.notebook, t.output) for t in tasks]
@@ -132,6 +155,7 @@ def _execute(
                 raise NotebookFailedError(_failure(tasks[index], event))
             elif event["kind"] == "done":
                 outcome.end(event["memory"], before, _contents(figures))
+                publish(outcome)
             progress.show(event["kind"], outcomes)
     return outcomes
 

@@ -107,13 +107,14 @@ def _tolerances(path: Path, check: object) -> Tolerances:
         ) from error
 
 
-def declared(notebook: Path) -> dict[str, Any]:
+def declared(notebook: Path, tag: str = "parameters") -> dict[str, Any]:
     """Return {parameter: default} of a notebook; a default that is no plain literal becomes None.
 
-    Those assigned in its cell tagged `parameters`, read without the two seconds that it takes to
-    import papermill. Raises ValueError, naming the file, if it is not a notebook.
+    Those assigned in its cell with `tag` (in an executed copy, papermill's own cell has the tag
+    `injected-parameters`), read without the two seconds that it takes to import papermill. Raises
+    ValueError, naming the file, if it is not a notebook.
     """
-    tagged = [c for c in read_cells(notebook) if "parameters" in c["metadata"].get("tags", [])]
+    tagged = [c for c in read_cells(notebook) if tag in c["metadata"].get("tags", [])]
     try:
         body = ast.parse("".join(tagged[0]["source"])).body if tagged else []
     except SyntaxError as error:

@@ -1,0 +1,137 @@
+"""All figures of a profile on one page, figures/<profile>/index.html, which needs no server.
+
+Made of nothing but what lies in that folder: records (records.py), pictures and tables.
+"""
+
+import csv
+import json
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mistune
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from .records import Record, replace
+
+PAGE = "index.html"
+ROWS = 8
+"""Rows of a table that the page shows; the CSV beside it has them all."""
+PHOTOGRAPHS = "_photos"
+"""End of the names of pictures that git ignores, see viewing.save."""
+
+
+class _Local(mistune.HTMLRenderer):
+    """Markdown without pictures from elsewhere: the page loads nothing that is not beside it."""
+
+    def image(self, text: str, url: str, title: str | None = None) -> str:
+        return text
+
+
+@dataclass(frozen=True)
+class Table:
+    """Beginning of a CSV: its `header` and first `rows`, of `total`; `numeric`: by column."""
+
+    header: list[str]
+    rows: list[list[str]]
+    total: int
+    numeric: list[bool]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure, `size` [width, height] or None if it has no picture; `here`: its PNG is."""
+
+    stem: str
+    size: list[int] | None
+    here: bool
+    table: Table | None
+
+    @property
+    def photographs(self) -> bool:
+        """Whether git ignores the picture, so that whoever reads the page may not have it."""
+        return self.stem.endswith(PHOTOGRAPHS)
+
+
+_markdown = mistune.create_markdown(renderer=_Local(escape=True), plugins=["table"])
+
+
+def write(folder: Path, description: str = "") -> Path:
+    """Write the page of the profile whose figures are in `folder`; `description` says what it is.
+
+    A record that cannot be read is left out, with a warning.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["markdown"] = _html
+    notebooks = list(_notebooks(folder))
+    page = environment.get_template("gallery.html").render(
+        profile=folder.name,
+        description=description,
+        command=f"make figures PROFILE={folder.name}",
+        notebooks=notebooks,
+        figures=sum(len(s["figures"]) for n in notebooks for s in n["sections"]),
+    )
+    replace(folder / PAGE, page)
+    return folder / PAGE
+
+
+def _html(text: str) -> Markup:
+    """HTML of markdown: safe, whatever the text; a number's unit or interval stays on its line."""
+    kept = re.sub(r"(?<=\d) (?=%)|(?<=\d,) (?=[-−\d.]+\])", "\N{NO-BREAK SPACE}", text)
+    return Markup(_markdown(kept))
+
+
+def _notebooks(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield what the template shows of each record in `folder`."""
+    for path in sorted(folder.glob("*.json")):
+        try:
+            yield _notebook(json.loads(path.read_text(encoding="utf-8")), folder)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            warnings.warn(f"{path} is no record of a notebook ({error!r}): left out", stacklevel=2)
+
+
+def _notebook(record: Record, folder: Path) -> dict[str, Any]:
+    number, dot, title = record["title"].partition(" · ")
+    meanings = record["meanings"]
+    texts = {key: record[key] for key in ("notebook", "question", "finding", "versions")}
+    return {
+        **texts,
+        "number": number if dot else "",
+        "title": title if dot else record["title"],
+        "sections": [
+            {**section, "figures": [_figure(folder, **figure) for figure in section["figures"]]}
+            for section in record["sections"]
+        ],
+        "parameters": [(k, repr(v), meanings.get(k, "")) for k, v in record["parameters"].items()],
+    }
+
+
+def _figure(folder: Path, stem: str, size: list[int] | None) -> Figure:
+    here = (folder / f"{stem}.png").is_file()
+    return Figure(stem, size, here, _table(folder / f"{stem}.csv"))
+
+
+def _table(path: Path) -> Table | None:
+    if not path.is_file():
+        return None
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    columns = zip(*rows, strict=False) if rows else ([""] for _ in header)
+    return Table(header, rows[:ROWS], len(rows), [all(map(_number, c)) for c in columns])
+
+
+def _number(cell: str) -> bool:
+    try:
+        return cell == "" or float(cell) is not None
+    except ValueError:
+        return False
