@@ -7,7 +7,7 @@ RUN    := $(VENV)/bin
 PROFILE ?= toy
 ARGS   ?=
 
-.PHONY: figures test lab lint bench lock help
+.PHONY: figures test lab explore lint bench lock help
 help:      ## show this list
 	@grep -hE '^[a-z]+: .*##|^[a-z]+:  *##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
@@ -20,6 +20,9 @@ test: $(READY)     ## run all tests: make test [ARGS="-k region_nss"]
 lab: $(READY)      ## open the notebooks in JupyterLab
 	$(RUN)/jupyter lab notebooks
 
+explore: $(READY)  ## the unit explorer as a page without code: make explore [PROFILE=osie]
+	$(RUN)/saliencykit explore --profile $(PROFILE) $(ARGS)
+
 lint: $(READY)     ## ruff over package, tests and notebooks
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
@@ -29,7 +32,7 @@ bench: $(READY)    ## speed ratios, measured side by side in one run: make bench
 	$(RUN)/python -m benchmarks $(ARGS)
 
 lock: $(READY)     ## refresh requirements.lock from pyproject.toml
-	$(RUN)/uv pip compile --universal --python-version 3.11 --extra dev --no-header --no-annotate -q pyproject.toml -o requirements.lock
+	$(RUN)/uv pip compile --universal --python-version 3.11 --extra dev --extra browser --no-header --no-annotate -q pyproject.toml -o requirements.lock
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -150,6 +150,34 @@ def figures(
         typer.echo(f"All figures on one page: {FIGURES.resolve() / profile / PAGE}")
 
 
+@app.command(cls=_Pairs)
+def explore(
+    profile: Annotated[
+        str, typer.Option(help="Settings to run with: see `saliencykit profiles`.")
+    ] = "toy",
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("-p", metavar="NAME VALUE", help="Set a parameter; may be repeated."),
+    ] = None,
+    port: Annotated[int, typer.Option(help="Of this machine, where the page is served.")] = 8866,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+) -> None:
+    """Serve the unit explorer, notebook 09, as a page without code; Ctrl-C ends it.
+
+    The first time, networks are trained and dissected before it shows (toy: some minutes).
+
+    \b
+    Examples:
+      saliencykit explore
+      saliencykit explore --profile osie -p category text
+      saliencykit explore --no-browser --port 9000     on a server: open http://localhost:9000
+    """
+    from .running.serving import page, serve
+
+    path = page("09", profile, dict(_pair(p) for p in parameter or ()))
+    raise typer.Exit(serve(path, port, browser))
+
+
 @app.command()
 def profiles() -> None:
     """List the profiles of settings that `figures` can run with.

@@ -19,12 +19,14 @@ def selectivity_bars(
     colours: Mapping[str, str],
     threshold: float,
     chosen: str | None = None,
+    title: str = "",
     size: tuple[int, int] = (290, 520),
 ) -> Picture:
     """Draw bars with intervals, a row a category, a bar in it for each of `profiles`.
 
     profiles: name → category, value, low, high (`dissection.unit_profile`), all of the same
-    categories, of which `chosen` is marked. threshold: where a line is drawn. size: height, width.
+    categories, of which `chosen` is marked; colours: by name; threshold: where a line is drawn;
+    size: height, width.
     """
     height, width = size
     sheet = Image.new("RGB", (width, height), "white")
@@ -45,6 +47,7 @@ def selectivity_bars(
         pen.text((x(tick), foot + 2), str(tick), fill=FAINT, font=letters, anchor="ma")
     pen.text((x((low + high) / 2), height - 15), "region NSS", fill=INK, font=letters, anchor="ma")
     _legend(pen, profiles, colours, letters)
+    pen.text((width - 14, 10), title, fill=INK, font=letters, anchor="rm")
     for k, name in enumerate(names):
         top = TOP + k * step
         if name == chosen:

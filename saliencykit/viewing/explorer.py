@@ -22,6 +22,7 @@ from .overlay import (
     fit,
     mapped,
     montage,
+    side_by_side,
     spotlight,
     stacked,
     with_fixations,
@@ -29,9 +30,11 @@ from .overlay import (
 from .stimuli import stimulus
 from .style import AFTER, BEFORE, label
 
+GAP = 4  # pixels between pictures
 TALL, TILE, STRIP = 216, 92, 20  # heights in pixels: an image, a small one, a line of text
+WIDEST = 1.6  # widest image, in heights of a usual one
 TILES = 5  # best images to a unit
-MAPS = 9  # saliency maps to a row
+MAP = 84  # height of a saliency map
 
 
 class UnitExplorer:
@@ -68,7 +71,7 @@ class UnitExplorer:
         self.pictures = [_shown(self.data.image(i)) for i in every]
         shape = (TILE, round(TILE * size[1] / size[0]))
         self.small = [resize(picture, shape) for picture in self.pictures]
-        self.outlined = [fit(stimulus(self.data, i, looks=False), TALL) for i in every]
+        self.outlined = [self._outlined(i) for i in every]
         self.people = [self._people(i) for i in every]
 
     @classmethod
@@ -98,6 +101,9 @@ class UnitExplorer:
     def _seen(self, images: Tensor) -> Activity:
         encoders = {name: self.encoders[name] for name in dict.fromkeys(self._alias.values())}
         return seen(images, encoders, self.layers, self.readouts, self.classical)
+
+    def _outlined(self, i: int) -> Picture:
+        return fit(stimulus(self.data, i, looks=False), self.pictures[i].shape[-2])
 
     def _people(self, i: int) -> Tensor:
         """Where people looked: the density (h, w) of their fixations."""
@@ -137,6 +143,13 @@ class UnitExplorer:
         layer = max(found, key=lambda name: np.nanmax(found[name]))
         return layer, int(np.nanargmax(found[layer]))
 
+    def looked_at(
+        self, model: str, image: int, regions: bool = False, fixations: bool = False
+    ) -> Picture:
+        """Draw an image, and the saliency map of a network."""
+        stimulus = captioned(self._stimulus(image, regions, fixations), self._title(image), STRIP)
+        return side_by_side([stimulus, self._answer(model, image)], GAP)
+
     def over_image(
         self,
         model: str,
@@ -146,21 +159,18 @@ class UnitExplorer:
         category: str | None,
         image: int,
         threshold: float,
-        regions: bool = False,
-        fixations: bool = False,
     ) -> Picture:
-        """Draw an image, the unit over it in both networks, and the first one's saliency map.
+        """Draw a unit over an image, in two networks.
 
         The line runs where the unit is `threshold` standard deviations above its mean.
         """
-        parts = [captioned(self._stimulus(image, regions, fixations), self._title(image), STRIP)]
+        parts = []
         for who, ink in ((model, AFTER), (beside, BEFORE)):
             values = self.activity.unit(self._alias[who], layer, unit, image)
             text = f"{who}, unit {unit}{self._here(who, layer, unit, image, category)}"
             lit = spotlight(self.pictures[image], values, threshold)
             parts.append(captioned(lit, text, STRIP, ink))
-        parts.append(self._answer(model, image))
-        return montage(parts, columns=len(parts), height=TALL + STRIP)
+        return side_by_side(parts, GAP)
 
     def _stimulus(self, image: int, regions: bool, fixations: bool) -> Picture:
         picture = self.outlined[image] if regions else as_picture(self.pictures[image])
@@ -207,7 +217,8 @@ class UnitExplorer:
         profiles = {name: unit_profile(self.results[name], layer, unit) for name in names}
         colours = {beside: BEFORE, model: AFTER}
         size = (2 * (TILE + STRIP + 4), 460)
-        return selectivity_bars(profiles, colours, threshold, category, size)
+        title = f"{layer}, unit {unit}"
+        return selectivity_bars(profiles, colours, threshold, category, title, size)
 
     def top_images(
         self,
@@ -226,7 +237,7 @@ class UnitExplorer:
             text = f"{who}: best images{f' for {label(category)}' if category else ''}"
             row = captioned(montage(tiles, columns=TILES, height=TILE), text, STRIP, ink)
             rows.append(row)
-        return stacked(rows, gap=4)
+        return stacked(rows, GAP)
 
     def _tile(self, model: str, layer: str, unit: int, name: str, threshold: float) -> Picture:
         i = self.data.names.index(name)
@@ -235,14 +246,14 @@ class UnitExplorer:
 
     def maps(self, image: int) -> Picture:
         """Draw where people looked, and the saliency maps of networks and classical models."""
-        shape = fit(as_picture(self.pictures[image]), TILE).shape[:2]
+        shape = tuple(_shown(self.pictures[image], MAP).shape[-2:])
         parts = [] if self.is_own(image) else [(self.people[image], "people")]
         parts += [
             (self.activity.map(name, image), label(name))
             for name in [*self.readouts, *self.classical]
         ]
         drawn = [captioned(mapped(values, shape), text) for values, text in parts]
-        return montage(drawn, columns=MAPS, height=TILE + 18)
+        return side_by_side(drawn, GAP)
 
     def table(self) -> pd.DataFrame:
         """Return each network's best unit for each category over all layers.
@@ -261,7 +272,8 @@ class UnitExplorer:
         )
 
 
-def _shown(image: Tensor) -> Tensor:
-    """Resize uint8 (3, H, W) to the height that images are shown at."""
+def _shown(image: Tensor, tall: int = TALL) -> Tensor:
+    """Resize uint8 (3, H, W) to be `tall`, or less so if it would be wider than `WIDEST`."""
     height, width = image.shape[-2:]
-    return resize(image, (TALL, round(TALL * width / height)))
+    tall = min(tall, round(WIDEST * tall * height / width))
+    return resize(image, (tall, round(tall * width / height)))

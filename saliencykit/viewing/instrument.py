@@ -15,8 +15,8 @@ from ..datasets.base import IMAGE_ERRORS
 from ..dissection.report import NUMBER, ORDERS, SELECTIVITY, sorted_units, unit_profile
 from ..registry import check_name
 from .controls import Panel, View, slider
-from .explorer import UnitExplorer
-from .overlay import Picture, beside, stacked
+from .explorer import GAP, UnitExplorer
+from .overlay import Picture, side_by_side, stacked
 from .style import label
 
 ANY = "any category"
@@ -25,9 +25,11 @@ EXAMPLES = ("astronaut", "chelsea", "coffee", "rocket", "text")
 
 LARGEST = 1600  # pixels: own images are made no larger
 
+AS_WIDE_AS_ITS_TEXT = widgets.Layout(width="auto")
+
 
 class Instrument:
-    """Controls over the pictures of a `UnitExplorer`; `widget` is what a notebook shows.
+    """Controls over the pictures of a `UnitExplorer`; `widget()` is what a notebook shows.
 
     Choosing a place in an order of units, typing a unit's number, asking for the best unit of a
     category: all set the control "unit", which the pictures follow. `first`: values to start with,
@@ -38,9 +40,11 @@ class Instrument:
         self.explorer = explorer
         self.controls = _controls(explorer, {**start(explorer), **first})
         self.order = widgets.Dropdown(options=ORDERS, value=SELECTIVITY, description="sort by")
-        self.place = slider(0)
+        self.place = slider(1, first=1, value=1)
         self.place.description = "place"
-        self.jump = widgets.Button(description="best unit of all layers", icon="bullseye")
+        self.jump = widgets.Button(
+            description="best unit of all layers", icon="bullseye", layout=AS_WIDE_AS_ITS_TEXT
+        )
         choices = [("…", ""), *((name, name) for name in EXAMPLES)]
         self.example = widgets.Dropdown(options=choices, description="example")
         self.upload = widgets.FileUpload(accept="image/*", description="own image")
@@ -66,20 +70,20 @@ class Instrument:
         )
         results = self.explorer.results
         with self.panel.together():
-            place = unit if self.order.value == NUMBER else self.place.value
+            place = unit + 1 if self.order.value == NUMBER else self.place.value
             self.units = sorted_units(
                 results[model], layer, self.order.value, category, results[beside]
             )
-            last = len(self.units) - 1
-            self.controls["unit"].max = self.place.max = last
-            self.place.value = min(place, last)
-            self.controls["unit"].value = self.units[self.place.value]
+            self.place.max = len(self.units)
+            self.controls["unit"].max = len(self.units) - 1
+            self.place.value = min(place, len(self.units))
+            self.controls["unit"].value = self.units[self.place.value - 1]
 
     def _placed(self, change: dict) -> None:
-        self.controls["unit"].value = self.units[change["new"]]
+        self.controls["unit"].value = self.units[change["new"] - 1]
 
     def _typed(self, change: dict) -> None:
-        self.place.value = self.units.index(change["new"])
+        self.place.value = self.units.index(change["new"]) + 1
 
     def best(self) -> None:
         """Go to the unit, of all layers, that is most selective for the chosen category."""
@@ -87,7 +91,7 @@ class Instrument:
         layer, _ = self.explorer.best(model, category)
         with self.panel.together():
             self.order.value, self.controls["layer"].value = SELECTIVITY, layer
-            self.place.value = 0
+            self.place.value = 1
 
     def show(self, name: str, image: Tensor) -> None:
         """Show the networks an image of one's own, uint8 (3, H, W), and then the user."""
@@ -122,28 +126,23 @@ class Instrument:
 
     def picture(self) -> Picture:
         """Return all pictures as one: what a headless run shows, and a browser at first."""
-        over, by_category, top, maps = (
-            view(**self.panel.values(view)) for view in self.panel.views
-        )
-        return stacked([over, beside([by_category, top]), maps])
+        drawn = [view(**self.panel.values(view)) for view in self.panel.views]
+        rows = [side_by_side(drawn[k : k + 2], GAP) for k in range(0, len(drawn), 2)]
+        return stacked(rows, GAP)
 
-    @property
     def widget(self) -> widgets.VBox:
         """Controls over pictures."""
         c, images = self.controls, self.panel.images
         rows = [
             [c["model"], c["beside"], c["category"], c["layer"]],
             [self.order, self.place, c["unit"], self.jump],
-            [c["image"], c["threshold"], c["regions"], c["fixations"]],
-            [self.example, self.upload],
+            [c["image"], c["threshold"], self.example, self.upload, c["regions"], c["fixations"]],
         ]
         wrap = widgets.Layout(flex_flow="row wrap", align_items="center")
         return widgets.VBox(
             [
                 *(widgets.HBox(row, layout=wrap) for row in rows),
-                images[0],
-                widgets.HBox(images[1:3], layout=wrap),
-                images[3],
+                *(widgets.HBox(images[k : k + 2], layout=wrap) for k in range(0, len(images), 2)),
                 self.panel.said,
             ]
         )
@@ -180,11 +179,11 @@ def _controls(explorer: UnitExplorer, first: dict[str, object]) -> dict[str, wid
         "beside": widgets.Dropdown(options=names),
         "layer": widgets.SelectionSlider(options=explorer.layers, continuous_update=False),
         "category": widgets.Dropdown(options=categories),
-        "unit": widgets.BoundedIntText(description="unit number", max=0),
+        "unit": widgets.BoundedIntText(max=0),
         "image": slider(len(explorer.data) - 1),
         "threshold": widgets.FloatSlider(max=4, step=0.25, continuous_update=False),
-        "regions": widgets.Checkbox(indent=False),
-        "fixations": widgets.Checkbox(indent=False),
+        "regions": widgets.Checkbox(indent=False, layout=AS_WIDE_AS_ITS_TEXT),
+        "fixations": widgets.Checkbox(indent=False, layout=AS_WIDE_AS_ITS_TEXT),
     }
     for name, value in first.items():
         made[name].value = value
@@ -192,7 +191,14 @@ def _controls(explorer: UnitExplorer, first: dict[str, object]) -> dict[str, wid
 
 
 def _views(explorer: UnitExplorer) -> tuple[View, ...]:
-    return explorer.over_image, explorer.by_category, explorer.top_images, explorer.maps
+    """Set in pairs, which a narrow window sets one below the other."""
+    return (
+        explorer.looked_at,
+        explorer.over_image,
+        explorer.by_category,
+        explorer.top_images,
+        explorer.maps,
+    )
 
 
 def as_image(picture: np.ndarray) -> Tensor:

@@ -132,7 +132,7 @@ def montage(
     return sheet
 
 
-def beside(pictures: Sequence[Picture], gap: int = 10) -> Picture:
+def side_by_side(pictures: Sequence[Picture], gap: int = 10) -> Picture:
     """Set pictures side by side on white, their tops in line."""
     tall = max(p.shape[0] for p in pictures)
     padded = [_padded(p, tall - p.shape[0], gap) for p in pictures]

@@ -18,12 +18,12 @@ from .controls import explore
 from .overlay import (
     Picture,
     as_picture,
-    beside,
     captioned,
     fit,
     font,
     mapped,
     montage,
+    side_by_side,
     with_fixations,
 )
 from .style import AFTER, BEFORE, CONTROL, label
@@ -79,7 +79,7 @@ class WorldBrowser:
         ]  # fmt: skip
         pictures = montage(rows, columns=len(self.names), height=height + 18)
         table = self.tables[str(plan)]
-        return beside([bar_chart(table, pictures.shape[0]), pictures])
+        return side_by_side([bar_chart(table, pictures.shape[0]), pictures])
 
     def _scene(self, data: SaliencyDataset, i: int, shape: tuple[int, int]) -> Picture:
         looks = data.fixations(i).scaled(data.size_of(i), shape)
