@@ -136,8 +136,8 @@ def compared(natural, arrays):
     ("natural", "arrays", "says"),
     [
         ((0, -0.1, 0.1), (0.2, 0.1, 0.3), "the model two scales raises it most"),
-        ((-0.5, -0.6, -0.4), (0.2, 0.1, 0.3), "none of the three"),
-        ((0, -0.1, 0.1), (0.0, -0.1, 0.1), "none of the three"),
+        ((-0.5, -0.6, -0.4), (0.2, 0.1, 0.3), "GSI +0.200 for 16.7 % of the NSS on natural"),
+        ((0, -0.1, 0.1), (0.0, -0.1, 0.1), "none of them makes the odd item stand out more"),
     ],
 )
 def test_words_on_remedies_recommend_only_what_the_numbers_bear(natural, arrays, says):
@@ -163,8 +163,14 @@ def test_words_and_figures_on_failures(failing):
     data, maps, found, gaps = failing
     excess = failures.excess(failures.by_region(maps, data), data.categories)
     text = words.failures(gaps, excess, "blind")
-    assert f"widest is on {gaps.image[0]}: NSS {gaps.model[0]:.2f} against 4.00" in text
-    assert "below the human ceiling on 100 % of 11 images" in text
+    assert f"widest gap is on {gaps.image[0]}: NSS {gaps.model[0]:.2f} against 4.00" in text
+    assert "below the human ceiling on 100 % of 11 images; of what it misses there" in text
+    missing = 100 * gaps.gap.head(2).sum() / gaps.gap.sum()
+    assert f"the quarter with the widest gaps makes {missing:.0f} %" in text
+    above = gaps.assign(gap=-gaps.gap)  # better than people throughout
+    assert "below the human ceiling on 0 % of 11 images. The widest" in words.failures(
+        above, excess, "blind"
+    )
     row = excess.set_index("category").loc["bright"]
     assert f"too few on bright ({row.excess:+.0f} [{row.low:.0f}, {row.high:.0f}] %" in text
     assert "too many fixations on dark" in text

@@ -146,6 +146,11 @@ def test_units_that_do_not_change_again_are_called_luck():
     assert "the same units that change" in say()
 
 
+def test_an_undecided_finding_says_when_it_is_for_luck():
+    assert "nor does a second saliency training bring more" in say(shares=shares(0.02, 0.05))
+    assert "these numbers do not tell" in say(shares=shares(0.45, 0.85))
+
+
 def test_how_far_and_where_to_are_told_apart():
     assert "equally far" in say()
     assert "saliency moved it further" in say(drift=drift(0.95))

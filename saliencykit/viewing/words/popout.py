@@ -1,5 +1,7 @@
 """Sentences about search arrays, failures and what helps: notebooks 04 and 06."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from ...evaluation.failures import OUTSIDE
@@ -65,18 +67,26 @@ def failures(gaps: pd.DataFrame, excess: pd.DataFrame, model: str) -> str:
     gaps, excess: `evaluation.failures`.
     """
     share = 100 * (gaps["gap"] > 0).mean()
-    half = gaps["gap"].head(max(1, len(gaps) // 4)).sum() / gaps["gap"].sum()
     worst = gaps.iloc[0]
     over = excess[excess["low"] > 0].sort_values("excess", ascending=False)
     under = excess[excess["high"] < 0].sort_values("excess")
     lines = [
-        f"- The {model} model is below the human ceiling on {share:.0f} % of {len(gaps)} images; "
-        f"the quarter with the widest gaps makes {100 * half:.0f} % of the whole. The widest is on "
-        f"{worst['image']}: NSS {worst['model']:.2f} against {worst['human']:.2f}.",
+        f"- The {model} model is below the human ceiling on {share:.0f} % of {len(gaps)} images"
+        f"{_concentrated(gaps['gap'])}. The widest gap is on {worst['image']}: NSS "
+        f"{worst['model']:.2f} against {worst['human']:.2f}.",
         f"- It expects too many fixations on {_ranked(over)}.",
         f"- It expects too few on {_ranked(under)}.",
     ]
     return "\n".join(lines)
+
+
+def _concentrated(gap: pd.Series) -> str:
+    """Say what part of all that is missing the widest quarter of gaps makes; gap: widest first."""
+    missing = gap.clip(lower=0)
+    if not missing.any():
+        return ""
+    share = 100 * missing.head(max(1, len(gap) // 4)).sum() / missing.sum()
+    return f"; of what it misses there, the quarter with the widest gaps makes {share:.0f} %"
 
 
 def _ranked(table: pd.DataFrame) -> str:
@@ -121,8 +131,22 @@ def remedies(table: pd.DataFrame, plain: str) -> str:
             f"images, the model {best} raises it most."
         )
     else:
-        lines.append("- **What to do**: none of the three helps without a loss; look elsewhere.")
+        lines.append(_bargain(natural, arrays, names, plain))
     return "\n".join(lines)
+
+
+def _bargain(natural: pd.DataFrame, arrays: pd.DataFrame, names: Sequence[str], plain: str) -> str:
+    """Say which remedy raises the odd item most for what it costs, where none is free."""
+    raising = [name for name in names if arrays.loc[name, "low"] > 0]
+    if not raising:
+        return "- **What to do**: none of them makes the odd item stand out more; look elsewhere."
+    gain, cost = arrays.loc[raising, "difference"], -natural.loc[raising, "difference"]
+    best = (gain / cost).idxmax()
+    percent = 100 * cost[best] / natural.loc[plain, "mean"]
+    return (
+        f"- **What to do**: none of them is free. The model {best} gives most for its price: GSI "
+        f"{gain[best]:+.3f} for {percent:.1f} % of the NSS on natural images."
+    )
 
 
 def _signed(row: pd.Series, digits: int = 2) -> str:

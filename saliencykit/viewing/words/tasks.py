@@ -125,6 +125,9 @@ def _finding(table: pd.DataFrame, layer: str) -> str:
         else "is contradicted here**: most of what saliency training changes comes with other "
         "tasks too"
         if domain[layer]
+        else "is not decided here**: other tasks bring less than half of what saliency training "
+        "changes, but nor does a second saliency training bring more: much of it is the luck of one"
+        if again is not None and max(others["high"][layer], again["high"][layer]) < 0.5
         else "is not decided here**: whether most of what saliency training changes is due to the "
         "task or to the images, these numbers do not tell"
     )

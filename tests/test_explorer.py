@@ -1,0 +1,310 @@
+"""The unit explorer: its pictures show what the tables say, and follow its controls."""
+
+import datetime
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from saliencykit import viewing
+from saliencykit.dissection import bootstrap, dissect
+from saliencykit.dissection.report import sorted_units, strongest, unit_profile
+from saliencykit.models import SaliencyModel, build_encoder
+from saliencykit.registry import UnknownNameError
+from saliencykit.viewing import Instrument, UnitExplorer, overlay
+from saliencykit.viewing.activity import GRID, seen
+from saliencykit.viewing.instrument import EXAMPLES, decoded
+from tests.conftest import Blobs
+
+LAYERS = ["conv1_1", "conv3_3"]
+
+
+@pytest.fixture(scope="module")
+def made():
+    torch.manual_seed(0)
+    plain = build_encoder("toyvgg", None)
+    model = SaliencyModel(build_encoder("toyvgg", None), ["conv3_3"]).eval()
+    encoders = {"fine-tuned": model.encoder, "pre-trained": plain, "frozen": plain}
+    data = Blobs(16)
+    how = {"size": (48, 64), "permutations": 40, "progress": False}
+    results = {name: dissect(encoder, data, LAYERS, **how) for name, encoder in encoders.items()}
+    return encoders, results, {"fine-tuned": model}, data
+
+
+@pytest.fixture
+def explorer(made, monkeypatch):
+    found = UnitExplorer(*made, (48, 64), LAYERS, "conv3_3", images=6)
+    for encoder in made[0].values():  # from here on, no network runs
+        monkeypatch.setattr(encoder, "reduce", None)
+    return found
+
+
+@pytest.fixture
+def instrument(explorer):
+    return Instrument(explorer, category="dark")
+
+
+def test_activity_keeps_maps_to_a_256th_of_their_range(made):
+    images = torch.randint(256, (3, 3, 48, 64), dtype=torch.uint8)
+    encoder, model = made[0]["pre-trained"], made[2]["fine-tuned"]
+    activity = seen(images, {"it": encoder}, LAYERS, {"net": model}, ["image_signature"], batch=2)
+    with torch.inference_mode():
+        exact = encoder.activations(images.float() / 255, LAYERS)
+        coarse = model.coarse(images.float() / 255)
+    for layer in LAYERS:
+        for unit in (0, 7):
+            values = exact[layer][2, unit]
+            error = (activity.unit("it", layer, unit, 2) - values).abs().max()
+            assert error <= (values.max() - values.min()) / 255 + 1e-6
+    stretched = overlay.normalised(coarse[1])
+    torch.testing.assert_close(activity.map("net", 1), stretched, atol=2e-3, rtol=0)
+    assert activity.map("image_signature", 0).shape == (48, 64)
+    again = activity + activity
+    assert torch.equal(again.map("net", 4), activity.map("net", 1))
+
+
+def test_large_maps_are_averaged_down_and_a_constant_one_stays_constant():
+    from saliencykit.viewing.activity import _kept, _small
+
+    assert _small(torch.rand(1, 2, 240, 320)).shape[-2:] == GRID
+    small = torch.rand(1, 2, 30, 40)
+    assert _small(small) is small
+    steps, span = _kept(torch.full((1, 1, 4, 4), 3.0))
+    assert (steps == 0).all()
+    assert span.flatten().tolist() == [3.0, 0.0]
+
+
+def test_unit_profile_is_the_bootstrap_of_one_unit(made):
+    result = made[1]["pre-trained"]
+    tables = bootstrap(result, "conv3_3")
+    profile = unit_profile(result, "conv3_3", 5).set_index("category")
+    for name in ("value", "low", "high"):
+        np.testing.assert_allclose(
+            profile[name], getattr(tables, name)[5].loc[profile.index], rtol=1e-5
+        )
+
+
+def test_units_are_sorted_as_asked(made):
+    result, other = made[1]["fine-tuned"], made[1]["pre-trained"]
+    selectivity = result.selectivity("conv3_3")
+    own = selectivity.loc["dark"]
+    assert sorted_units(result, "conv3_3", "number") == list(range(32))
+    order = sorted_units(result, "conv3_3", "selectivity", "dark")
+    assert own[order].is_monotonic_decreasing
+    assert sorted(order) == list(range(32))
+    gain = own - other.selectivity("conv3_3").loc["dark"]
+    assert gain[sorted_units(result, "conv3_3", "change", "dark", other)].is_monotonic_decreasing
+    p = result.p_values("conv3_3").loc["dark"]
+    by_p = sorted_units(result, "conv3_3", "significance", "dark")
+    assert p[by_p].is_monotonic_increasing
+    assert own[[u for u in by_p if p[u] == p.min()]].is_monotonic_decreasing
+    assert strongest(result, "conv3_3").tolist() == selectivity.max().tolist()
+    with pytest.raises(UnknownNameError, match="'selectivity'"):
+        sorted_units(result, "conv3_3", "selectivty")
+    with pytest.raises(UnknownNameError, match="'dark'"):
+        sorted_units(result, "conv3_3", "selectivity", "darkness")
+    with pytest.raises(ValueError, match="before"):
+        sorted_units(result, "conv3_3", "change", "dark")
+
+
+def test_the_best_unit_is_the_best_of_all_layers(explorer):
+    tables = {name: explorer.results["pre-trained"].selectivity(name) for name in LAYERS}
+    layer, unit = explorer.best("pre-trained", "dark")
+    assert tables[layer].loc["dark", unit] == max(t.loc["dark"].max() for t in tables.values())
+    table = explorer.table()
+    assert table["encoder"].unique().tolist() == ["fine-tuned", "pre-trained"]  # frozen: the same
+    row = table.set_index(["encoder", "category"]).loc[("pre-trained", "dark")]
+    assert (row["layer"], row["unit"]) == (layer, unit)
+    assert row["low"] <= row["mean"] <= row["high"]
+
+
+def test_words_on_the_best_units_come_from_the_table(explorer):
+    table = explorer.table()
+    text = viewing.words.best_of_all(table)
+    top = table[table["encoder"] == "fine-tuned"].sort_values("mean").iloc[-1]
+    assert f"unit {top['unit']} of {top['layer']}, region NSS {top['mean']:.2f} [" in text
+    apart = table.assign(low=table["mean"], high=table["mean"])
+    apart.loc[apart["encoder"] == "fine-tuned", ["mean", "low", "high"]] += 9
+    assert "intervals apart, for bright and dark; less selective for none" in (
+        viewing.words.best_of_all(apart)
+    )
+    alone = table[table["encoder"] == "fine-tuned"]
+    assert viewing.words.best_of_all(alone).count("\n") == 0
+
+
+def same(a, b):
+    return a.shape == b.shape and bool((a == b).all())
+
+
+def test_pictures_follow_what_is_chosen(explorer):
+    at = {"model": "fine-tuned", "beside": "pre-trained", "layer": "conv3_3", "unit": 3}
+    over = {**at, "category": None, "image": 0, "threshold": 1.5}
+    first = explorer.over_image(**over)
+    for other in ({"unit": 4}, {"image": 1}, {"threshold": 0.5}, {"beside": "fine-tuned"}):
+        assert not same(first, explorer.over_image(**{**over, **other}))
+    bars = {**at, "category": None, "threshold": 1.5}
+    first = explorer.by_category(**bars)
+    for other in ({"unit": 4}, {"category": "dark"}, {"threshold": 2.5}, {"model": "frozen"}):
+        assert not same(first, explorer.by_category(**{**bars, **other}))
+    top = explorer.top_images(**bars)
+    assert not same(top, explorer.top_images(**{**bars, "unit": 4}))
+    look = explorer.looked_at("fine-tuned", 0)
+    for other in ({"regions": True}, {"fixations": True}):
+        assert not same(look, explorer.looked_at("fine-tuned", 0, **other))
+    assert not same(look, explorer.looked_at("pre-trained", 0))  # it predicts no saliency
+    assert not same(explorer.maps(0), explorer.maps(1))
+
+
+def test_bars_are_as_long_as_the_numbers():
+    table = pd.DataFrame(
+        {"category": ["a", "b"], "value": [2.0, -0.5], "low": [1.0, np.nan], "high": [3.0, np.nan]}
+    )
+    from saliencykit.viewing.bars import LEFT, REACH, selectivity_bars
+
+    picture = selectivity_bars({"it": table}, {"it": "#ff0000"}, 3.5, size=(200, 500))
+    red = (picture == [255, 0, 0]).all(-1)
+    scale = (500 - LEFT - 14) / (REACH[1] - REACH[0])
+    rows = [np.flatnonzero(red[y]) for y in (50, 130)]  # within either bar, off the interval
+    zero = LEFT - REACH[0] * scale
+    for columns, value in zip(rows, (2.0, -0.5), strict=True):
+        low, high = sorted((zero, zero + value * scale))
+        assert abs(columns.min() - low) <= 1
+        assert abs(columns.max() - high) <= 1
+
+
+def test_controls_lead_to_a_unit(instrument):
+    explorer, c = instrument.explorer, instrument.controls
+    result = explorer.results["fine-tuned"]
+    order = sorted_units(result, "conv3_3", "selectivity", "dark")
+    assert (instrument.place.value, c["unit"].value) == (1, order[0])
+    instrument.place.value = 4
+    assert c["unit"].value == order[3]
+    c["unit"].value = order[9]
+    assert instrument.place.value == 10
+    c["layer"].value = "conv1_1"  # eight units only
+    shallow = sorted_units(result, "conv1_1", "selectivity", "dark")
+    assert (instrument.place.max, instrument.place.value) == (8, 8)
+    assert c["unit"].value == shallow[7]
+    instrument.order.value = "number"
+    assert instrument.place.value == c["unit"].value + 1
+    c["category"].value = "bright"
+    instrument.jump.click()
+    layer, unit = explorer.best("fine-tuned", "bright")
+    assert (c["layer"].value, c["unit"].value) == (layer, unit)
+    assert instrument.order.value == "selectivity"
+
+
+def test_each_control_redraws_its_pictures_and_only_those(instrument):
+    def drawn():
+        return [image.value for image in instrument.panel.images]
+
+    look, over, bars, top, maps = range(5)
+    for change, expected in (
+        (lambda: setattr(instrument.place, "value", 3), {over, bars, top}),
+        (lambda: setattr(instrument.controls["image"], "value", 1), {look, over, maps}),
+        (lambda: setattr(instrument.controls["threshold"], "value", 0.5), {over, bars, top}),
+        (lambda: setattr(instrument.controls["regions"], "value", True), {look}),
+        (lambda: setattr(instrument.controls["fixations"], "value", True), {look}),
+    ):
+        before = drawn()
+        change()
+        assert {i for i, (a, b) in enumerate(zip(before, drawn(), strict=True)) if a != b} == (
+            expected
+        )
+    assert instrument.panel.said.value == ""
+
+
+def test_a_layer_is_changed_in_one_stroke(instrument, monkeypatch):
+    calls = []
+    panel = instrument.panel
+    first = panel.views[1]
+
+    def counted(model, beside, layer, unit, category, image, threshold):
+        calls.append((layer, unit))
+        return first(model, beside, layer, unit, category, image, threshold)
+
+    monkeypatch.setattr(panel, "views", (panel.views[0], counted, *panel.views[2:]))
+    instrument.place.value = 30
+    instrument.controls["layer"].value = "conv1_1"
+    assert [layer for layer, _ in calls] == ["conv3_3", "conv1_1"]  # never a unit that is not there
+
+
+def test_the_headless_picture_is_the_browser_s(instrument):
+    whole = instrument.picture()
+    pictures = [np.array(Image.open(io.BytesIO(i.value))) for i in instrument.panel.images]
+    height, width = pictures[0].shape[:2]
+    assert same(whole[:height, :width], pictures[0])
+    table = instrument.shown()
+    assert table["encoder"].unique().tolist() == ["fine-tuned", "pre-trained"]
+    assert set(table["unit"]) == {instrument.controls["unit"].value}
+    figure = viewing.poster(whole)
+    figure.canvas.draw()
+    assert same(np.asarray(figure.canvas.buffer_rgba())[..., :3], whole)
+
+
+def test_every_control_is_labelled_and_answers_when_released(instrument):
+    def inner(widget):
+        children = getattr(widget, "children", ())
+        return [w for child in children for w in inner(child)] if children else [widget]
+
+    controls = [w for w in inner(instrument.widget()) if hasattr(w, "description")]
+    named = [w for w in controls if w is not instrument.panel.said]
+    assert all(w.description for w in named)
+    sliders = [w for w in named if hasattr(w, "continuous_update")]
+    assert len(sliders) >= 4
+    assert not any(w.continuous_update for w in sliders)
+
+
+def test_an_own_image_is_shown_and_nothing_is_claimed_of_it(made):
+    instrument = Instrument(UnitExplorer(*made, (48, 64), LAYERS, "conv3_3", images=4))
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 90, 4), np.uint8)).save(
+        file, "PNG"
+    )
+    upload = {
+        "name": "mine.png",
+        "type": "image/png",
+        "size": 1,
+        "content": memoryview(file.getvalue()),
+        "last_modified": datetime.datetime.now(datetime.UTC),
+    }
+    explorer, number = instrument.explorer, len(instrument.explorer.data)
+    instrument.upload.value = (upload,)
+    assert instrument.controls["image"].value == number
+    assert explorer.name(number) == "mine.png"
+    assert explorer.is_own(number)
+    assert explorer.pictures[number].shape[-1] <= 1.6 * 216
+    instrument.controls["regions"].value = True
+    instrument.controls["fixations"].value = True
+    assert instrument.panel.said.value == ""
+    instrument.example.value = EXAMPLES[0]
+    assert explorer.name(number + 1) == EXAMPLES[0]
+    instrument.upload.value = ({**upload, "name": "<b>.png", "content": memoryview(b"no image")},)
+    assert "&lt;b&gt;.png cannot be read" in instrument.panel.said.value
+    assert instrument.controls["image"].value == number + 1  # as it was
+
+
+def test_pictures_of_telephones_are_upright():
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter
+    Image.new("RGB", (40, 20), (255, 0, 0)).save(file, "JPEG", exif=exif)
+    assert decoded("a.jpg", file.getvalue()).shape == (3, 40, 20)
+    with pytest.raises(ValueError, match="b"):
+        decoded("b.jpg", b"")
+
+
+def test_examples_are_those_that_come_with_scikit_image():
+    from skimage import data
+
+    for name in EXAMPLES:
+        assert getattr(data, name)().ndim in (2, 3)
+
+
+def test_unknown_names_are_told(explorer):
+    with pytest.raises(UnknownNameError, match="'fine-tuned'"):
+        Instrument(explorer, model="fine-tune")
+    with pytest.raises(UnknownNameError, match="'dark'"):
+        Instrument(explorer, category="darks")
