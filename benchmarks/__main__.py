@@ -13,6 +13,7 @@ from . import (  # noqa: F401 (rooms register their benchmarks)
     BENCHMARKS,
     classical,
     dissection,
+    explorer,
     metrics,
 )
 

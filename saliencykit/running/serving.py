@@ -33,7 +33,7 @@ def page(
     (notebook,) = find_notebooks([name], folder)
     (parameters,) = assign([notebook], read_profile(profile, folder), overrides, folder)
     content = load_notebook_node(str(notebook))
-    filled = parameterize_notebook(content, parameters)
+    filled = parameterize_notebook(content, parameters, kernel_name="python3", language="python")
     filled.cells = _shown(filled)
     path = cache_root().resolve() / "pages" / profile / notebook.name
     path.parent.mkdir(parents=True, exist_ok=True)
