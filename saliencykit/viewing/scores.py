@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from ..datasets import SaliencyDataset
 from ..evaluation import Evaluation, ObserverCurve, interval
@@ -78,17 +79,22 @@ def learning_curves(curves: Mapping[str, pd.DataFrame], baselines: pd.DataFrame)
     figure, axes = plt.subplots(1, len(curves), figsize=(WIDTH, 3.2), sharey=True, squeeze=False)
     for axis, (model, curve) in zip(axes.flat, curves.items(), strict=True):
         colour = MODEL_COLOURS.get(model, "0.3")
-        axis.plot(curve["epoch"], curve["train"], color=colour, ls="--", label="training images")
-        axis.plot(
-            curve["epoch"], curve["validation"], color=colour, lw=2, label="validation images"
-        )
+        axis.plot(curve["epoch"], curve["train"], color=colour, ls="--")
+        axis.plot(curve["epoch"], curve["validation"], color=colour, lw=2)
         for name, level in lines.items():
             axis.axhline(level, color=MODEL_COLOURS.get(name, "0.5"), lw=1.4, ls=":", label=name)
         axis.set_title(model, fontsize=10.5)
         axis.set_xlabel("epoch")
         axis.set_ylim(bottom=0)
-        axis.legend(loc="center right", bbox_to_anchor=(1, 0.42))
     axes[0, 0].set_ylabel("NSS")
+    grey = [Line2D([], [], color="0.3", ls="--"), Line2D([], [], color="0.3", lw=2)]
+    levels, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(
+        [*grey, *levels],
+        ["training images", "validation images", *names],
+        loc="outside upper right",
+        ncols=2 + len(names),
+    )
     return figure
 
 
