@@ -108,7 +108,9 @@ Examples:
 def figures(
     notebooks: Annotated[
         list[str] | None,
-        typer.Argument(help="Numbers (02), names, beginnings of names or paths; all if none."),
+        typer.Argument(
+            help="Numbers (02), names, beginnings of names or paths; all of the profile's if none."
+        ),
     ] = None,
     profile: Annotated[
         str, typer.Option(help="Settings to run with: see `saliencykit profiles`.")

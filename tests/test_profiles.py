@@ -74,6 +74,8 @@ def test_an_unknown_profile_names_the_nearest(place):
         ("day: 2020-01-01", "day must be"),
         ("check: {a: {b: 1}}", "rtol"),
         ("check: 3", "rtol"),
+        ("notebooks: 3", "notebooks"),
+        ("notebooks: [0, 1]", "list of texts"),
     ],
 )
 def test_a_bad_profile_is_named_with_what_is_wrong(place, text, message):
@@ -87,6 +89,13 @@ def test_tolerances_are_read_and_kept_from_papermill(place):
     profile = read_profile("p", place / "notebooks")
     assert profile.parameters == {"value": 1}
     assert profile.tolerances == {"00_a": {"nss": (0.1, 0.0)}}
+
+
+def test_each_profile_of_ours_names_notebooks_that_are_there():
+    for name in profiles.profile_names():
+        profile = read_profile(name)
+        assert len(find_notebooks(profile.notebooks)) == len(profile.notebooks or find_notebooks())
+        assert "notebooks" not in profile.parameters
 
 
 def test_profiles_are_listed_with_their_first_comment(place):

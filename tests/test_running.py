@@ -129,6 +129,17 @@ def test_a_kernel_that_dies_is_reported_with_its_cell(place):
         run(place)
 
 
+def test_a_profile_may_say_which_notebooks_run(place):
+    folder = place / "notebooks"
+    for stem in ("00_one", "01_two"):
+        write_notebook(folder, stem, "value")
+    write_profile(folder, "half", 'notebooks: ["01"]')
+    outcomes, _ = run(place, profile="half")
+    assert [o.notebook.stem for o in outcomes] == ["01_two"]
+    outcomes, _ = run(place, "00", profile="half")
+    assert [o.notebook.stem for o in outcomes] == ["00_one"]
+
+
 def test_fewer_than_one_job_is_refused(place):
     with pytest.raises(ValueError, match="--jobs"):
         run(place, jobs=0)

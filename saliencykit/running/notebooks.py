@@ -76,7 +76,7 @@ def run(
     figures: Path = FIGURES,
     say: Callable[[str], None] = lambda text: None,
 ) -> tuple[list[Outcome], list[Difference]]:
-    """Execute the notebooks called `names` (all if empty) of `folder`, `jobs` at a time.
+    """Execute the notebooks called `names` (none: the profile's) of `folder`, `jobs` at a time.
 
     Figures go to `figures`/<profile>, and, whenever a notebook is done, its record and the page of
     all of them; executed copies go to the cache. `overrides` are parameters as typed texts. With
@@ -89,7 +89,7 @@ def run(
     if jobs < 1:
         raise ValueError(f"--jobs must be 1 or more, not {jobs}")
     settings = read_profile(profile, folder)
-    notebooks = find_notebooks(names, folder)
+    notebooks = find_notebooks(names or settings.notebooks, folder)
     parameters = assign(notebooks, settings, overrides, folder)
     output = cache_root().resolve() / "executed" / profile
     tasks = [Task(n, output / n.name, p) for n, p in zip(notebooks, parameters, strict=True)]

@@ -2,7 +2,8 @@
 
 A profile is a YAML file of papermill's `-f` format: parameter names with flat values. It serves all
 notebooks, so each gets the parameters that it declares (in its cell tagged `parameters`), and a
-name that none declares is an error. The key `check` is ours: tolerances of `figures --check`.
+name that none declares is an error. Two keys are ours: `check`, tolerances of `figures --check`, and
+`notebooks`, those to run if none is named (all, if the profile does not say).
 """
 
 import ast
@@ -26,11 +27,12 @@ GIVEN = "profile"
 
 @dataclass(frozen=True)
 class Profile:
-    """A named set of parameters, and tolerances {file stem: {column: (rtol, atol)}}."""
+    """A named set of parameters, tolerances {file stem: {column: (rtol, atol)}}, and notebooks."""
 
     name: str
     parameters: dict[str, Any] = field(default_factory=dict)
     tolerances: Tolerances = field(default_factory=dict)
+    notebooks: tuple[str, ...] = ()
 
 
 def find_notebooks(names: Sequence[str] = (), folder: Path = NOTEBOOKS) -> list[Path]:
@@ -84,10 +86,13 @@ def read_profile(name: str, folder: Path = NOTEBOOKS) -> Profile:
     if not isinstance(content, dict):
         raise ValueError(f"{path} must be lines of `parameter: value`")
     tolerances = _tolerances(path, content.pop("check", None) or {})
+    notebooks = content.pop("notebooks", None) or []
+    if not (isinstance(notebooks, list) and all(isinstance(n, str) for n in notebooks)):
+        raise ValueError(f"{path}: `notebooks` must be a list of texts: [\"00\", \"01\"]")
     for key, value in content.items():
         if not _flat(value):
             raise ValueError(f"{path}: {key} must be a text, number, true/false or list of these")
-    return Profile(name, content, tolerances)
+    return Profile(name, content, tolerances, tuple(notebooks))
 
 
 def _flat(value: object) -> bool:
