@@ -2,8 +2,8 @@
 
 A profile is a YAML file of papermill's `-f` format: parameter names with flat values. It serves all
 notebooks, so each gets the parameters that it declares (in its cell tagged `parameters`), and a
-name that none declares is an error. Two keys are ours: `check`, tolerances of `figures --check`, and
-`notebooks`, those to run if none is named (all, if the profile does not say).
+name that none declares is an error. Two keys are ours: `check`, tolerances of `figures --check`,
+and `notebooks`, those to run if none is named (all, if the profile does not say).
 """
 
 import ast
@@ -88,7 +88,7 @@ def read_profile(name: str, folder: Path = NOTEBOOKS) -> Profile:
     tolerances = _tolerances(path, content.pop("check", None) or {})
     notebooks = content.pop("notebooks", None) or []
     if not (isinstance(notebooks, list) and all(isinstance(n, str) for n in notebooks)):
-        raise ValueError(f"{path}: `notebooks` must be a list of texts: [\"00\", \"01\"]")
+        raise ValueError(f'{path}: `notebooks` must be a list of texts: ["00", "01"]')
     for key, value in content.items():
         if not _flat(value):
             raise ValueError(f"{path}: {key} must be a text, number, true/false or list of these")
