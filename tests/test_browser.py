@@ -70,19 +70,11 @@ def keep(page, name):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A cache in which notebook 09 has run headlessly: (environment, its executed copy)."""
+    """An environment in whose cache notebook 09 has run headlessly, and its executed copy."""
     folder = tmp_path_factory.mktemp("browser")
-    before = os.environ.get("SALIENCYKIT_CACHE")
-    os.environ["SALIENCYKIT_CACHE"] = str(folder / "cache")
-    try:
-        outcomes, _ = run(["09"], profile="smoke", figures=folder / "figures")
-    finally:
-        os.environ.pop("SALIENCYKIT_CACHE")
-        if before is not None:
-            os.environ["SALIENCYKIT_CACHE"] = before
+    outcomes, _ = run(["09"], profile="smoke", figures=folder / "figures")
     environment = {
         **os.environ,
-        "SALIENCYKIT_CACHE": str(folder / "cache"),
         "SALIENCYKIT_FIGURES": str(folder / "figures"),
         "JUPYTER_CONFIG_DIR": str(folder / "config"),
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
