@@ -87,6 +87,13 @@ def test_unit_profile_is_the_bootstrap_of_one_unit(made):
         )
 
 
+def test_few_images_give_no_interval(made):
+    few = made[1]["pre-trained"].subset(["b00", "b01", "b02"])
+    profile = unit_profile(few, "conv3_3", 5)
+    assert profile["value"].notna().all()
+    assert profile[["low", "high"]].isna().all(axis=None)
+
+
 def test_units_are_sorted_as_asked(made):
     result, other = made[1]["fine-tuned"], made[1]["pre-trained"]
     selectivity = result.selectivity("conv3_3")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..registry import check_name
+from .groups import common
 from .result import Dissection
 from .statistics import (
     bootstrap,
@@ -130,13 +131,18 @@ def best_images(
 def unit_profile(
     result: Dissection, layer: str, unit: int, n: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
-    """Return one unit's selectivity for the categories `present`: category, value, low, high."""
+    """Return one unit's selectivity for the categories `present`: category, value, low, high.
+
+    Categories fixated on fewer than `MIN_IMAGES` images have no interval: low and high are NaN.
+    """
     column = result.of(layer)[:, unit : unit + 1]
     alone = Dissection({layer: column}, result.regions, result.categories)
     tables = bootstrap(alone, layer, n=n, seed=seed)
-    names = present(result)
+    names, told = present(result), common(result)
     ends = {k: v.loc[names, 0].to_numpy() for k, v in tables._asdict().items()}
-    return pd.DataFrame({"category": names, **ends})
+    table = pd.DataFrame({"category": names, **ends})
+    table.loc[~table["category"].isin(told), ["low", "high"]] = np.nan
+    return table
 
 
 def sorted_units(

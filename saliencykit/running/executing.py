@@ -168,10 +168,11 @@ def _literal(path: Path) -> str:
 
 
 def _kernel_class() -> type:
-    """Kernel manager whose kernel is this very interpreter.
+    """Kernel manager whose kernel is this very interpreter, and is spoken to through files.
 
     A `python3` kernelspec found on Jupyter's search path may belong to another Python (a user's
-    own, another environment's); figures must come from the environment that was asked.
+    own, another environment's); figures must come from the environment that was asked. And two
+    kernels started at the same moment can choose the same TCP port, of which one then dies.
     """
     from ipykernel.kernelspec import RESOURCES, get_kernel_dict
     from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
@@ -189,6 +190,9 @@ def _kernel_class() -> type:
 
         def __init__(self, *args: object, **kwargs: object):
             super().__init__(*args, **kwargs)
+            if sys.platform != "win32":
+                self.transport = "ipc"
+                self.ip = os.path.join(tempfile.gettempdir(), f"saliencykit-{os.getpid()}")
             _KERNELS.append(self)
 
     return ThisKernel
@@ -219,6 +223,7 @@ def _end_with_runner(lifeline: IO[str]) -> None:
             continue
     for kernel in _KERNELS:
         kernel.cleanup_connection_file()
+        kernel.cleanup_ipc_files()
     os._exit(1)
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..datasets import SaliencyDataset
 from ..dissection import Dissection
+from ..dissection.groups import common
 from ..dissection.report import best_images, best_units, present, strongest, unit_profile
 from ..metrics import density
 from ..models import Encoder, SaliencyModel, classical, stimuli
@@ -259,11 +260,12 @@ class UnitExplorer:
         """Return each network's best unit for each category over all layers.
 
         Columns: encoder, category, layer, unit, mean, low, high (selectivity and its interval).
-        Networks that share an encoder are named once.
+        Networks that share an encoder are named once. Categories on too few images for an interval
+        are left out: their best of many units would be the luck of a few fixations.
         """
         rows = []
         for name in dict.fromkeys(self._alias.values()):
-            for category in self.categories:
+            for category in common(self.results[name]):
                 layer, unit = self.best(name, category)
                 found = unit_profile(self.results[name], layer, unit).set_index("category")
                 rows.append((name, category, layer, unit, *found.loc[category]))
