@@ -25,11 +25,11 @@ def rows():
 
 
 def test_every_finding_is_told():
-    told = {parameter.values[0][:2] for parameter in rows()}
+    told = {row.values[0][:2] for row in rows()}
     assert told >= {"01", "02", "03", "04", "05", "06", "07", "08"}
 
 
-@pytest.mark.parametrize(("notebook", "profile", "cell"), rows())
+@pytest.mark.parametrize(("notebook", "profile", "cell"), list(rows()))
 def test_numbers_are_those_of_the_findings(notebook, profile, cell):
     record = json.loads((ROOT / "figures" / profile / f"{notebook}.json").read_text("utf-8"))
     finding = " ".join(record["finding"].split())
