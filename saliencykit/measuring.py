@@ -50,11 +50,12 @@ def dissect(
 
     if not out.parent.is_dir():  # said now, not after minutes of work
         raise FileNotFoundError(f"The folder for --out, {out.parent}, is not there; make it first.")
-    network = build_encoder(encoder, weights=None if weights.lower() == "none" else weights)
     data_set = _part(load(data), split)
     chosen = [layer.strip() for layer in layers.split(",") if layer.strip()] or None
-    for layer in chosen or ():
-        check_name(f"layer of {encoder}", layer, network.layers)
+    known = build_encoder(encoder, weights=None).layers if chosen else ()
+    for layer in chosen or ():  # said now, not after teaching an encoder
+        check_name(f"layer of {encoder}", layer, known)
+    network = build_encoder(encoder, weights=None if weights.lower() == "none" else weights)
     found = measure(network, data_set, layers=chosen)
     tables = [_long(layer, found.selectivity(layer)) for layer in found.scores]
     with _whole(out) as part:
@@ -99,16 +100,26 @@ def predict(
     from .viewing.overlay import grey
 
     run, files = by_name(model), _image_files(images)
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"--out names a folder for the maps; {out} is a file.")
     out.mkdir(parents=True, exist_ok=True)
+    unread = []
     for name, path in tqdm(files.items(), desc=model, unit="image"):
-        values = run(read_image(path)[None].float() / 255)[0].float()
+        try:
+            image = read_image(path)
+        except ValueError as error:
+            unread.append(str(error))
+            continue
+        values = run(image[None].float() / 255)[0].float()
         if smooth:
             values = blur(values, smooth * max(values.shape))
         with _whole(out / f"{name}.npy") as part, part.open("wb") as file:
             np.save(file, values.numpy())
         with _whole(out / f"{name}.png") as part:
             grey(values).save(part, format="PNG")
-    typer.echo(f"{out}: {len(files)} maps (PNG and npy)")
+    typer.echo(f"{out}: {len(files) - len(unread)} maps (PNG and npy)")
+    if unread:
+        raise ValueError("\n".join(["Left out:", *unread]))
 
 
 def _image_files(given: Sequence[Path]) -> dict[str, Path]:
@@ -183,6 +194,7 @@ def evaluate(
     from .datasets import load
     from .evaluation import DEFAULT_METRICS, file_maps, human_ceiling, prior_maps, summary
     from .evaluation import evaluate as score
+    from .metrics import ARRAY_METRICS
     from .models import CentrePrior
     from .running.checking import table
 
@@ -190,6 +202,9 @@ def evaluate(
     chosen = _part(data_set, split)
     prior = CentrePrior.fit(_part(data_set, "train") if split != "train" else data_set)
     names = [name.strip() for name in metrics.split(",") if name.strip()] or DEFAULT_METRICS
+    for name in names:
+        if name in ARRAY_METRICS and not hasattr(chosen, "targets"):
+            raise ValueError(f"{name} is a metric of search arrays; {data!r} has no targets.")
     models = {maps.name: file_maps(maps, chosen), "centre prior": prior_maps(prior, chosen)}
     found = score(models, chosen, names, prior).beside(human_ceiling(chosen)).scores
     if out is not None:
@@ -210,4 +225,10 @@ def _cell(means: "pd.DataFrame", metric: str, model: str) -> str:
 
 
 def _part(data: "SaliencyDataset", split: str) -> "SaliencyDataset":
-    return data if split == "all" else data.split(split)
+    """Return a part of the data. Raises UnknownNameError, and ValueError for one without images."""
+    check_name("split", split, ("train", "val", "test", "all"))
+    part = data if split == "all" else data.split(split)
+    if not len(part):
+        sizes = ", ".join(f"{name} {len(data.split(name))}" for name in ("train", "val", "test"))
+        raise ValueError(f"The split {split!r} of {data.name!r} holds no image ({sizes}); try all.")
+    return part

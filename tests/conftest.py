@@ -1,6 +1,7 @@
 """Fixtures that every test may use: a throw-away cache, a tiny data set, the real data if given."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,20 @@ import pytest
 import torch
 
 from saliencykit.datasets import Fixations, Region, SaliencyDataset
+from saliencykit.paths import cache_root
 
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory):
-    """Keep tests away from the user's cache."""
+    """Keep tests away from the user's cache, but for the default encoder, if it was taught before.
+
+    That takes minutes, `make figures` does it too, and its entry's name holds all it depends on.
+    """
+    taught, place = cache_root() / "toyvgg", tmp_path_factory.mktemp("cache")
+    if taught.is_dir():
+        shutil.copytree(taught, place / "toyvgg")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SALIENCYKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("SALIENCYKIT_CACHE", str(place))
         yield
 
 

@@ -72,7 +72,11 @@ def keep(page, name):
 def place(tmp_path_factory):
     """An environment in whose cache notebook 09 has run headlessly, and its executed copy."""
     folder = tmp_path_factory.mktemp("browser")
-    outcomes, _ = run(["09"], profile="smoke", figures=folder / "figures")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(
+            "OMP_NUM_THREADS", "1"
+        )  # as where several run side by side: see test_notebooks
+        outcomes, _ = run(["09"], profile="smoke", figures=folder / "figures")
     environment = {
         **os.environ,
         "SALIENCYKIT_FIGURES": str(folder / "figures"),

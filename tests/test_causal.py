@@ -337,6 +337,21 @@ def told(effects):
     return words.ablation(table, doses, groups, study)
 
 
+def test_words_say_who_loses_most_by_whose_units():
+    cells = {
+        ("a", "a"): -1,
+        ("a", "b"): -2,
+        ("b", "a"): -0.5,
+        ("b", "b"): -3,
+        ("a", "rare"): np.nan,
+    }
+    rows = [(*pair, value, value, value) for pair, value in cells.items()]
+    table = pd.DataFrame(rows, columns=["first", "second", "value", "low", "high"])
+    text = words.diagonal(table)
+    assert "named for in **1 of 2** groups (b)" in text
+    assert "are its own in **2 of 2** (a and b)" in text
+
+
 def test_words_say_whether_the_loss_is_specific():
     text = told(made(SPECIFIC))
     assert "**On average the loss is specific**" in text

@@ -217,7 +217,7 @@ def test_real_imagenet_weights_load(real_data):
 
 @pytest.mark.slow
 def test_the_default_encoder_names_objects_it_has_not_seen():
-    """Taught anew here (about a minute); held-out crops come from another seed."""
+    """Taught here, unless `make figures` did; held-out crops come from another seed."""
     taught = toyvgg.pretrained()
     assert taught.meta["accuracy"] >= 0.85
     assert len(taught.meta["by_class"]) == 12

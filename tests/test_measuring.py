@@ -103,6 +103,36 @@ def test_predict_explains_what_is_wrong(photos, tmp_path, args, says):
     assert says in done.output
 
 
+def test_predict_leaves_out_what_it_cannot_read_and_says_so(photos, tmp_path):
+    (photos / "broken.jpg").write_bytes(b"no picture")
+    done = call("predict", photos, "--model", "centre", "--out", tmp_path / "maps")
+    assert done.exit_code == 2
+    assert "broken.jpg cannot be read" in done.output
+    assert {p.name for p in (tmp_path / "maps").glob("*.npy")} == {"a.npy", "b.npy"}
+    done = call("predict", photos, "--model", "centre", "--out", photos / "a.png")
+    assert done.exit_code == 2
+    assert "is a file" in done.output
+
+
+def test_evaluate_explains_an_empty_split_and_a_metric_of_arrays(monkeypatch, tmp_path):
+    data = tmp_path / "data" / "folder"
+    data.mkdir(parents=True)
+    Image.new("RGB", (40, 30)).save(data / "one.png")
+    (data / "splits.csv").write_text("image,split\none,train\n")
+    (data / "fixations.csv").write_text("image,x,y,observer\none,3,4,0\none,5,6,1\n")
+    monkeypatch.setenv("SALIENCYKIT_DATA", str(tmp_path / "data"))
+    done = call("evaluate", "--maps", tmp_path, "--data", "folder")
+    assert done.exit_code == 2
+    assert "'val' of 'folder' holds no image (train 1, val 0, test 0); try all" in done.output
+    done = call("evaluate", "--maps", tmp_path, "--data", "folder", "--split", "al")
+    assert "Known: train, val, test, all" in done.output
+    done = call(
+        "evaluate", "--maps", tmp_path, "--data", "folder", "--split", "all", "--metrics", "gsi"
+    )
+    assert done.exit_code == 2
+    assert "gsi is a metric of search arrays" in done.output
+
+
 def test_evaluate_scores_somebody_else_s_maps(monkeypatch, tmp_path):
     data = Blobs(12)
     monkeypatch.setattr(datasets, "load", lambda name: data)

@@ -170,6 +170,7 @@ def test_a_killed_run_leaves_no_process_and_no_partial_file_and_can_be_repeated(
     stall = STALL.format(here=str(here), go=str(go))
     write_notebook(place / "notebooks", "00_a", stall, WRITE.format(name="00_a"))
     call = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # if ignored
         "from pathlib import Path; from saliencykit.running import notebooks as figures; "
         f"figures.run(folder=Path({str(place / 'notebooks')!r}), "
         f"figures=Path({str(place / 'figures')!r}))"

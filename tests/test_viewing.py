@@ -288,7 +288,7 @@ def test_words_about_pretrained_units_count_what_the_table_holds(studied):
     best = reports.best_units(results["pre-trained"], "conv3_1")
 
     class FakeStudy:
-        layer, pretrained = "conv3_1", SimpleNamespace(accuracy=0.913)
+        layer, pretrained, annotated = "conv3_1", SimpleNamespace(accuracy=0.913), range(7)
 
     for signs, says in (((1, 1), "holds here"), ((1, -1), "in part"), ((-1, -1), "does not hold")):
         table = gain.assign(difference_low=list(signs))

@@ -109,6 +109,15 @@ def test_change_shows_before_and_after_for_each_task():
     assert list(after) == kept["after"].tolist()
 
 
+def test_shares_beyond_the_axis_are_marked_at_its_edge():
+    table = shares()
+    one = (table["layer"] == "conv3_1") & (table["level"] == "units") & (table["other"] == "scenes")
+    table.loc[one, ["share", "low", "high"]] = -0.9, -1.0, -0.8
+    axis = tasks.shares(table, STUDY.layer).axes[0]
+    marks = [line for line in axis.lines if line.get_marker() == "v" and len(line.get_xdata())]
+    assert [line.get_ydata().tolist() for line in marks] == [[tasks.LIMITS[0]]]
+
+
 def test_shares_too_vague_to_read_are_left_out():
     table = shares()
     vague = (table["layer"] == "conv1_1") & (table["level"] == "units")

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from ..datasets.popout import BACKGROUNDS, FEATURES, PopOut, SearchArray, draw
 from ..evaluation import Evaluation
 from ..evaluation.popout import is_network
+from ..models.classical import names
 from .controls import explore
 from .overlay import Picture, as_picture, captioned, fit, mapped, montage
 from .scores import MODEL_COLOURS
@@ -26,7 +27,8 @@ CONDITIONS = ("feature", "set_size", "difference", "background")
 
 def styled(models: Sequence[str]) -> dict[str, dict[str, object]]:
     """Return colour and marker of each model: networks as everywhere, classical ones in a hue."""
-    classical = [m for m in models if m not in MODEL_COLOURS]
+    known = dict.fromkeys([*names(), *models])  # the same look in every figure
+    classical = [m for m in known if m not in MODEL_COLOURS]
     shades = sns.color_palette("RdPu", len(classical) + 2)[2:]  # classical ones are pink elsewhere
     colours = {**MODEL_COLOURS, **dict(zip(classical, shades, strict=True))}
     marks = {m: MARKERS[k % len(MARKERS)] for k, m in enumerate(classical)}
@@ -165,12 +167,15 @@ def found(table: pd.DataFrame, models: Sequence[str], chance: Mapping[int, float
         axis.set_xlabel("fixations")
         axis.set_ylim(0, 103)
     axes[0, 0].set_ylabel("targets found (%)")
-    _legend(figure, {**styles, "item by item": {"color": "0.5", "marker": ""}})
+    _legend(figure, {**styles, "item by item": {"color": "0.5", "marker": "", "ls": ":"}})
     return figure
 
 
 def _legend(figure: Figure, styles: Mapping[str, dict[str, object]]) -> None:
-    handles = [Line2D([], [], lw=1.6, ms=4, label=label(m), **style) for m, style in styles.items()]
+    handles = [
+        Line2D([], [], **{"lw": 1.6, "ms": 4, "label": label(m), **style})
+        for m, style in styles.items()
+    ]
     figure.legend(handles=handles, loc="outside upper center", ncols=5, fontsize=8.5)
 
 

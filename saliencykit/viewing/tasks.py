@@ -23,6 +23,7 @@ MEASURES = {"cka_debiased": "linear CKA, debiased", "correlation": "mean correla
 LEVELS = {"units": "unit by unit", "categories": "the layer as a whole"}
 SPAN = ["share", "low", "high"]
 WIDEST = 2.0  # of an interval of a share that is drawn
+LIMITS = (-40, 160)  # per cent that the shares' axis shows
 
 
 def names(table: pd.DataFrame) -> list[str]:
@@ -101,7 +102,8 @@ def shares(table: pd.DataFrame, layer: str, task: str = "saliency") -> Figure:
     """How much of the change by `task` other trainings bring as well, over layers.
 
     A panel a level, a mark a training. table: `task_share.shares`. Where hardly anything changed a
-    share of it says nothing: intervals wider than `WIDEST` are left out.
+    share of it says nothing: intervals wider than `WIDEST` are left out. A hollow triangle at the
+    edge stands for a share beyond it.
     """
     table = table[(table["task"] == task) & (table["other"] != OTHERS)]
     layers, others = (list(dict.fromkeys(table[k])) for k in ("layer", "other"))
@@ -112,16 +114,26 @@ def shares(table: pd.DataFrame, layer: str, task: str = "saliency") -> Figure:
             line = 100 * chosen[chosen["other"] == other].set_index("layer").reindex(layers)[SPAN]
             who = task if other == AGAIN else other
             texts = {"name": f"{task} again, other seed" if other == AGAIN else other}
-            ranges(axis, np.arange(len(layers)) + offset, line["share"], line, who, lw=0, **texts)
+            place = np.arange(len(layers)) + offset
+            ranges(axis, place, line["share"], line, who, lw=0, **texts)
+            for end, mark, beyond in zip(LIMITS, "v^", _beyond(line["share"]), strict=True):
+                at = np.full(int(beyond.sum()), end)
+                look = {"mfc": "white", "mec": COLOURS.get(who, "0.3"), "ms": 7, "clip_on": False}
+                axis.plot(place[beyond.to_numpy()], at, mark, ls="", **look)
         for level_line in (0, 100):
             axis.axhline(level_line, color="0.6", lw=0.9, ls=":", zorder=0)
         axis.set_title(text, fontsize=10.5)
-        axis.set_ylim(-40, 160)
+        axis.set_ylim(*LIMITS)
         over_layers(axis, layers, layer)
     axes[0].set_ylabel(f"share of the change by {task}\nthat comes as well (%)")
     handles, texts = axes[0].get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside upper right", ncols=len(texts))
     return figure
+
+
+def _beyond(percent: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Tell which shares lie below and above what the figure shows."""
+    return percent < LIMITS[0], percent > LIMITS[1]
 
 
 def spread(tasks: Sequence[str], width: float = 0.36) -> Iterator[tuple[str, float]]:

@@ -1,7 +1,7 @@
 """What a figure shows, in sentences made from its numbers, so that they cannot contradict it."""
 
 from . import truth
-from .causal import ablation, contribution, methods
+from .causal import ablation, contribution, diagonal, methods
 from .models import data_set, model_scores
 from .phrases import listed, number, verdict
 from .popout import failures, pop_out, remedies
@@ -13,6 +13,7 @@ __all__ = [
     "best_of_all",
     "contribution",
     "data_set",
+    "diagonal",
     "failures",
     "fine_tuning",
     "listed",

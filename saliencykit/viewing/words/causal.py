@@ -56,6 +56,26 @@ def ablation(
     return "\n".join([*lines, _dose(doses)])
 
 
+def diagonal(matrix: pd.DataFrame) -> str:
+    """Words on how many categories lose most by their own units, of all that are ablated.
+
+    matrix: `ablation_matrix`.
+    """
+    wide = matrix.pivot(index="first", columns="second", values="value")
+    wide = wide.loc[:, wide.index].dropna(how="all").dropna(axis=1, how="all")
+    names = [name for name in wide.index if name in wide.columns]
+    wide = wide.loc[names, names]
+    by_row = [name for name in names if wide.loc[name].idxmin() == name]
+    by_column = [name for name in names if wide[name].idxmin() == name]
+    return (
+        f"- In the matrix, the category that loses most by a group of units is the one they are "
+        f"named for in **{len(by_row)} of {len(names)}** groups ({listed(by_row)}); the units that "
+        f"cost a category most are its own in **{len(by_column)} of {len(names)}** "
+        f"({listed(by_column)}). Own − others below holds the mean over the others against it, "
+        "among which gains and losses cancel."
+    )
+
+
 def _entries(table: pd.DataFrame, where: str, units: str = "beyond matched") -> pd.DataFrame:
     """Return value, low, high by category."""
     chosen = table[(table["units"] == units) & (table["where"] == where)]

@@ -9,6 +9,7 @@ from ...evaluation.popout import is_network
 from ..style import label
 from .phrases import listed, number, verdict
 
+WEAK = 0.3  # a correlation below this is called so (Cohen 1988: medium from here on)
 Spans = dict[str, tuple[float, float, float]]
 
 
@@ -47,7 +48,8 @@ def pop_out(table: pd.DataFrame, spans: Spans, features: pd.DataFrame, arrays: i
         "(GSI).\n"
         f"- {moved}: by {number(*spans['networks'], 1)} ranks of {len(table)}; the others by "
         f"{number(*spans['classical'], 1)}.\n"
-        f"- Rank correlation of the two orders: {number(*spans['correlation'])}; {alike}.\n"
+        f"- Rank correlation of the two orders: {number(*spans['correlation'])}; {alike}"
+        f"{', if weakly' if abs(spans['correlation'][0]) < WEAK else ''}.\n"
         f"- {blind}"
     )
 
@@ -144,7 +146,8 @@ def _bargain(natural: pd.DataFrame, arrays: pd.DataFrame, names: Sequence[str], 
     best = (gain / cost).idxmax()
     percent = 100 * cost[best] / natural.loc[plain, "mean"]
     return (
-        f"- **What to do**: none of them is free. The model {best} gives most for its price: GSI "
+        f"- **What to do**: what makes the odd item stand out more has its price. The model {best} "
+        "gives most for it: GSI "
         f"{gain[best]:+.3f} for {percent:.1f} % of the NSS on natural images."
     )
 

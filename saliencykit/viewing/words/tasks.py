@@ -60,7 +60,22 @@ def _how_far(table: pd.DataFrame, layer: str) -> str:
     elif ours["low"] > theirs["high"]:
         said = "scenes moved it further than saliency did"
     each = "; ".join(f"{task} {number(*row[SPAN])}" for task, row in at.iterrows())
-    return f"- **How far** at {layer}, debiased CKA with the pre-trained network: {each}: {said}."
+    return (
+        f"- **How far** at {layer}, debiased CKA with the pre-trained network: {each}: {said}. "
+        f"{_furthest(table[table['measure'] == 'cka_debiased'])}"
+    )
+
+
+def _furthest(table: pd.DataFrame) -> str:
+    """Say which task moved the network furthest at how many layers."""
+    wide = table.pivot(index="layer", columns="task", values="value")
+    most = wide.idxmin(axis=1).value_counts()
+    nearer = int((wide["saliency"] < wide["scenes"]).sum())
+    told = listed([f"{task} at {n}" for task, n in most.items()])
+    return (
+        f"Of the {len(wide)} layers, the task that moved the network furthest is {told}; saliency "
+        f"moved it further than scenes at {nearer}."
+    )
 
 
 def _where_to(gains: pd.DataFrame, paired: pd.DataFrame, study: Study) -> str:

@@ -25,14 +25,16 @@ def pretrained(
     """
     told = gain[gain["difference"].notna()]
     above = told[told["difference_low"] > 0].sort_values("difference", ascending=False)
-    rest = told[told["difference_low"] <= 0]["category"].tolist()
+    below = told[told["difference_high"] < 0].sort_values("difference")["category"].tolist()
+    rest = told[(told["difference_low"] <= 0) & (told["difference_high"] >= 0)]["category"].tolist()
     layer, accuracy = study.layer, study.pretrained.accuracy
     wide = shares.pivot(index="category", columns="encoder", values="share")
     lines = [
         f"- At **{layer}**, object recognition alone makes the ten best units respond more than an "
         f"untrained network's in **{len(above)} of {len(told)}** categories{_too_few(told, gain)}: "
         f"{listed(above['category'].tolist())}."
-        + (f" Not shown for {listed(rest)}." if rest else "")
+        + (f" Less for {listed(below)}." if below else "")
+        + (f" Not decided for {listed(rest)}." if rest else "")
     ]
     if len(above):
         top = above.iloc[0]
@@ -50,8 +52,9 @@ def pretrained(
             )
         )
     lines.append(
-        f"- Units above T = {threshold:g}, over all categories: {_above(counts, threshold)}. The "
-        f"ten best units chosen and scored on the same images, as in the paper, average "
+        f"- Units above T = {threshold:g}, over all categories and {len(study.annotated)} images: "
+        f"{_above(counts, threshold)}. The ten best units chosen and scored on the same images, as "
+        f"in the paper, average "
         f"{same[same['encoder'] == 'pre-trained']['mean'].mean():.2f} over categories; chosen on "
         f"one half and scored on the other, {told['after'].mean():.2f}."
     )
@@ -63,7 +66,7 @@ def pretrained(
     )
     if accuracy is not None:
         lines.append(f"- The network was taught to name objects: {100 * accuracy:.1f} % held out.")
-    claim = "does not hold" if not len(above) else "holds in part" if rest else "holds"
+    claim = "does not hold" if not len(above) else "holds in part" if rest or below else "holds"
     lines.append(f"- **The paper's first finding {claim} here**, by this measure and control.")
     return "\n".join(lines)
 
@@ -115,7 +118,8 @@ def fine_tuning(
         f"- Most for **{label(most['category'])}**: {most['before']:.2f} → {most['after']:.2f}, a "
         f"change of {number(*most[span])}; least for {label(least['category'])}: "
         f"{least['before']:.2f} → {least['after']:.2f}, {number(*least[span])}.\n"
-        f"- Units above T = {threshold:g}, over all categories: {_above(counts, threshold)}.\n"
+        f"- Units above T = {threshold:g}, over all categories on these images: "
+        f"{_above(counts, threshold)}.\n"
         f"- {found}; the difference of the two changes is "
         f"{number(pair['value'], pair['low'], pair['high'])}.\n"
         f"- Over the {len(layered)} layers: {first} is favoured at {len(more)}, {second} at "
@@ -137,10 +141,10 @@ def best_of_all(table: pd.DataFrame) -> str:
 
 
 def _most_selective(name: str, table: pd.DataFrame) -> str:
-    top = table.loc[table["mean"].idxmax()]
+    top = table.loc[table["low"].idxmax()]  # of the best guesses, the surest
     deepest, n = Counter(table["layer"]).most_common(1)[0]
     return (
-        f"- **{name}**: the most selective unit answers to {label(top['category'])} (unit "
+        f"- **{name}**: the most surely selective unit answers to {label(top['category'])} (unit "
         f"{top['unit']} of {top['layer']}, region NSS {number(*top[SPAN])}); {n} of {len(table)} "
         f"categories have their best unit in {deepest}."
     )
