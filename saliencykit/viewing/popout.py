@@ -7,8 +7,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox
 from PIL import Image, ImageDraw
 
 from ..datasets.popout import BACKGROUNDS, FEATURES, PopOut, SearchArray, draw
@@ -22,6 +24,8 @@ from .stimuli import gallery
 from .style import WIDTH, label
 
 MARKERS = "osD^vPX*<>p"
+SIDES = [(6, 5, "left"), (6, -13, "left"), (-6, 5, "right"), (-6, -13, "right"), (9, -4, "left")]
+"""Where a point's name may stand: offset in points, and which side of the text is there."""
 CONDITIONS = ("feature", "set_size", "difference", "background")
 
 
@@ -75,16 +79,39 @@ def natural_against_arrays(
         axis.errorbar(
             row["natural"], row["arrays"], spans[1], spans[0], ms=7, lw=1.4, ls="", **style
         )
-        axis.annotate(
-            label(model), (row["natural"], row["arrays"]), (6, 5), textcoords="offset points",
-            fontsize=9,
-        )  # fmt: skip
     axis.axhline(0, color="0.75", lw=0.9, zorder=0)
     axis.set_xlabel(f"natural images: {labels[0]}")
     axis.set_ylabel(f"search arrays: {labels[1]} (0: target as salient as distractors)")
     share = axis.secondary_xaxis("top", (lambda x: 100 * x / human, lambda p: p * human / 100))
     share.set_xlabel("% of the human ceiling", fontsize=9.5)
+    _name_points(figure, axis, table.set_index("model")[["natural", "arrays"]])
     return figure
+
+
+def _name_points(figure: Figure, axis: Axes, points: pd.DataFrame) -> None:
+    """Write each point's name where it overlaps points and other names least. points: x, y."""
+    figure.canvas.draw()  # the layout decides where points lie
+    places = axis.transData.transform(points.to_numpy())
+    taken = [Bbox.from_bounds(x - 8, y - 8, 16, 16) for x, y in places]
+    for name, at in zip(points.index, points.to_numpy(), strict=True):
+        tried = []
+        for x, y, side in SIDES:
+            text = axis.annotate(
+                label(name), at, (x, y), textcoords="offset points", fontsize=9, ha=side
+            )
+            box = text.get_window_extent()
+            tried.append((sum(_shared(box, other) for other in taken), len(tried), text, box))
+        _, _, best, box = min(tried)
+        taken.append(box)
+        for *_, text, _ in tried:
+            if text is not best:
+                text.remove()
+
+
+def _shared(a: Bbox, b: Bbox) -> float:
+    """Area that two boxes share."""
+    both = Bbox.intersection(a, b)
+    return 0.0 if both is None else both.width * both.height
 
 
 def by_feature(table: pd.DataFrame, models: Sequence[str], title: str = "GSI") -> Figure:

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from ..datasets import SaliencyDataset
 from ..evaluation import Evaluation, ObserverCurve, interval
@@ -85,6 +86,7 @@ def learning_curves(curves: Mapping[str, pd.DataFrame], baselines: pd.DataFrame)
             axis.axhline(level, color=MODEL_COLOURS.get(name, "0.5"), lw=1.4, ls=":", label=name)
         axis.set_title(model, fontsize=10.5)
         axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set_ylim(bottom=0)
     axes[0, 0].set_ylabel("NSS")
     grey = [Line2D([], [], color="0.3", ls="--"), Line2D([], [], color="0.3", lw=2)]
