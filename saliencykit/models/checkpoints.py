@@ -49,6 +49,12 @@ def by_name(name: str | os.PathLike, **parameters: object) -> Callable[[Tensor],
     """
     kept = kept_models()
     if is_path(name) and name not in kept:
+        if not Path(name).exists():
+            raise FileNotFoundError(
+                f"No checkpoint at {name}, and no trained model was kept under that name (kept: "
+                f"{', '.join(kept) or 'none'}). Notebook 01 trains and keeps some: "
+                "`saliencykit figures 01`."
+            )
         return _network(Path(name))
     check_name("model", name, model_names())
     if name in kept:
