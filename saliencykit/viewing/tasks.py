@@ -119,7 +119,8 @@ def shares(table: pd.DataFrame, layer: str, task: str = "saliency") -> Figure:
             for end, mark, beyond in zip(LIMITS, "v^", _beyond(line["share"]), strict=True):
                 at = np.full(int(beyond.sum()), end)
                 look = {"mfc": "white", "mec": COLOURS.get(who, "0.3"), "ms": 7, "clip_on": False}
-                axis.plot(place[beyond.to_numpy()], at, mark, ls="", **look)
+                for mark_drawn in axis.plot(place[beyond.to_numpy()], at, mark, ls="", **look):
+                    mark_drawn.set_in_layout(False)  # empty ones would leave no room to the axes
         for level_line in (0, 100):
             axis.axhline(level_line, color="0.6", lw=0.9, ls=":", zorder=0)
         axis.set_title(text, fontsize=10.5)
