@@ -164,8 +164,9 @@ def _environment(workers: int, figures: Path) -> dict[str, str]:
     """What the kernels' environment has beside ours.
 
     Threads are shared out, since `workers` networks trained in all cores' threads at once take
-    longer than one after the other. Their number must not change what is found, only the last
-    digits: sums are made in another order, which the tolerances of `--check` allow for.
+    longer than one after the other. Their number changes the order of sums and so the last digits,
+    which training amplifies: a network taught in two threads is another one than taught in one, as
+    by another seed. So tables agree with those of a run in as many threads, on such a processor.
     """
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, CORES // workers))
     return {
