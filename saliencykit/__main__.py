@@ -93,9 +93,9 @@ was.
 
 With --check nothing in figures/ is touched: new tables are compared with those there. Texts must
 be the same; a number may differ from c, the one there, by {ATOL} + {RTOL}·|c|, or as the
-profile says under `check: {{table: {{column: [rtol, atol]}}}}`. Training amplifies rounding, so this
-holds for runs in as many threads a notebook ($OMP_NUM_THREADS, else cores over --jobs), on such a
-processor: the committed tables were made with one.
+profile says under `check: {{table: {{column: [rtol, atol]}}}}`. Training amplifies rounding, so
+this holds for as many threads a notebook ($OMP_NUM_THREADS, else cores over --jobs) on such a
+processor: the committed tables were made with one thread.
 
 \b
 Examples:
