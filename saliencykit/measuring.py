@@ -3,14 +3,13 @@
 Each imports what it needs, so that help comes at once.
 """
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .paths import whole
 from .registry import check_name
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def dissect(
     network = build_encoder(encoder, weights=None if weights.lower() == "none" else weights)
     found = measure(network, data_set, layers=chosen)
     tables = [_long(layer, found.selectivity(layer)) for layer in found.scores]
-    with _whole(out) as part:
+    with whole(out) as part:
         pd.concat(tables).to_csv(part, index=False)
     typer.echo(f"{out}: {sum(map(len, tables))} rows, {len(tables)} layers")
 
@@ -113,9 +112,9 @@ def predict(
         values = run(image[None].float() / 255)[0].float()
         if smooth:
             values = blur(values, smooth * max(values.shape))
-        with _whole(out / f"{name}.npy") as part, part.open("wb") as file:
+        with whole(out / f"{name}.npy") as part, part.open("wb") as file:
             np.save(file, values.numpy())
-        with _whole(out / f"{name}.png") as part:
+        with whole(out / f"{name}.png") as part:
             grey(values).save(part, format="PNG")
     typer.echo(f"{out}: {len(files) - len(unread)} maps (PNG and npy)")
     if unread:
@@ -139,17 +138,6 @@ def _image_files(given: Sequence[Path]) -> dict[str, Path]:
 
 def _images_in(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGES)
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Give a temporary name to write to, which becomes `path` if all went well."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def models() -> None:
@@ -208,7 +196,7 @@ def evaluate(
     models = {maps.name: file_maps(maps, chosen), "centre prior": prior_maps(prior, chosen)}
     found = score(models, chosen, names, prior).beside(human_ceiling(chosen)).scores
     if out is not None:
-        with _whole(out) as part:
+        with whole(out) as part:
             found.to_csv(part, index=False)
     means = summary(found[found["metric"].isin(names)]).set_index(["metric", "model"])
     header = ("metric", *dict.fromkeys(found["model"]))

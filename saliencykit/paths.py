@@ -1,6 +1,8 @@
 """Where things live: every path the project reads or writes is named here once."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -11,6 +13,7 @@ NOTEBOOKS = ROOT / "notebooks"
 PROFILES = NOTEBOOKS / "profiles"
 FIGURES = Path(os.environ.get("SALIENCYKIT_FIGURES", ROOT / "figures"))
 ANNOTATIONS = PACKAGE / "datasets" / "annotations"
+PHOTOGRAPHS = "_photos"  # how names of pictures end that are not ours to publish: git ignores them
 
 
 def cache_root() -> Path:
@@ -26,3 +29,14 @@ def data_root(name: str, root: str | os.PathLike | None = None) -> Path:
         return Path(root).expanduser()
     base = os.environ.get("SALIENCYKIT_DATA")
     return Path(base).expanduser() / name if base else cache_root() / "data" / name
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a temporary name to write to, which becomes `path` if all went well, and else goes."""
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -44,7 +44,7 @@ def browser():
 
 
 @pytest.fixture
-def page(browser, tmp_path):
+def page(browser):
     opened = browser.new_page(viewport={"width": 1280, "height": 720})
     opened.errors = []
     opened.on("pageerror", lambda error: opened.errors.append(str(error)))

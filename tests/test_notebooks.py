@@ -29,7 +29,7 @@ def test_every_notebook_runs_and_draws(smoke):
     assert len(outcomes) == len(SMOKED)
     for outcome in outcomes:
         made = list(folder.glob(f"{outcome.notebook.stem[:2]}_*.png"))
-        assert len(made) >= 2
+        assert len(made) >= (2 if outcome.notebook.stem[:2] == "09" else 3)
         for picture in made:
             assert Image.open(picture).size[0] > 400
             table = pd.read_csv(picture.with_suffix(".csv"))
@@ -44,8 +44,7 @@ def test_headless_picture_equals_the_widget_s(smoke):
     import nbformat
 
     for outcome in smoke[1]:
-        if outcome.notebook.stem[:2] not in ("00", "01", "07", "08"):
-            continue  # 09: see test_explorer; the others' widget starts at unit 0 of "any"
+        number = outcome.notebook.stem[:2]
         notebook = nbformat.read(outcome.executed, 4)
         code = [c for c in notebook.cells if c.cell_type == "code"]
         still, widget = code[-2].outputs[-1], code[-1].outputs[-1]
@@ -53,9 +52,12 @@ def test_headless_picture_equals_the_widget_s(smoke):
         view = widget.data["application/vnd.jupyter.widget-view+json"]
         states = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
         box = states[view["model_id"]]["state"]
+        if number == "09":  # several pictures: test_explorer and test_browser compare them
+            continue
         image = states[box["children"][1].removeprefix("IPY_MODEL_")]
         shown = next(b["data"] for b in image["buffers"] if b["path"] == ["value"])
-        assert base64.b64decode(shown) == base64.b64decode(still.data["image/png"])
+        if number in ("00", "01", "07", "08"):  # the others' widget starts at unit 0 of "any"
+            assert base64.b64decode(shown) == base64.b64decode(still.data["image/png"])
 
 
 def test_paper_profile_runs_end_to_end_on_miniature_data(tmp_path, monkeypatch):

@@ -35,9 +35,8 @@ def test_numbers_are_those_of_the_findings(notebook, profile, cell):
     finding = " ".join(record["finding"].split())
     claims = re.findall(CLAIM, cell)
     assert claims
-    missing = [
-        claim for claim in claims if not re.search(rf"(?<![\d.]){re.escape(claim)}", finding)
-    ]
+    whole = r"(?<![\d.]){}(?!\.?\d)"  # not a part of a longer number
+    missing = [c for c in claims if not re.search(whole.format(re.escape(c)), finding)]
     assert not missing
 
 

@@ -70,7 +70,10 @@ class ImageSums:
 
 @lru_cache(maxsize=8)
 def image_weights(n_images: int, n: int, seed: int) -> Tensor:
-    """Return (n, I) float32: how often each image is drawn in each of `n` bootstrap resamples."""
+    """Return (n, I) float32: how often each image is drawn in each of `n` bootstrap resamples.
+
+    Kept for the next call: not to be changed in place.
+    """
     random = np.random.default_rng(seed)
     drawn = random.multinomial(n_images, np.full(n_images, 1 / n_images), size=n)
     return torch.tensor(drawn, dtype=torch.float32)

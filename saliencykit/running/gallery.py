@@ -16,13 +16,12 @@ import mistune
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..paths import PHOTOGRAPHS
 from .records import Record, replace
 
 PAGE = "index.html"
 ROWS = 8
 """Rows of a table that the page shows; the CSV beside it has them all."""
-PHOTOGRAPHS = "_photos"
-"""End of the names of pictures that git ignores, see viewing.save."""
 
 
 class _Local(mistune.HTMLRenderer):

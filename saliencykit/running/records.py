@@ -6,13 +6,13 @@ notebook ran is not in it: equal results give equal bytes.
 """
 
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from ..paths import PHOTOGRAPHS, whole
 from .profiles import declared, read_cells
 
 Record = dict[str, Any]
@@ -43,12 +43,8 @@ def write(executed: Path, written: Sequence[str], folder: Path) -> Path:
 
 def replace(path: Path, text: str) -> None:
     """Write `text` at `path`, wholly or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with whole(path) as part:
         part.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read_executed(executed: Path, written: Sequence[str], folder: Path) -> Record:
@@ -117,7 +113,7 @@ def _named(block: _Block) -> Iterator[str]:
     """Yield the stems of figures that the code of `block` may name, in its order."""
     for cell in block.code:
         for name in re.findall(r"""["']([^"'\n]+)["']""", "".join(cell["source"])):
-            yield from (name, f"{name}_photos")
+            yield from (name, f"{name}{PHOTOGRAPHS}")
 
 
 def _section(heading: str, text: str, stems: list[str], folder: Path) -> Record:

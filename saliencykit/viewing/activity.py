@@ -1,6 +1,6 @@
-"""What networks answer to some images, computed once and kept small: what sliders look at."""
+"""Which images tell most of units, and what networks answer to them: what sliders look at."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -8,6 +8,9 @@ from torch.nn.functional import adaptive_avg_pool2d
 from tqdm.auto import tqdm
 
 from .. import cache
+from ..datasets import SaliencyDataset
+from ..dissection import Dissection
+from ..dissection.report import best_images, best_units
 from ..models import Encoder, SaliencyModel, classical
 from ..models.stimuli import device_of, to_float
 
@@ -39,12 +42,28 @@ class Activity:
         return Activity(both)
 
 
+def telling(
+    result: Dissection, data: SaliencyDataset, layer: str, each: int, n: int
+) -> SaliencyDataset:
+    """Return some `n` images of `data`: those that say most about units, and others evenly.
+
+    Those are the `each` images of a category that drive its best unit of `layer` most.
+    """
+    chosen: dict[str, None] = {}  # a set that keeps its order
+    best = best_units(result, layer)
+    for category, unit in zip(best["category"], best["unit"], strict=True):
+        chosen |= dict.fromkeys(best_images(result, layer, unit, each, category))
+    looked = set(result.regions["image"])
+    others = data.subset([name for name in data.names if name in looked]).thinned(n)
+    return data.subset(list(chosen | dict.fromkeys(others.names))[: max(n, len(chosen))])
+
+
 def seen(
     images: Tensor,
     encoders: Mapping[str, Encoder],
     layers: Sequence[str],
-    readouts: Mapping[str, SaliencyModel],
-    models: Sequence[str],
+    readouts: Mapping[str, SaliencyModel] = {},
+    models: Sequence[str] = (),
     batch: int = 8,
 ) -> Activity:
     """Show images uint8 (N, 3, H, W) to encoders, saliency models and classical `models`; cached.
@@ -59,36 +78,27 @@ def seen(
         "layers": list(layers),
         "models": list(models),
     }
+    device = device_of()
 
+    def look(part: Tensor) -> Iterator[tuple[str, Tensor]]:
+        floats = to_float(part).to(device)
+        for name, encoder in encoders.items():
+            kept = encoder.to(device).eval().reduce(floats, layers, lambda _, maps: _kept(maps))
+            for layer, (steps, span) in kept.items():
+                yield f"units/{name}/{layer}", steps
+                yield f"range/{name}/{layer}", span
+        for name, model in readouts.items():
+            yield f"map/{name}", _shaded(model.to(device).eval().coarse(floats))
+        for name in models:
+            yield f"map/{name}", _shaded(_small(classical.saliency(name, floats)))
+
+    @torch.inference_mode()
     def compute() -> cache.Entry:
-        parts = [
-            _seen(part, encoders, layers, readouts, models)
-            for part in tqdm(images.split(batch), desc="looking at images", leave=False)
-        ]
+        batches = tqdm(images.split(batch), desc="looking at images", leave=False)
+        parts = [dict(look(part)) for part in batches]
         return cache.Entry({k: torch.cat([part[k] for part in parts]) for k in parts[0]})
 
     return Activity(cache.cached("seen", key, compute).tensors)
-
-
-@torch.inference_mode()
-def _seen(
-    images: Tensor,
-    encoders: Mapping[str, Encoder],
-    layers: Sequence[str],
-    readouts: Mapping[str, SaliencyModel],
-    models: Sequence[str],
-) -> dict[str, Tensor]:
-    device, found = device_of(), {}
-    floats = to_float(images).to(device)
-    for name, encoder in encoders.items():
-        answers = encoder.to(device).eval().reduce(floats, layers, lambda _, x: _kept(x))
-        for layer, (steps, span) in answers.items():
-            found[f"units/{name}/{layer}"], found[f"range/{name}/{layer}"] = steps, span
-    for name, model in readouts.items():
-        found[f"map/{name}"] = _shaded(model.to(device).eval().coarse(floats))
-    for name in models:
-        found[f"map/{name}"] = _shaded(_small(classical.saliency(name, floats)))
-    return found
 
 
 def _kept(maps: Tensor) -> tuple[Tensor, Tensor]:

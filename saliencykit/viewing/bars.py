@@ -1,6 +1,6 @@
 """A unit's selectivity by category, drawn by hand: a figure would take too long for a slider."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -64,7 +64,12 @@ def selectivity_bars(
 
 
 def _bar(
-    pen: ImageDraw.ImageDraw, x: object, row: pd.Series, top: float, thick: float, colour: str
+    pen: ImageDraw.ImageDraw,
+    x: Callable[[float], float],
+    row: pd.Series,
+    top: float,
+    thick: float,
+    colour: str,
 ) -> None:
     if np.isnan(row["value"]):
         return

@@ -5,16 +5,14 @@ from collections.abc import Mapping, Sequence
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from ..datasets import SaliencyDataset
 from ..dissection import Dissection
 from ..dissection.report import best_images, best_units, present
 from ..evaluation import Evaluation
 from ..models import Encoder, stimuli
-from ..models.stimuli import to_float
+from .activity import seen, telling
 from .controls import explore, slider
 from .overlay import Picture, captioned, fit, montage, spotlight
 from .scores import answers
@@ -41,8 +39,8 @@ class ImageBrowser:
         height = 132 if many else 230
         pictures, under = answers(self.data, self.found, image, self.models, height)
         pictures[0] = fit(stimulus(self.data, image), height)
-        scene, seen = self.data.scene(image), len(self.data.fixations(image))
-        under[0] += f"{f', {label(scene)}' if scene else ''}: {seen} fixations"
+        scene, looks = self.data.scene(image), len(self.data.fixations(image))
+        under[0] += f"{f', {label(scene)}' if scene else ''}: {looks} fixations"
         texts = [text.replace("\n", " ") for text in under]
         small = [captioned(p, text) for p, text in zip(pictures, texts, strict=True)]
         return montage(small, columns=6 if many else 3, height=height + 18)
@@ -55,9 +53,8 @@ class ImageBrowser:
 class UnitBrowser:
     """Units one after the other: the images that drive them most, in one encoder or several.
 
-    results: dissections by encoder name, on images of `data`. The activations of `images` of them
-    are computed once, when the browser is made: those that drive the best unit of each category at
-    `layer` most, and others at random.
+    results: dissections by encoder name, on images of `data`. What the networks answer to some
+    `images` of them (see `activity.telling`) is computed once, when the browser is made.
     """
 
     def __init__(
@@ -72,26 +69,9 @@ class UnitBrowser:
     ):
         self.results, self.layers = dict(results), list(layers)
         self.first = next(iter(self.results))
-        self.best = best_units(results[self.first], layer).drop(columns="rank")
-        self.data = data.subset(self._interesting(data, layer, images))
+        self.data = telling(results[self.first], data, layer, COLUMNS, images)
         self.shown = stimuli(self.data, size).tensors["images"]
-        self.seen = {name: self._activations(encoder) for name, encoder in encoders.items()}
-
-    def _interesting(self, data: SaliencyDataset, layer: str, n: int) -> list[str]:
-        result = self.results[self.first]
-        chosen: dict[str, None] = {}  # a set that keeps its order
-        for category, unit, _ in self.best.itertuples(index=False):
-            chosen |= dict.fromkeys(best_images(result, layer, unit, COLUMNS, category))
-        looked = set(result.regions["image"])
-        others = data.subset([name for name in data.names if name in looked]).thinned(n)
-        return list(chosen | dict.fromkeys(others.names))[: max(n, len(chosen))]
-
-    @torch.inference_mode()
-    def _activations(self, encoder: Encoder) -> dict[str, Tensor]:
-        device = next(encoder.parameters()).device
-        batches = [to_float(batch).to(device) for batch in self.shown.split(16)]
-        parts = [encoder.activations(images, self.layers) for images in batches]
-        return {layer: torch.cat([p[layer].half().cpu() for p in parts]) for layer in self.layers}
+        self.activity = seen(self.shown, encoders, self.layers)
 
     @property
     def categories(self) -> list[str]:
@@ -106,7 +86,7 @@ class UnitBrowser:
     def tile(self, encoder: str, layer: str, unit: int, image: str) -> Picture:
         """Draw one unit's activation over one image."""
         i = self.data.names.index(image)
-        return spotlight(self.shown[i], self.seen[encoder][layer][i, unit].float())
+        return spotlight(self.shown[i], self.activity.unit(encoder, layer, unit, i))
 
     def tiles(
         self, encoder: str, layer: str, unit: int, columns: int, category: str | None = None

@@ -6,6 +6,7 @@ replaced in place, and no network runs while a slider moves.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from html import escape
 from inspect import signature
 
 import ipywidgets as widgets
@@ -67,7 +68,7 @@ class Panel:
                     self._drawn[i] = values
             self.said.value = ""
         except Exception as error:
-            self.said.value = f"<b>{type(error).__name__}:</b> {error}"
+            self.said.value = f"<b>{type(error).__name__}:</b> {escape(str(error))}"
             raise
 
     def values(self, view: View) -> dict[str, object]:

@@ -9,12 +9,12 @@ from torch import Tensor
 from ..datasets import SaliencyDataset
 from ..dissection import Dissection
 from ..dissection.groups import common
-from ..dissection.report import best_images, best_units, present, strongest, unit_profile
+from ..dissection.report import best_images, present, strongest, unit_profile
 from ..metrics import density
 from ..models import Encoder, SaliencyModel, classical, stimuli
 from ..models.stimuli import resize
 from ..study import Study
-from .activity import Activity, seen
+from .activity import Activity, seen, telling
 from .bars import selectivity_bars
 from .overlay import (
     Picture,
@@ -64,7 +64,7 @@ class UnitExplorer:
         self.classical = [name for name in classical.names() if name != "centre"]
         apart = {id(encoder): name for name, encoder in reversed(self.encoders.items())}
         self._alias = {name: apart[id(encoder)] for name, encoder in self.encoders.items()}
-        self.data = data.subset(self._interesting(data, images))
+        self.data = telling(next(iter(self.results.values())), data, layer, 2, images)
         self._within = {name: r.subset(self.data.names) for name, r in self.results.items()}
         self.own: list[str] = []  # names of images that are the user's
         every = range(len(self.data))
@@ -88,16 +88,6 @@ class UnitExplorer:
         results = {name: study.dissect(encoder, data) for name, encoder in encoders.items()}
         where = (data, study.size, study.dissected, study.layer, images)
         return cls(encoders, results, readouts, *where)
-
-    def _interesting(self, data: SaliencyDataset, n: int) -> list[str]:
-        result = next(iter(self.results.values()))
-        chosen: dict[str, None] = {}  # a set that keeps its order
-        best = best_units(result, self.layer)
-        for category, unit in zip(best["category"], best["unit"], strict=True):
-            chosen |= dict.fromkeys(best_images(result, self.layer, unit, 2, category))
-        looked = set(result.regions["image"])
-        others = data.subset([name for name in data.names if name in looked]).thinned(n)
-        return list(chosen | dict.fromkeys(others.names))[: max(n, len(chosen))]
 
     def _seen(self, images: Tensor) -> Activity:
         encoders = {name: self.encoders[name] for name in dict.fromkeys(self._alias.values())}

@@ -149,7 +149,7 @@ class Instrument:
 
 
 def start(explorer: UnitExplorer) -> dict[str, object]:
-    """Return the controls' first values: the first two networks, and the best unit for anything."""
+    """Return the controls' first values: the first two networks, and no category."""
     names = list(explorer.encoders)
     return {
         "model": names[0],
@@ -164,14 +164,11 @@ def start(explorer: UnitExplorer) -> dict[str, object]:
 
 
 def _controls(explorer: UnitExplorer, first: dict[str, object]) -> dict[str, widgets.Widget]:
-    for name, options in (
-        ("model", explorer.encoders),
-        ("beside", explorer.encoders),
-        ("layer", explorer.layers),
-        ("category", [None, *explorer.categories]),
-    ):
-        if first[name] is not None:
-            check_name(name, first[name], [o for o in options if o is not None])
+    for name in ("model", "beside"):
+        check_name("network", first[name], explorer.encoders)
+    check_name("layer", first["layer"], explorer.layers)
+    if first["category"] is not None:
+        check_name("category", first["category"], explorer.categories)
     names = list(explorer.encoders)
     categories = [(ANY, None), *((label(c), c) for c in explorer.categories)]
     made = {

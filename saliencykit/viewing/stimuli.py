@@ -14,6 +14,8 @@ from ..evaluation import interval
 from .overlay import Picture, as_picture, fit, outline, with_fixations
 from .style import BEFORE, PALETTE, WIDTH, colours, label
 
+DPI = 100  # of sheets of pictures: their grain makes large files, and adds nothing
+
 
 def gallery(
     rows: Sequence[Sequence[Picture]],
@@ -33,6 +35,7 @@ def gallery(
         figsize=(WIDTH, height * len(rows) + (0.3 if titles else 0)),
         squeeze=False,
         layout="constrained",
+        dpi=DPI,
     )
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.01, wspace=0, hspace=0)
     for axis in axes.flat:
@@ -53,10 +56,8 @@ def gallery(
 
 def poster(picture: Picture) -> Figure:
     """Return a figure that is just the picture, pixel for pixel as `save` writes it."""
-    dpi = plt.rcParams["savefig.dpi"]
-    dpi = plt.rcParams["figure.dpi"] if dpi == "figure" else dpi
     tall, wide = picture.shape[:2]
-    figure = plt.figure(figsize=(wide / dpi, tall / dpi), dpi=dpi, layout="none")
+    figure = plt.figure(figsize=(wide / DPI, tall / DPI), dpi=DPI, layout="none")
     figure.figimage(picture)
     return figure
 

@@ -1,6 +1,5 @@
 """How every figure looks, and where it goes: a PNG with the CSV of its numbers beside it."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from matplotlib.figure import Figure
 
 from .. import paths
 from ..datasets import CATEGORIES
+from ..paths import PHOTOGRAPHS, whole
 
 WIDTH = 9.0  # inches: a figure fills a notebook's column and a README's
 BEFORE, AFTER, CONTROL, HUMAN, CLASSICAL = "#0072B2", "#D55E00", "#9A9A9A", "#009E73", "#CC79A7"
@@ -30,8 +30,8 @@ def use_style() -> None:
         context="notebook",
         style="ticks",
         rc={
-            "figure.dpi": 110,
-            "savefig.dpi": 150,
+            "figure.dpi": 150,
+            "savefig.dpi": "figure",  # sheets of pictures have a lower one of their own
             "figure.constrained_layout.use": True,
             "axes.spines.top": False,
             "axes.spines.right": False,
@@ -80,16 +80,10 @@ def save(
     """
     folder = Path(paths.FIGURES) / profile
     folder.mkdir(parents=True, exist_ok=True)
-    stem = f"{name}_photos" if photographs else name
-    for suffix, write in (
-        ("csv", lambda part: table.to_csv(part, index=False, float_format="%.6g")),
-        ("png", lambda part: figure.savefig(part, format="png", metadata={"Software": None})),
-    ):
-        part = folder / f".{stem}.{os.getpid()}.{suffix}"
-        try:
-            write(part)
-            os.replace(part, folder / f"{stem}.{suffix}")
-        finally:
-            part.unlink(missing_ok=True)
+    stem = f"{name}{PHOTOGRAPHS}" if photographs else name
+    with whole(folder / f"{stem}.csv") as part:
+        table.to_csv(part, index=False, float_format="%.6g")
+    with whole(folder / f"{stem}.png") as part:
+        figure.savefig(part, format="png", metadata={"Software": None})
     plt.close(figure)  # the notebook shows what is returned, once
     return figure

@@ -116,11 +116,15 @@ def shares(table: pd.DataFrame, layer: str, task: str = "saliency") -> Figure:
             texts = {"name": f"{task} again, other seed" if other == AGAIN else other}
             place = np.arange(len(layers)) + offset
             ranges(axis, place, line["share"], line, who, lw=0, **texts)
-            for end, mark, beyond in zip(LIMITS, "v^", _beyond(line["share"]), strict=True):
-                at = np.full(int(beyond.sum()), end)
-                look = {"mfc": "white", "mec": COLOURS.get(who, "0.3"), "ms": 7, "clip_on": False}
-                for mark_drawn in axis.plot(place[beyond.to_numpy()], at, mark, ls="", **look):
-                    mark_drawn.set_in_layout(False)  # empty ones would leave no room to the axes
+            low, high = LIMITS
+            for end, mark, beyond in (
+                (low, "v", line["share"] < low),
+                (high, "^", line["share"] > high),
+            ):
+                if beyond.any():
+                    look = {"mfc": "white", "mec": COLOURS.get(who, "0.3"), "ms": 7}
+                    at = np.full(int(beyond.sum()), end)
+                    axis.plot(place[beyond], at, mark, ls="", clip_on=False, **look)
         for level_line in (0, 100):
             axis.axhline(level_line, color="0.6", lw=0.9, ls=":", zorder=0)
         axis.set_title(text, fontsize=10.5)
@@ -130,11 +134,6 @@ def shares(table: pd.DataFrame, layer: str, task: str = "saliency") -> Figure:
     handles, texts = axes[0].get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside upper right", ncols=len(texts))
     return figure
-
-
-def _beyond(percent: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Tell which shares lie below and above what the figure shows."""
-    return percent < LIMITS[0], percent > LIMITS[1]
 
 
 def spread(tasks: Sequence[str], width: float = 0.36) -> Iterator[tuple[str, float]]:

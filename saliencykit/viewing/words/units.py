@@ -142,11 +142,11 @@ def best_of_all(table: pd.DataFrame) -> str:
 
 def _most_selective(name: str, table: pd.DataFrame) -> str:
     top = table.loc[table["low"].idxmax()]  # of the best guesses, the surest
-    deepest, n = Counter(table["layer"]).most_common(1)[0]
+    layer, n = Counter(table["layer"]).most_common(1)[0]
     return (
         f"- **{name}**: the most surely selective unit answers to {label(top['category'])} (unit "
         f"{top['unit']} of {top['layer']}, region NSS {number(*top[SPAN])}); {n} of {len(table)} "
-        f"categories have their best unit in {deepest}."
+        f"categories have their best unit in {layer}."
     )
 
 
