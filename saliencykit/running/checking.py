@@ -108,10 +108,9 @@ def _cells(
 def agree(committed: str, now: str, rtol: float = RTOL, atol: float = ATOL) -> bool:
     """Whether two cells agree: equal texts, or numbers with |now - c| ≤ atol + rtol·|c|.
 
-    NaN and infinities agree only with themselves. An infinite `atol` agrees with anything, texts
-    too: for columns such as which unit is best, which is the luck of one training.
+    NaN and infinities agree only with themselves.
     """
-    if committed == now or math.isinf(atol):
+    if committed == now:
         return True
     try:
         a, b = float(committed), float(now)
