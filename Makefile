@@ -1,5 +1,6 @@
 # Every target sets up what it needs: a virtual environment made with `python3 -m venv`,
-# filled by uv from requirements.lock. The first run takes about a minute; later ones start at once.
+# filled by uv from requirements.lock, compiled so that programs start in seconds even where Python may
+# write no bytecode. The first run takes about a minute; later ones start at once.
 PYTHON ?= python3
 VENV   := .venv
 READY  := $(VENV)/.ready
@@ -14,8 +15,10 @@ help:      ## show this list
 figures: $(READY)  ## regenerate every figure: make figures [PROFILE=toy|osie|paper] [ARGS="--jobs 2"]
 	$(RUN)/saliencykit figures --profile $(PROFILE) $(ARGS)
 
+# Files of tests side by side, each process in one thread: half the time of one process in two.
+test: export OMP_NUM_THREADS := 1
 test: $(READY)     ## run all tests: make test [ARGS="-k region_nss"]
-	$(RUN)/python -m pytest $(ARGS)
+	$(RUN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lab: $(READY)      ## open the notebooks in JupyterLab
 	$(RUN)/jupyter lab notebooks
@@ -37,6 +40,6 @@ lock: $(READY)     ## refresh requirements.lock from pyproject.toml
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(RUN)/pip install --quiet --disable-pip-version-check uv
-	VIRTUAL_ENV=$(VENV) $(RUN)/uv pip install --quiet -r requirements.lock
+	VIRTUAL_ENV=$(VENV) $(RUN)/uv pip install --quiet --compile-bytecode -r requirements.lock
 	VIRTUAL_ENV=$(VENV) $(RUN)/uv pip install --quiet --no-deps --editable .
 	touch $@

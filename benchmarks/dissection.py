@@ -18,7 +18,7 @@ class Scenes:
     name, categories = "scenes", CATEGORIES
 
     def __len__(self):
-        return 8
+        return 16
 
     def __getitem__(self, i):
         random = torch.Generator().manual_seed(i)
@@ -40,7 +40,7 @@ class Scenes:
 def dissect_over_forward() -> list[Ratio]:
     """All layers of mobilenet_v2 dissected, over the bare forward pass to the deepest."""
     enc = build_encoder("mobilenet_v2", weights=None)
-    stimuli = [load_stimulus(Scenes(), i, None) for i in range(8)]
+    stimuli = [load_stimulus(Scenes(), i, None) for i in range(len(Scenes()))]
     images = torch.stack([s.image for s in stimuli])
 
     def dissected():  # the weights are made anew, as for every batch of a data set

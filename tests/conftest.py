@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 from saliencykit.datasets import Fixations, Region, SaliencyDataset
 from saliencykit.paths import cache_root
@@ -18,9 +19,12 @@ def own_cache(tmp_path_factory):
 
     That takes minutes, `make figures` does it too, and its entry's name holds all it depends on.
     """
-    taught, place = cache_root() / "toyvgg", tmp_path_factory.mktemp("cache")
-    if taught.is_dir():
-        shutil.copytree(taught, place / "toyvgg")
+    taught, place = cache_root() / "toyvgg", tmp_path_factory.getbasetemp() / "cache"
+    if "PYTEST_XDIST_WORKER" in os.environ:  # one cache for the workers, who wait for one another
+        place = tmp_path_factory.getbasetemp().parent / "cache"
+    with FileLock(f"{place}.lock"):
+        if taught.is_dir() and not place.exists():
+            shutil.copytree(taught, place / "toyvgg")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SALIENCYKIT_CACHE", str(place))
         yield

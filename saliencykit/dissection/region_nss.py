@@ -21,7 +21,7 @@ from ..metrics.bilinear import (
 )
 
 FAR = 0.9  # share of the mean square that the squared mean may make up: 9 variances
-CHUNK = 1 << 19  # activations reduced at a time: few enough to stay in the processor's cache
+CHUNK = 1 << 18  # activations reduced at a time: few enough to stay in the processor's cache
 
 
 def region_nss(activations: Tensor, fixations: Tensor, owner: Tensor) -> Tensor:
@@ -81,40 +81,68 @@ def region_scores(activations: Tensor, weights: Tensor, sizes: Sequence[Size]) -
     weights: (B, n, h, w), or (1, n, h, w) to apply the same to all images, pulled back and divided
     by the fixation count (`mean_at`); sizes: (H, W) of each image.
     """
-    n, n_units = weights.shape[1], activations.shape[1]
-    scores = weights.new_empty(len(activations), n, n_units)
-    for part in _chunks(activations, sizes):
-        maps = activations[part]
-        maps = (maps if maps.dtype == torch.float64 else maps.float()).contiguous()
-        own = weights if len(weights) == 1 else weights[part]
-        scores[part] = _scores(maps, own.to(maps.dtype).flatten(2), sizes[part.start])
+    scores = weights.new_empty(len(activations), weights.shape[1], activations.shape[1])
+    for images in _of_one_size(sizes):
+        own = weights if len(weights) == 1 else weights[images]
+        scores[images] = _scores(activations[images], own, sizes[images.start])
     return scores
 
 
-def _scores(maps: Tensor, own: Tensor, size: Size) -> Tensor:
-    """Scores (B, n, C) of maps (B, C, h, w) shown at one size; own: (B or 1, n, hw)."""
-    middle = mean_weights(maps.shape[-2:], size, maps).flatten().expand(len(own), 1, -1)
-    means = torch.cat([own, middle], 1) @ maps.flatten(2).mT
+def _of_one_size(sizes: Sequence[Size]) -> Iterator[slice]:
+    """Slices of neighbouring images that have the same size."""
+    start = 0
+    for i in range(1, len(sizes) + 1):
+        if i == len(sizes) or sizes[i] != sizes[start]:
+            yield slice(start, i)
+            start = i
+
+
+def _scores(maps: Tensor, weights: Tensor, size: Size) -> Tensor:
+    """Scores (B, n, C) of maps (B, C, h, w) shown at one size."""
+    own = weights.to(torch.promote_types(maps.dtype, torch.float32)).flatten(2)
+    middle = mean_weights(maps.shape[-2:], size, own).flatten().expand(len(own), 1, -1)
+    means, square = _means_and_square(maps, torch.cat([own, middle], 1), size)
     at_fixations, mean = means[:, :-1], means[:, -1]
-    square = mean_square(maps, size)
-    variance = square - mean.square()
-    found = (at_fixations - mean[:, None]) / spread(variance.clamp(min=0))[:, None]
+    squared_mean = mean.square()
+    deviation = spread((square - squared_mean).clamp(min=0))
+    found = (at_fixations - mean[:, None]) / deviation[:, None]
     # Far from zero beside their own variation, maps are centred first, lest rounding decide.
-    far = mean.square() > FAR * square
-    for b in far.any(1).nonzero()[:, 0].tolist():
-        rest = maps[b, far[b]]
-        rest = rest - centre(rest, size)[:, None, None]
-        mean_left, variance_left = centred_moments(rest, size)
-        at_left = own[b if len(own) > 1 else 0] @ rest.flatten(1).T
-        found[b, :, far[b]] = (at_left - mean_left) / spread(variance_left)
+    far = (squared_mean > FAR * square).nonzero()
+    for image, unit in (part.T for part in far.split(max(1, CHUNK // own.shape[-1]))):
+        found[image, :, unit] = _centred_scores(maps[image, unit].to(own.dtype), own, image, size)
     return found
 
 
-def _chunks(activations: Tensor, sizes: Sequence[Size]) -> Iterator[slice]:
-    """Slices of the batch whose images have one size and together at most `CHUNK` activations."""
-    most = max(1, CHUNK // max(1, activations[0].numel())) if len(activations) else 1
-    start = 0
-    for i in range(1, len(sizes) + 1):
-        if i == len(sizes) or i - start == most or sizes[i] != sizes[start]:
-            yield slice(start, i)
-            start = i
+def _means_and_square(maps: Tensor, weights: Tensor, size: Size) -> tuple[Tensor, Tensor]:
+    """Weighted sums (B, n, C) of maps (B, C, h, w) and mean squares (B, C), a few maps at a time.
+
+    weights: (B or 1, n, hw).
+    """
+    n_images, n_units = maps.shape[:2]
+    means = weights.new_empty(n_images, weights.shape[1], n_units)
+    square = weights.new_empty(n_images, n_units)
+    for images, units in _chunks(*maps.shape[:2], weights.shape[-1]):
+        part = maps[images, units].to(weights.dtype).contiguous()
+        own = weights if len(weights) == 1 else weights[images]
+        means[images, :, units] = own @ part.flatten(2).mT
+        square[images, units] = mean_square(part, size)
+    return means, square
+
+
+def _chunks(n_images: int, n_units: int, cells: int) -> Iterator[tuple[slice, slice]]:
+    """Slices of images and units that hold at most about `CHUNK` activations."""
+    units = max(1, min(n_units, CHUNK // cells))
+    images = max(1, CHUNK // (n_units * cells))
+    for image in range(0, n_images, images):
+        for unit in range(0, n_units, units):
+            yield slice(image, image + images), slice(unit, unit + units)
+
+
+def _centred_scores(maps: Tensor, own: Tensor, owner: Tensor, size: Size) -> Tensor:
+    """Scores (K, n) of maps (K, h, w), each of the image `owner` (K,)."""
+    rest = maps - centre(maps, size)[:, None, None]
+    mean, variance = centred_moments(rest, size)
+    # One product for all images, of which each map wants its own: faster than one an image.
+    at_fixations = (rest.flatten(1) @ own.flatten(0, 1).T).view(len(maps), *own.shape[:2])
+    mine = at_fixations[torch.arange(len(maps)), owner % len(own)]
+    return (mine - mean[:, None]) / spread(variance)[:, None]

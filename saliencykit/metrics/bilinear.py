@@ -79,14 +79,30 @@ def mean_weights(inner: Size, size: Size, like: Tensor) -> Tensor:
 
 def mean_square(maps: Tensor, size: Size) -> Tensor:
     """Return the mean square (...) of `maps` (..., h, w) upsampled to `size`; differentiable."""
-    h, w = maps.shape[-2:]
-    _, ay, by = _axis(h, size[0], maps.dtype, maps.device)
-    _, ax, bx = _axis(w, size[1], maps.dtype, maps.device)
-    along_x = maps * ax
-    along_x[..., :-1].addcmul_(maps[..., 1:], bx)
-    along_y = along_x * ay[:, None]
-    along_y[..., :-1, :].addcmul_(along_x[..., 1:, :], by[:, None])
-    return torch.linalg.vector_norm(along_y, dim=(-2, -1)).square()
+    (own_x, beside_x), (own_y, beside_y) = _factors(maps.shape[-2:], size, maps.dtype, maps.device)
+    cells, w = maps.flatten(-2), maps.shape[-1]
+    along_x = cells * own_x
+    along_x[..., :-1].addcmul_(cells[..., 1:], beside_x)
+    along_y = along_x * own_y
+    along_y[..., :-w].addcmul_(along_x[..., w:], beside_y)
+    return torch.linalg.vector_norm(along_y, dim=-1).square()
+
+
+@lru_cache(maxsize=256)
+@torch.inference_mode(False)  # kept for later calls, which may need gradients
+def _factors(
+    inner: Size, size: Size, dtype: torch.dtype, device: torch.device
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """What each cell of a flattened map counts, and its neighbour; along x (hw,), (hw-1,), then y.
+
+    Rows are laid end to end, which is faster than going through them one by one where they are
+    short; a row's last cell counts its neighbour, the next row's first, 0 times.
+    """
+    (h, w), (height, width) = inner, size
+    _, ay, by = _axis(h, height, dtype, device)
+    _, ax, bx = _axis(w, width, dtype, device)
+    beside_x = torch.cat([bx, bx.new_zeros(1)]).repeat(h)[:-1]
+    return (ax.repeat(h), beside_x), (ay.repeat_interleave(w), by.repeat_interleave(w))
 
 
 @torch.no_grad()

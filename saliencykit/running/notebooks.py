@@ -20,7 +20,7 @@ from pathlib import Path
 from ..paths import FIGURES, NOTEBOOKS, cache_root
 from . import records
 from .checking import Difference, compare_folders, table
-from .executing import Event, Task, side_by_side
+from .executing import KEEPING_MEMORY, Event, Task, side_by_side
 from .profiles import assign, find_notebooks, profile_names, read_cells, read_profile
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -169,7 +169,7 @@ def _environment(workers: int, figures: Path) -> dict[str, str]:
     by another seed. So tables agree with those of a run in as many threads, on such a processor.
     """
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, CORES // workers))
-    return {
+    return KEEPING_MEMORY | {
         "OMP_NUM_THREADS": threads,
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # never a window
         "SALIENCYKIT_FIGURES": str(figures),

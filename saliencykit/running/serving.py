@@ -18,6 +18,7 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from ..paths import NOTEBOOKS, cache_root
+from .executing import KEEPING_MEMORY
 from .profiles import assign, find_notebooks, read_profile
 
 SILENT = "%%capture"
@@ -57,5 +58,5 @@ def serve(path: Path, port: int = 8866, browser: bool = True) -> int:
     """
     command = [sys.executable, "-m", "voila", str(path), f"--port={port}", "--theme=light"]
     command += ["--VoilaExecutor.timeout=0", *([] if browser else ["--no-browser"])]
-    figures = str(path.parent / "figures")
-    return subprocess.run(command, env={**os.environ, "SALIENCYKIT_FIGURES": figures}).returncode
+    figures = {"SALIENCYKIT_FIGURES": str(path.parent / "figures")}
+    return subprocess.run(command, env={**os.environ, **KEEPING_MEMORY, **figures}).returncode
