@@ -113,7 +113,11 @@ def test_figures_draw_what_the_tables_say(studied):
     at_layer = tops[tops.layer == layers[1]]
     assert len(viewing.units.by_category(at_layer, styles, shares=shares).axes) == 2
     counts = reports.counts(results, layers[1])
-    assert len(viewing.units.counts(counts, styles, 1.5).axes) == 2
+    figure = viewing.units.counts(counts, styles, 1.5)
+    assert [axis.get_title() for axis in figure.axes] == ["bright", "dark"]
+    chosen = counts[(counts.encoder == "pre-trained") & (counts.category == "dark")]
+    drawn = figure.axes[1].lines[list(styles).index("pre-trained")]
+    assert drawn.get_ydata().tolist() == pytest.approx((100 * chosen.share).tolist())
     changed = reports.change(results["untrained"], results["pre-trained"], layers[1], 3)
     assert viewing.units.before_after(changed).axes[1].get_xlabel() == "change"
     layered = reports.favouring_by_layer(

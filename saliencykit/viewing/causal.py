@@ -56,7 +56,8 @@ def specificity(table: pd.DataFrame) -> Figure:
         chosen = beyond[beyond["way"] == way]
         _points(axes[2], chosen, y, offset, color="0.2", mfc=fill, label=way)
     axes[2].set_xlabel("own − others,\nbeyond matched units")
-    _legend(figure, [axes[0], axes[2]])
+    _legend(figure, axes[:1], "left")
+    _legend(figure, axes[2:])
     return figure
 
 
@@ -176,7 +177,8 @@ def _offsets(n: int) -> np.ndarray:
     return np.linspace(0.22, -0.22, n) if n > 1 else np.zeros(1)
 
 
-def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
+def _legend(figure: Figure, axes: Sequence[Axes], side: str = "right") -> None:
     found = [axis.get_legend_handles_labels() for axis in axes]
     handles, names = (sum(parts, []) for parts in zip(*found, strict=True))  # noqa: RUF017
-    figure.legend(handles, names, loc="outside upper right", ncols=len(names), fontsize=9)
+    where = {"loc": f"outside upper {side}", "ncols": len(names)}
+    figure.legend(handles, names, fontsize=9, columnspacing=1.2, **where)

@@ -143,9 +143,10 @@ def by_feature(table: pd.DataFrame, models: Sequence[str], title: str = "GSI") -
 def curves(
     table: pd.DataFrame, x: str, models: Sequence[str], xlabel: str, ylabel: str, columns: int = 5
 ) -> Figure:
-    """A panel a feature: each model's mean against a condition, with intervals.
+    """A panel a feature: each model's mean against a condition; networks' intervals are shaded.
 
-    table: `by_condition` over "feature" and `x` (psychometric curves, if that is "difference").
+    table: `by_condition` over "feature" and `x` (psychometric curves, if that is "difference"). It
+    holds the others' intervals too; twelve bands over each other would hide the lines.
     """
     features = list(dict.fromkeys(table["feature"]))
     rows = -(-len(features) // columns)
@@ -159,9 +160,9 @@ def curves(
             chosen = chosen.sort_values(x)
             width = 2.2 if is_network(model) else 1.2
             axis.plot(chosen[x], chosen["mean"], lw=width, ms=3.5, **style)
-            axis.fill_between(
-                chosen[x], chosen["low"], chosen["high"], color=style["color"], alpha=0.12, lw=0
-            )
+            if is_network(model):
+                band = chosen[x], chosen["low"], chosen["high"]
+                axis.fill_between(*band, color=style["color"], alpha=0.15, lw=0)
         axis.set_title(_wrapped(feature), fontsize=9)
         axis.axhline(0, color="0.75", lw=0.8, zorder=0)
     for axis in axes.flat[len(features) :]:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from ..dissection.statistics import MIN_IMAGES
 from .matrix import matrix
-from .style import AFTER, BEFORE, CLASSICAL, CONTROL, WIDTH, colours, label
+from .style import AFTER, BEFORE, CLASSICAL, CONTROL, WIDTH, label
 
 TOP = "mean region NSS of the ten best units"
 
@@ -38,31 +38,43 @@ def by_layer(
     """
     categories = present(table)
     layers = list(dict.fromkeys(table["layer"]))
-    rows = -(-len(categories) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(WIDTH, 2.0 * rows + 0.6), sharex=True, sharey=True, squeeze=False
-    )
+    figure, axes = _panels(categories, columns)
     place = np.arange(len(layers))
-    for axis, category in zip(axes.flat, categories, strict=False):
+    for axis, category in zip(axes, categories, strict=True):
         for encoder, colour in styles.items():
             chosen = table[(table["category"] == category) & (table["encoder"] == encoder)]
             line = chosen.set_index("layer").reindex(layers)
             axis.fill_between(place, line["low"], line["high"], color=colour, alpha=0.25, lw=0)
             axis.plot(place, line["mean"], color=colour, lw=1.8, label=encoder)
-        axis.set_title(label(category), fontsize=10.5)
         axis.axhline(0, color="0.7", lw=0.8, zorder=0)
+    step = max(1, len(layers) // 6)
+    for axis in axes[-columns:]:
+        axis.set_xticks(place[::step], layers[::step], rotation=60, ha="right", fontsize=8)
+    figure.supylabel(ylabel, fontsize=10.5)
+    _legend(figure, axes[0])
+    return figure
+
+
+def _panels(categories: Sequence[str], columns: int = 4) -> tuple[Figure, list[Axes]]:
+    """A titled panel a category, all with the same axes, which the lowest of each column labels."""
+    columns = min(columns, len(categories))
+    rows = -(-len(categories) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(WIDTH, 2.0 * rows + 0.6), sharex=True, sharey=True, squeeze=False
+    )
+    shown = list(axes.flat[: len(categories)])
+    for axis, category in zip(shown, categories, strict=True):
+        axis.set_title(label(category), fontsize=10.5)
     for axis in axes.flat[len(categories) :]:
         axis.set_visible(False)
-    shown = axes.flat[: len(categories)]
-    step = max(1, len(layers) // 6)
-    for k, axis in enumerate(shown):
-        if k + columns >= len(categories):
-            axis.set_xticks(place[::step], layers[::step], rotation=60, ha="right", fontsize=8)
-            axis.tick_params(labelbottom=True)
-    figure.supylabel(ylabel, fontsize=10.5)
-    handles, names = shown[0].get_legend_handles_labels()
+    for axis in shown[-columns:]:
+        axis.tick_params(labelbottom=True)
+    return figure, shown
+
+
+def _legend(figure: Figure, axis: Axes) -> None:
+    handles, names = axis.get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper right", ncols=len(names))
-    return figure
 
 
 def _ranges(axis: Axes, table: pd.DataFrame, y: np.ndarray, name: str, **style: object) -> None:
@@ -117,34 +129,28 @@ def by_category(
     if shares is not None:
         axes[0, 1].set_xlabel("units significantly selective (%)")
         axes[0, 1].set_xlim(0, 100)
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper right", ncols=len(names))
+    _legend(figure, axes[0, 0])
     return figure
 
 
 def counts(table: pd.DataFrame, styles: dict[str, str], threshold: float) -> Figure:
-    """How many units exceed T, with T swept: a panel an encoder, a line a category."""
+    """How many units exceed T, with T swept: a panel a category, a line an encoder.
+
+    table: `report.counts`; `threshold`, the T that the text is about, is marked.
+    """
     categories = present(table, "units")
-    figure, axes = plt.subplots(
-        1, len(styles), figsize=(WIDTH, 3.4), sharey=True, sharex=True, squeeze=False
-    )
-    palette = dict(zip(categories, colours(categories), strict=True))
-    for axis, encoder in zip(axes.flat, styles, strict=True):
-        for category in categories:
-            chosen = table[(table["encoder"] == encoder) & (table["category"] == category)]
-            axis.plot(
-                chosen["threshold"],
-                100 * chosen["share"],
-                color=palette[category],
-                label=label(category),
-                lw=1.6,
-            )
+    figure, axes = _panels(categories)
+    for axis, category in zip(axes, categories, strict=True):
+        for encoder, colour in styles.items():
+            chosen = table[(table["category"] == category) & (table["encoder"] == encoder)]
+            share = 100 * chosen["share"]
+            axis.plot(chosen["threshold"], share, color=colour, lw=1.8, label=encoder)
         axis.axvline(threshold, color="0.5", lw=1, ls=":")
-        axis.set_title(encoder, fontsize=10.5)
-        axis.set_xlabel("threshold T on region NSS")
-    axes[0, 0].set_ylabel("units above T (%)")
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside right center", fontsize=8.5)
+    reached = table.loc[table["units"] > 0, "threshold"].max()
+    axes[0].set_xlim(0, max(threshold, reached) + 0.25)
+    figure.supxlabel("threshold T on region NSS", fontsize=10.5)
+    figure.supylabel("units above T (%)", fontsize=10.5)
+    _legend(figure, axes[0])
     return figure
 
 
@@ -168,8 +174,7 @@ def before_after(table: pd.DataFrame, xlabel: str = TOP) -> Figure:
     right.set_xlabel("change")
     for axis in (left, right):
         axis.grid(axis="y", color="0.92")
-    handles, names = left.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper right", ncols=2)
+    _legend(figure, left)
     return figure
 
 
