@@ -20,8 +20,9 @@ TOOLBOX = {"gbvs": "gbvs", "itti_koch": "ittikochmap"}  # our name → its funct
 
 @BENCHMARKS.register("classical")
 def classical_over_octave() -> list[Ratio]:
-    """Each model on 600×800 images, over Octave's seconds per image; no row without these."""
+    """Each model on 600×800 images, over Octave's recorded seconds per image."""
     if not OCTAVE.exists():
+        print(f"classical: skipped, Octave's recorded seconds are not here ({OCTAVE})")
         return []
     octave = json.loads(OCTAVE.read_text())["gbvs_octave"]["one_thread"]
     coarse = torch.rand(4, 3, 30, 40, generator=torch.Generator().manual_seed(0))

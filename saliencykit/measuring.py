@@ -29,7 +29,7 @@ def dissect(
         str, typer.Option(help="imagenet, toyworld (for toyvgg), none (untrained), or a path.")
     ] = "default",
     data: Annotated[str, typer.Option(help="Data set: see `saliencykit datasets`.")] = "toyworld",
-    split: Annotated[str, typer.Option(help="Its part: train, val, test or all.")] = "test",
+    split: Annotated[str, typer.Option(help="Its part: train, val, test or all.")] = "all",
     layers: Annotated[str, typer.Option(help="Layers, with commas between; all if empty.")] = "",
 ) -> None:
     """Measure what each unit of a network responds to, into a CSV.

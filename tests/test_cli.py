@@ -220,7 +220,7 @@ def test_dissect_writes_one_row_for_each_layer_unit_and_category(small, tmp_path
     out = tmp_path / "units.csv"
     done = call("dissect", "--out", out, "--layers", "conv2", "--weights", "none")
     assert done.exit_code == 0, done.output
-    assert small == {"encoder": "toyvgg", "weights": None, "images": 3, "layers": ["conv2"]}
+    assert small == {"encoder": "toyvgg", "weights": None, "images": 12, "layers": ["conv2"]}
     table = pd.read_csv(out)
     assert list(table) == ["layer", "unit", "category", "selectivity"]
     assert len(table) == 6

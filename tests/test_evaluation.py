@@ -140,8 +140,10 @@ def test_missing_and_damaged_files_of_maps_are_named(blobs, tmp_path):
     (tmp_path / "b03.npy").write_bytes(b"\x93NUMPY garbage")
     np.save(tmp_path / "b04.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     np.save(tmp_path / "b05.npy", np.zeros(3))
+    np.save(tmp_path / "b06.npy", np.full((48, 64), np.nan))
     predictor = evaluation.file_maps(tmp_path, blobs)
-    for i, says in ((3, "cannot be read"), (4, "cannot be read"), (5, r"shape is \(3,\)")):
+    told = {3: "cannot be read", 4: "cannot be read", 5: r"shape is \(3,\)", 6: "holds NaN"}
+    for i, says in told.items():
         with pytest.raises(ValueError, match=f"b0{i}.*{says}"):
             predictor(i)
 

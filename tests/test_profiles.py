@@ -1,8 +1,17 @@
 import pytest
 
+from saliencykit.paths import NOTEBOOKS
 from saliencykit.registry import UnknownNameError
 from saliencykit.running import profiles
-from saliencykit.running.profiles import Profile, assign, find_notebooks, read_profile, typed
+from saliencykit.running.profiles import (
+    NUMBERED,
+    Profile,
+    assign,
+    declared,
+    find_notebooks,
+    read_profile,
+    typed,
+)
 
 from .small_notebooks import write_notebook, write_profile
 
@@ -177,3 +186,11 @@ def test_a_file_that_is_no_notebook_is_named(place):
     bad.write_text("{ no")
     with pytest.raises(ValueError, match=r"00_bad\.ipynb"):
         profiles.declared(bad)
+
+
+def test_a_notebook_run_by_hand_is_the_toy_profile():
+    """Its defaults are the profile that `profile = "toy"` names, figures and all."""
+    toy = read_profile("toy").parameters
+    for notebook in NOTEBOOKS.glob(NUMBERED):
+        own = declared(notebook)
+        assert own == own | {k: v for k, v in toy.items() if k in own}, notebook.name

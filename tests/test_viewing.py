@@ -230,10 +230,17 @@ def test_words_about_models_say_who_lies_where(evaluated):
         "centre prior": 0.9, "gbvs": 1.5, "aim": 0.7, "frozen": 2, "fine-tuned": 3, "human": 4,
     })  # fmt: skip
     gain = {"mean": 1.0, "low": 0.8, "high": 1.2}
-    pairs = pd.DataFrame({"p_adjusted": [0.01, 0.2, 0.04]})
+    others = ("centre prior", "fine-tuned", "aim")
+    pairs = pd.DataFrame({"first": "gbvs", "second": others, "p_adjusted": [0.01, 0.04, 0.2]})
     text = words.model_scores(means, gain, pairs, 100)
     assert "fine-tuned 3.00 [2.90, 3.10] (75 % of human)" in text
     assert "1 of them lie between" in text
+    assert "1 beyond chance from both" in text
+    unsure = words.model_scores(means, gain, pairs.assign(p_adjusted=[0.06, 0.04, 0.2]), 100)
+    assert "0 beyond chance from both" in unsure
+    assert "Scoring above people" not in text
+    better = means.assign(mean=means["mean"].replace(3, 4.05))
+    assert "Scoring above people, as fine-tuned, is" in words.model_scores(better, gain, pairs, 9)
     assert "AIM score no more than the centre prior" in text
     assert "Of the 3 pairs of models and people, 2 differ" in text
     assert "Fine-tuning the encoder helps" in text
@@ -271,11 +278,16 @@ def test_words_follow_the_interval(studied, low, high, says):
     )
     changed = reports.change(results["untrained"], results["pre-trained"], "conv3_1", 3)
     counts = reports.counts(results, "conv3_1")
+    rows = [(c, "conv3_1", "then", m) for c, m in (("person_head", 1.5), ("text", 0.5))]
+    rows += [(c, "conv3_1", "now", m) for c, m in (("person_head", 2.5), ("text", 0.25))]
+    crossfit = pd.DataFrame(rows, columns=["category", "layer", "encoder", "mean"])
 
     class FakeStudy:
         unseen, layer = range(5), "conv3_1"
 
-    text = words.fine_tuning(changed, layered, counts, 1.5, FakeStudy())
+    text = words.fine_tuning(changed, layered, crossfit, counts, 1.5, FakeStudy())
+    assert "on the other: person head 1.50 → 2.50 and text 0.50 → 0.25." in text
+    assert ("undecided at 1" in text) == (low < 0 < high)
     assert says in text
     assert f"{(low + high) / 2:.2f} [{low:.2f}, {high:.2f}]" in text
     assert "on 5 images" in text.lower()
@@ -300,6 +312,13 @@ def test_words_about_pretrained_units_count_what_the_table_holds(studied):
         assert says in text
         assert f"**{sum(s > 0 for s in signs)} of 2**" in text
         assert "91.3 % held out" in text
+        assert "By layer" not in text
+    deeper = table.assign(layer="conv4_1", difference_low=1, difference_high=2)
+    text = words.pretrained(
+        pd.concat([table, deeper]), shares, same, counts, 1.5, best, FakeStudy()
+    )
+    below = int((table.difference_high < 0).sum())
+    assert f"conv3_1 0/{below}, conv4_1 2/0." in text
 
 
 def test_listing():

@@ -118,6 +118,8 @@ def read_map(path: Path) -> Tensor:
     values = values[..., :3].mean(-1) if values.ndim == 3 else values
     if values.ndim != 2 or 0 in values.shape:
         raise ValueError(f"{path} is no map (H, W): its shape is {tuple(values.shape)}.")
+    if not bool(values.isfinite().all()):  # it would have no score, and be missing from the means
+        raise ValueError(f"{path} holds NaN or infinite values; write it again without.")
     return values
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from ..registry import check_name
 
 RTOL = 0.05
-ATOL = 0.05
-"""A number may differ from the committed one, c, by ATOL + RTOL·|c|: training in another number of
-threads, or by another version of torch, sums in another order."""
+ATOL = 0.01
+"""A number may differ from the committed one, c, by ATOL + RTOL·|c|. On one processor, in as many
+threads, none does. Elsewhere sums are rounded otherwise, which training amplifies: scores of whole
+models stay within this, some of single categories and units do not."""
 SHOWN = 20
 """Differences listed of each file; the rest are counted."""
 

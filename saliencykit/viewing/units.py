@@ -58,6 +58,7 @@ def by_layer(
 def _panels(categories: Sequence[str], columns: int = 4) -> tuple[Figure, list[Axes]]:
     """A titled panel a category, all with the same axes, which the lowest of each column labels."""
     columns = min(columns, len(categories))
+    columns -= len(categories) % columns == 1 and columns > 2  # leave none alone in the last row
     rows = -(-len(categories) // columns)
     figure, axes = plt.subplots(
         rows, columns, figsize=(WIDTH, 2.0 * rows + 0.6), sharex=True, sharey=True, squeeze=False
@@ -96,40 +97,46 @@ def by_category(
     table: pd.DataFrame,
     styles: dict[str, str],
     xlabel: str = TOP,
+    gain: pd.DataFrame | None = None,
     shares: pd.DataFrame | None = None,
 ) -> Figure:
-    """Points with intervals, a row a category, a colour an encoder; shares of units at the right.
+    """Points with intervals, a row a category, a colour an encoder.
 
-    table: `report.tops` of one layer; shares: `report.significant`.
+    table: `report.tops` of one layer; gain: `statistics.change` between two of the encoders, drawn
+    beside it; shares: `report.significant`, at the right.
     """
     categories = present(table)
-    panels = 1 if shares is None else 2
+    widths = [2, *(1 for part in (gain, shares) if part is not None)]
     figure, axes = plt.subplots(
         1,
-        panels,
+        len(widths),
         figsize=(WIDTH, 0.36 * len(categories) + 1.4),
         sharey=True,
         squeeze=False,
-        width_ratios=[2, 1][:panels],
+        width_ratios=widths,
     )
+    left, right = axes[0, 0], axes[0, -1]
     y = np.arange(len(categories))[::-1]
     offsets = np.linspace(0.16, -0.16, len(styles)) if len(styles) > 1 else [0]
     for (encoder, colour), offset in zip(styles.items(), offsets, strict=True):
         chosen = table[table["encoder"] == encoder].set_index("category").reindex(categories)
-        _ranges(axes[0, 0], chosen, y + offset, "mean", color=colour, label=encoder)
+        _ranges(left, chosen, y + offset, "mean", color=colour, label=encoder)
         if shares is not None:
             share = shares[shares["encoder"] == encoder].set_index("category")["share"]
-            axes[0, 1].barh(
-                y + offset, 100 * share.reindex(categories), height=0.3, color=colour, label=encoder
-            )
-    axes[0, 0].set_yticks(y, [label(c) for c in categories])
-    axes[0, 0].set_xlabel(xlabel)
-    axes[0, 0].axvline(0, color="0.7", lw=0.8, zorder=0)
-    axes[0, 0].grid(axis="y", color="0.92")
+            right.barh(y + offset, 100 * share.reindex(categories), height=0.3, color=colour)
+    left.set_yticks(y, [label(c) for c in categories])
+    left.set_xlabel(xlabel)
+    if gain is not None:
+        paired = gain.set_index("category").reindex(categories)
+        _ranges(axes[0, 1], paired, y, "difference", color="0.25")
+        axes[0, 1].set_xlabel("their difference")
+    for axis in axes[0, : 1 + (gain is not None)]:
+        axis.axvline(0, color="0.7", lw=0.8, zorder=0)
+        axis.grid(axis="y", color="0.92")
     if shares is not None:
-        axes[0, 1].set_xlabel("units significantly selective (%)")
-        axes[0, 1].set_xlim(0, 100)
-    _legend(figure, axes[0, 0])
+        right.set_xlabel("units significantly\nselective (%)")
+        right.set_xlim(0, 100)
+    _legend(figure, left)
     return figure
 
 

@@ -87,15 +87,15 @@ def model_scores(
         "Fine-tuning the encoder hurts",
         "Whether fine-tuning the encoder helps is not decided by these images",
     )
-    beaten = [m for m in nss.index if m != "human" and nss.loc[m, "low"] > human]
-    note = f" That {listed(beaten)} exceed people is no contradiction: {OTHERS}" if beaten else ""
+    beaten = [m for m in nss.index if m != "human" and nss.loc[m, "mean"] > human]
+    note = f" Scoring above people, as {listed(beaten)}, is no contradiction: {OTHERS}"
     lines = [
-        f"- NSS on {images} validation images: {'; '.join(rows)}.{note}",
+        f"- NSS on {images} validation images: {'; '.join(rows)}.{note if beaten else ''}",
         f"- {moved}: {number(gain['mean'], gain['low'], gain['high'])} NSS more than the frozen "
         "readout, on the same images.",
     ]
     if len(classic):
-        lines.append(_classical(classic, nss))
+        lines.append(_classical(classic, nss, pairs))
     told = int((pairs["p_adjusted"] <= LEVEL).sum())
     return "\n".join(
         [
@@ -106,18 +106,22 @@ def model_scores(
     )
 
 
-def _classical(classic: pd.DataFrame, nss: pd.DataFrame) -> str:
+def _classical(classic: pd.DataFrame, nss: pd.DataFrame, pairs: pd.DataFrame) -> str:
     """Return a line on classical models, best first, between the centre prior and the network."""
+    sure = pairs[pairs["p_adjusted"] <= LEVEL]
+    differ = {frozenset(pair) for pair in zip(sure["first"], sure["second"], strict=True)}
     best, worst = classic.iloc[0], classic.iloc[-1]
     below = [m for m in classic.index if classic.loc[m, "mean"] <= nss.loc[CENTRE, "mean"]]
     above = [m for m in classic.index if classic.loc[m, "mean"] >= nss.loc["fine-tuned", "mean"]]
-    between = len(classic) - len(below) - len(above)
+    between = [m for m in classic.index if m not in (*below, *above)]
+    surely = [m for m in between if {frozenset((m, e)) for e in (CENTRE, "fine-tuned")} <= differ]
     odd = [f"{listed(below)} score no more than the centre prior"] if below else []
     odd += [f"{listed(above)} score no less than the fine-tuned network"] if above else []
+    where = f"{len(surely)} beyond chance from both"
+    where += f"; {' and '.join(odd)}" if odd else ""
     return (
         f"- Of the {len(classic)} classical models, which never saw a fixation, "
         f"{label(best.name)} scores most, {number(*best[SPAN])}, and {label(worst.name)} least, "
-        f"{number(*worst[SPAN])}; {between} of them lie between the centre prior and the "
-        f"fine-tuned network{'; ' if odd else ''}{' and '.join(odd)}."
-        + (f" {NO_CENTRE}" if below else "")
+        f"{number(*worst[SPAN])}; {len(between)} of them lie between the centre prior and the "
+        f"fine-tuned network, {where}." + (f" {NO_CENTRE}" if below else "")
     )

@@ -20,10 +20,11 @@ def pretrained(
 ) -> str:
     """Words under 02_pretrained_units (F1).
 
-    gain: untrained → pre-trained, cross-fitted; same: top means chosen as in the paper; counts:
-    `report.counts`; best: each category's most selective unit.
+    gain: untrained → pre-trained by layer, cross-fitted; same: top means chosen as in the paper;
+    counts: `report.counts`; best: each category's most selective unit.
     """
-    told = gain[gain["difference"].notna()]
+    here = gain[gain["layer"] == study.layer]
+    told = here[here["difference"].notna()]
     above = told[told["difference_low"] > 0].sort_values("difference", ascending=False)
     below = told[told["difference_high"] < 0].sort_values("difference")["category"].tolist()
     rest = told[(told["difference_low"] <= 0) & (told["difference_high"] >= 0)]["category"].tolist()
@@ -31,7 +32,7 @@ def pretrained(
     wide = shares.pivot(index="category", columns="encoder", values="share")
     lines = [
         f"- At **{layer}**, object recognition alone makes the ten best units respond more than an "
-        f"untrained network's in **{len(above)} of {len(told)}** categories{_too_few(told, gain)}: "
+        f"untrained network's in **{len(above)} of {len(told)}** categories{_too_few(told, here)}: "
         f"{listed(above['category'].tolist())}."
         + (f" Less for {listed(below)}." if below else "")
         + (f" Not decided for {listed(rest)}." if rest else "")
@@ -51,10 +52,12 @@ def pretrained(
                 else ""
             )
         )
+    if gain["layer"].nunique() > 1:
+        lines.append(f"- {_over_layers(gain)}")
     lines.append(
-        f"- Units above T = {threshold:g}, over all categories and {len(study.annotated)} images: "
-        f"{_above(counts, threshold)}. The ten best units chosen and scored on the same images, as "
-        f"in the paper, average "
+        f"- Pairs of a unit and a category above T = {threshold:g}, on {len(study.annotated)} "
+        f"images: {_above(counts, threshold)}. The ten best units chosen and scored on the same "
+        f"images, as in the paper, average "
         f"{same[same['encoder'] == 'pre-trained']['mean'].mean():.2f} over categories; chosen on "
         f"one half and scored on the other, {told['after'].mean():.2f}."
     )
@@ -69,6 +72,15 @@ def pretrained(
     claim = "does not hold" if not len(above) else "holds in part" if rest or below else "holds"
     lines.append(f"- **The paper's first finding {claim} here**, by this measure and control.")
     return "\n".join(lines)
+
+
+def _over_layers(gain: pd.DataFrame) -> str:
+    """Say at how many categories each layer is above its untrained self, and below."""
+    by_layer = gain.groupby("layer", sort=False)
+    above = by_layer["difference_low"].agg(lambda low: int((low > 0).sum()))
+    below = by_layer["difference_high"].agg(lambda high: int((high < 0).sum()))
+    each = ", ".join(f"{layer} {above[layer]}/{below[layer]}" for layer in above.index)
+    return f"By layer, categories above and below the untrained network's: {each}."
 
 
 def _too_few(told: pd.DataFrame, all_of_them: pd.DataFrame) -> str:
@@ -86,13 +98,15 @@ def _above(counts: pd.DataFrame, threshold: float) -> str:
 def fine_tuning(
     change: pd.DataFrame,
     layered: pd.DataFrame,
+    crossfit: pd.DataFrame,
     counts: pd.DataFrame,
     threshold: float,
     study: Study,
 ) -> str:
     """Words under 03_fine_tuning (F2): what changed most, and the claimed pair by layer.
 
-    layered: `report.favouring_by_layer`.
+    layered: `report.favouring_by_layer`; crossfit: `report.tops` before and after, of units chosen
+    on other images than they are scored on.
     """
     told = change[change["difference"].notna()].sort_values("difference", ascending=False)
     most, least = told.iloc[0], told.iloc[-1]
@@ -110,7 +124,15 @@ def fine_tuning(
         "change alike, as far as these images tell",
     )
     more, less = layered[layered["low"] > 0], layered[layered["high"] < 0]
+    rest = len(layered) - len(more) - len(less)
     extreme = layered.loc[layered["value"].abs().idxmax()]
+    held_out = crossfit[crossfit["layer"] == study.layer].pivot(
+        index="category", columns="encoder", values="mean"
+    )[list(dict.fromkeys(crossfit["encoder"]))]
+    honest = " and ".join(
+        f"{label(c)} {held_out.loc[c].iloc[0]:.2f} → {held_out.loc[c].iloc[1]:.2f}"
+        for c in (pair["first"], pair["second"])
+    )
     return (
         f"- On {len(study.unseen)} images that no model learned from, at **{study.layer}**, the "
         f"ten best units' region NSS grows in {grown} of {len(told)} categories"
@@ -118,12 +140,15 @@ def fine_tuning(
         f"- Most for **{label(most['category'])}**: {most['before']:.2f} → {most['after']:.2f}, a "
         f"change of {number(*most[span])}; least for {label(least['category'])}: "
         f"{least['before']:.2f} → {least['after']:.2f}, {number(*least[span])}.\n"
-        f"- Units above T = {threshold:g}, over all categories on these images: "
+        f"- Chosen and scored on the same images, the best of many noisy units look better than "
+        f"they are, before as after. Chosen on one half and scored on the other: {honest}.\n"
+        f"- Pairs of a unit and a category above T = {threshold:g} on these images: "
         f"{_above(counts, threshold)}.\n"
         f"- {found}; the difference of the two changes is "
         f"{number(pair['value'], pair['low'], pair['high'])}.\n"
         f"- Over the {len(layered)} layers: {first} is favoured at {len(more)}, {second} at "
-        f"{len(less)}, undecided at the rest; the largest difference is at {extreme['layer']}: "
+        f"{len(less)}{f', undecided at {rest}' if rest else ''}; the largest difference is at "
+        f"{extreme['layer']}: "
         f"{number(extreme['value'], extreme['low'], extreme['high'])}."
     )
 
