@@ -306,7 +306,8 @@ def test_words_about_pretrained_units_count_what_the_table_holds(studied):
     class FakeStudy:
         layer, pretrained, annotated = "conv3_1", SimpleNamespace(accuracy=0.913), range(7)
 
-    for signs, says in (((1, 1), "holds at this layer"), ((1, -1), "in part"), ((-1, -1), "does not hold")):
+    says_of = {(1, 1): "holds at this", (1, -1): "holds in part", (-1, -1): "does not hold"}
+    for signs, says in says_of.items():
         table = gain.assign(difference_low=list(signs))
         text = words.pretrained(table, shares, same, counts, 1.5, best, FakeStudy())
         assert says in text

@@ -70,7 +70,9 @@ def pretrained(
     if accuracy is not None:
         lines.append(f"- The network was taught to name objects: {100 * accuracy:.1f} % held out.")
     claim = "does not hold" if not len(above) else "holds in part" if rest or below else "holds"
-    lines.append(f"- **The paper's first finding {claim} at this layer**, by this measure and control.")
+    lines.append(
+        f"- **The paper's first finding {claim} at this layer**, by this measure and control."
+    )
     return "\n".join(lines)
 
 
