@@ -133,6 +133,11 @@ def test_other_images_are_refused(images, message):
         classical.saliency("centre", images)
 
 
+def test_an_array_is_as_good_as_a_tensor(noise):
+    drawn = classical.saliency("image_signature", noise.numpy())
+    assert torch.equal(drawn, classical.saliency("image_signature", noise))
+
+
 def test_an_unknown_model_names_the_nearest(noise):
     with pytest.raises(UnknownNameError, match="Did you mean 'covsal'"):
         classical.saliency("covsall", noise)
@@ -145,6 +150,7 @@ def test_an_unknown_model_names_the_nearest(noise):
         ("image_signature", {"colour": "xyz"}),
         ("bms", {"omega": 6}),
         ("bms", {"kappa": 8}),
+        ("bms", {"delta": 0}),
         ("covsal", {"size": 100}),
         ("covsal", {"size": 64}),
         ("covsal", {"quantile": 0.0}),

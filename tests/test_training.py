@@ -19,6 +19,7 @@ from saliencykit.models import (
 )
 from saliencykit.models.saliency import upsample
 from saliencykit.models.tasks import Saliency
+from saliencykit.registry import UnknownNameError
 from tests.conftest import Blobs
 
 SMALL = {"size": (48, 64), "epochs": 3, "batch": 4, "lr": 0.02, "lr_encoder": 0.002}
@@ -30,6 +31,11 @@ TUNED = Settings(**SMALL)
 def encoder():
     torch.manual_seed(0)
     return build_encoder("toyvgg", None)
+
+
+def test_a_layer_that_is_not_there_names_the_nearest(encoder):
+    with pytest.raises(UnknownNameError, match=r"layer of toyvgg 'conv5_4'.*Did you mean 'conv5_"):
+        SaliencyModel(encoder, ["conv4_3", "conv5_4"])
 
 
 def test_model_is_the_paper_s(encoder):

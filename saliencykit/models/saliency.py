@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ..cache import Entry, digest, read, write
+from ..registry import check_name
 from .composite import Composite, build_encoder
 from .encoders import Encoder
 
@@ -29,13 +30,15 @@ class SaliencyModel(nn.Module):
     """Encoder plus linear readout: images float (B, 3, H, W) in [0, 1] → saliency (B, H, W).
 
     `layer`: one layer's name or several; None reads the deepest. The map's scale is arbitrary:
-    the loss, −NSS, does not see it.
+    the loss, −NSS, does not see it. Raises UnknownNameError for a layer that the encoder lacks.
     """
 
     def __init__(self, encoder: Encoder | Composite, layer: str | Sequence[str] | None = None):
         super().__init__()
         self.encoder = encoder
         self.layers = [layer] if isinstance(layer, str) else list(layer or encoder.layers[-1:])
+        for name in self.layers:
+            check_name(f"layer of {encoder.name}", name, encoder.layers)
         self.readouts = nn.ModuleList(
             nn.Conv2d(encoder.channels[layer], 1, 1, bias=False) for layer in self.layers
         )

@@ -127,8 +127,11 @@ def bms(
     renormalised at the border; the first and last steps resize bilinearly, the first antialiased.
 
     The flood of surrounded regions runs on the processor (scikit-image), wherever the images are;
-    the rest, and the result, is on their device. Raises ValueError for an even `omega` or `kappa`.
+    the rest, and the result, is on their device. Raises ValueError for an even `omega` or `kappa`,
+    or a `delta` below 1.
     """
+    if delta < 1:
+        raise ValueError(f"thresholds are at least 1 level apart, not delta={delta}")
     if omega % 2 == 0 or kappa % 2 == 0:
         raise ValueError(f"dilations are squares of odd side, not omega={omega}, kappa={kappa}")
     size = tuple(images.shape[-2:])

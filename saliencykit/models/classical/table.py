@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from inspect import Parameter, signature
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,8 +28,9 @@ def parameters(name: str) -> dict[str, object]:
     return {p.name: p.default for p in found if p.default is not Parameter.empty}
 
 
-def check_images(images: Tensor) -> Tensor:
+def check_images(images: Tensor | np.ndarray) -> Tensor:
     """Return images as float (B, 3, H, W); ValueError unless they are that, within [0, 1]."""
+    images = torch.as_tensor(images)
     if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape[-2:]:
         raise ValueError(f"images must be (B, 3, H, W), not {tuple(images.shape)}")
     if not images.is_floating_point():
@@ -51,7 +53,7 @@ def without_rounding(maps: Tensor) -> Tensor:
 @torch.inference_mode()
 def saliency(
     name: str,
-    images: Tensor,
+    images: Tensor | np.ndarray,
     *,
     smooth: float = 0.0,
     centre_bias: CentrePrior | None = None,
@@ -59,8 +61,9 @@ def saliency(
 ) -> Tensor:
     """Return the maps (B, H, W), float32, ≥ 0, of classical model `name`.
 
-    images: float (B, 3, H, W) in [0, 1]. The scale of a map is the model's own; each image's map
-    depends on that image alone. An image without any contrast gives a constant map.
+    images: float (B, 3, H, W) in [0, 1], tensor or array. The scale of a map is the model's own;
+    each image's map depends on that image alone. An image without any contrast gives a constant
+    map.
 
     `smooth` blurs the maps with a Gaussian of that standard deviation, as a share of the images'
     longer side (0.03 is about one degree in usual experiments); `centre_bias` multiplies them by a
