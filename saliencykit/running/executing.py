@@ -63,7 +63,8 @@ class Worker:
         )
         self._process.stdin.write(json.dumps(vars(task), default=str) + "\n")
         self._process.stdin.flush()
-        threading.Thread(target=self._listen, args=(events,), daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, args=(events,), daemon=True)
+        self._listener.start()
 
     def _listen(self, events: "Queue[tuple[Worker, Event]]") -> None:
         last = None
@@ -87,6 +88,7 @@ class Worker:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._listener.join(patience)  # it reads the log if the process ended without a word
         self._log.close()
 
 
