@@ -15,7 +15,7 @@ help:      ## show this list
 figures: $(READY)  ## regenerate every figure: make figures [PROFILE=toy|osie|paper] [ARGS="--jobs 2"]
 	$(RUN)/saliencykit figures --profile $(PROFILE) $(ARGS)
 
-# Files of tests side by side, each process in one thread: half the time of one process in two.
+# Files of tests side by side, each process in one thread.
 test: export OMP_NUM_THREADS := 1
 test: $(READY)     ## run all tests: make test [ARGS="-k region_nss"]
 	$(RUN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)

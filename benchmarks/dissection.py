@@ -6,8 +6,8 @@ from torch.nn.functional import interpolate
 from saliencykit.datasets import CATEGORIES, Fixations, Region, Sample
 from saliencykit.dissection import region_nss
 from saliencykit.dissection.dissect import own_scores
-from saliencykit.dissection.stream import RegionBatch, load_stimulus
-from saliencykit.models import build_encoder
+from saliencykit.dissection.stream import RegionBatch, Stimulus, load_stimulus
+from saliencykit.models import Encoder, build_encoder
 
 from . import BENCHMARKS, Ratio, compare
 
@@ -41,6 +41,11 @@ def dissect_over_forward() -> list[Ratio]:
     """All layers of mobilenet_v2 dissected, over the bare forward pass to the deepest."""
     enc = build_encoder("mobilenet_v2", weights=None)
     stimuli = [load_stimulus(Scenes(), i, None) for i in range(len(Scenes()))]
+    return [over_forward(enc, stimuli[:n]) for n in (8, len(stimuli))]
+
+
+def over_forward(enc: Encoder, stimuli: list[Stimulus]) -> Ratio:
+    """Dissecting one batch over its bare forward pass."""
     images = torch.stack([s.image for s in stimuli])
 
     def dissected():  # the weights are made anew, as for every batch of a data set
@@ -50,8 +55,8 @@ def dissect_over_forward() -> list[Ratio]:
         return enc.reduce(images, enc.layers[-1:], lambda layer, activations: None)
 
     units = sum(enc.channels.values())
-    what = f"dissect {len(enc.layers)} layers, {units:,} units / bare forward pass"
-    return [compare(what, dissected, bare, target=1.10)]
+    what = f"{len(enc.layers)} layers, {units:,} units, {len(stimuli)} images / bare forward pass"
+    return compare(what, dissected, bare, target=1.10)
 
 
 @BENCHMARKS.register("region_nss")

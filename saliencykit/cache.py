@@ -7,7 +7,6 @@ under a file lock, so that notebooks running side by side share one computation.
 
 import hashlib
 import json
-import os
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .paths import PACKAGE, cache_root
+from .paths import PACKAGE, cache_root, whole
 
 
 @dataclass
@@ -62,18 +61,15 @@ def code_version(*rooms: str) -> str:
 def write(path: Path, entry: Entry) -> None:
     """Write `entry` at `path`: wholly or not at all, also when the disk is full."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     tensors = {k: v.detach().cpu().contiguous() for k, v in entry.tensors.items()}
     try:
-        save_file(tensors, part, metadata={"meta": json.dumps(entry.meta)})
-        os.replace(part, path)
+        with whole(path) as part:
+            save_file(tensors, part, metadata={"meta": json.dumps(entry.meta)})
     except (OSError, SafetensorError) as error:
         raise OSError(
             f"Could not write {path}: {error}. Free some space, or point SALIENCYKIT_CACHE at a "
             "larger disk; what was there before is unharmed."
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read(path: Path) -> Entry:

@@ -34,7 +34,7 @@ def data_root(name: str, root: str | os.PathLike | None = None) -> Path:
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Give a temporary name to write to, which becomes `path` if all went well, and else goes."""
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # no pattern for whole files fits it
     try:
         yield part
         os.replace(part, path)

@@ -19,6 +19,7 @@ from saliencykit.dissection import (
     region_nss,
     share_significant,
 )
+from saliencykit.dissection.region_nss import CHUNK
 from saliencykit.dissection.significance import Null, adjusted
 from saliencykit.registry import UnknownNameError
 
@@ -68,9 +69,13 @@ def test_region_nss_is_brute_force(inner, size, layout):
     assert (scores[:, 1] == 0).all()
 
 
-def test_region_nss_of_large_maps_that_are_reduced_in_parts():
-    activations, owner = noise(4, 30, 113, 151), torch.tensor([3, 0])
-    fixations = some_fixations(2, (225, 301))
+@pytest.mark.parametrize(("images", "inner"), [(4, (113, 151)), (9, (40, 71))])
+def test_region_nss_of_maps_that_are_reduced_in_parts(images, inner):
+    """A few units of one image at a time, or a few images; so too those that are far from zero."""
+    activations, owner = noise(images, 30, *inner), torch.tensor([3, 0, images - 1, 3])
+    activations[:, 5:25] = activations[:, 5:25] * 0.01 + 1e3
+    assert activations[:, 5:25].numel() > CHUNK
+    fixations = some_fixations(4, (225, 301))
     there = brute_force(activations, fixations, owner)
     scores = region_nss(activations, fixations, owner)
     torch.testing.assert_close(scores.double(), there, atol=1e-5, rtol=0)

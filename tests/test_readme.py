@@ -38,6 +38,7 @@ def test_numbers_are_those_of_the_findings(notebook, profile, cell):
     whole = r"(?<![\d.]){}(?!\.?\d)"  # not a part of a longer number
     missing = [c for c in claims if not re.search(whole.format(re.escape(c)), finding)]
     assert not missing
+    assert all(name in finding for name in re.findall(r"`([^`]+)`", cell))
 
 
 def test_what_it_points_at_is_there():

@@ -112,6 +112,13 @@ def test_figures_draw_what_the_tables_say(studied):
     shares = reports.significant(results, layers[1])
     at_layer = tops[tops.layer == layers[1]]
     assert len(viewing.units.by_category(at_layer, styles, shares=shares).axes) == 2
+    gain = reports.gain(results["untrained"], results["pre-trained"], layers[1:2], 3)
+    panels = viewing.units.by_category(at_layer, styles, gain=gain, shares=shares).axes
+    assert panels[1].get_xlabel() == "their difference"
+    assert panels[1].lines[0].get_xdata().tolist() == pytest.approx(gain.difference.tolist())
+    assert [bar.get_width() for bar in panels[2].patches] == pytest.approx(
+        [100 * s for name in styles for s in shares[shares.encoder == name].share]
+    )
     counts = reports.counts(results, layers[1])
     figure = viewing.units.counts(counts, styles, 1.5)
     assert [axis.get_title() for axis in figure.axes] == ["bright", "dark"]

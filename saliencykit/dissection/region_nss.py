@@ -121,7 +121,7 @@ def _means_and_square(maps: Tensor, weights: Tensor, size: Size) -> tuple[Tensor
     n_images, n_units = maps.shape[:2]
     means = weights.new_empty(n_images, weights.shape[1], n_units)
     square = weights.new_empty(n_images, n_units)
-    for images, units in _chunks(*maps.shape[:2], weights.shape[-1]):
+    for images, units in _chunks(n_images, n_units, weights.shape[-1]):
         part = maps[images, units].to(weights.dtype).contiguous()
         own = weights if len(weights) == 1 else weights[images]
         means[images, :, units] = own @ part.flatten(2).mT
@@ -144,5 +144,5 @@ def _centred_scores(maps: Tensor, own: Tensor, owner: Tensor, size: Size) -> Ten
     mean, variance = centred_moments(rest, size)
     # One product for all images, of which each map wants its own: faster than one an image.
     at_fixations = (rest.flatten(1) @ own.flatten(0, 1).T).view(len(maps), *own.shape[:2])
-    mine = at_fixations[torch.arange(len(maps)), owner % len(own)]
+    mine = at_fixations[torch.arange(len(maps), device=owner.device), owner % len(own)]
     return (mine - mean[:, None]) / spread(variance)[:, None]

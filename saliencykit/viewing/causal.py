@@ -1,7 +1,5 @@
 """Figures about ablated units: what is lost with them, and what they carry."""
 
-from collections.abc import Sequence
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -11,10 +9,11 @@ from matplotlib.ticker import MaxNLocator
 
 from ..dissection.causal import ALL
 from .matrix import matrix as differences
-from .style import AFTER, BEFORE, CLASSICAL, CONTROL, WIDTH, label
+from .style import AFTER, BEFORE, CLASSICAL, CONTROL, WIDTH, label, legend
 
 UNITS = {"named": AFTER, "matched": BEFORE, "random": CONTROL}
 CHANGE = "change of region NSS"
+LEGEND = {"fontsize": 9, "columnspacing": 1.2}
 
 
 def matrix(table: pd.DataFrame) -> Figure:
@@ -56,8 +55,8 @@ def specificity(table: pd.DataFrame) -> Figure:
         chosen = beyond[beyond["way"] == way]
         _points(axes[2], chosen, y, offset, color="0.2", mfc=fill, label=way)
     axes[2].set_xlabel("own − others,\nbeyond matched units")
-    _legend(figure, axes[:1], "left")
-    _legend(figure, axes[2:])
+    legend(figure, axes[0], "left", **LEGEND)
+    legend(figure, axes[2], **LEGEND)
     return figure
 
 
@@ -94,7 +93,7 @@ def dose(table: pd.DataFrame, columns: int = 4) -> Figure:
         axis.tick_params(labelbottom=True)
     figure.supxlabel("units ablated", fontsize=10.5)
     figure.supylabel(CHANGE, fontsize=10.5)
-    _legend(figure, axes.flat[:1])
+    legend(figure, axes.flat[0], **LEGEND)
     return figure
 
 
@@ -120,7 +119,7 @@ def contributions(table: pd.DataFrame) -> Figure:
     rho = table[table["what"] == "rho"]
     _points(axes[1], rho, y, 0, color="0.2")
     axes[1].set_xlabel("Spearman's ρ over units:\nselectivity and contribution")
-    _legend(figure, [axes[0]])
+    legend(figure, axes[0], **LEGEND)
     return figure
 
 
@@ -139,7 +138,7 @@ def agreement(table: pd.DataFrame) -> Figure:
         table["by_both"], place, "D", ms=5, color="0.15", ls="", clip_on=False, label="by both"
     )
     axes[1].set_xlabel("units whose best category it is")
-    _legend(figure, [axes[1]])
+    legend(figure, axes[1], **LEGEND)
     return figure
 
 
@@ -175,10 +174,3 @@ def _points(
 
 def _offsets(n: int) -> np.ndarray:
     return np.linspace(0.22, -0.22, n) if n > 1 else np.zeros(1)
-
-
-def _legend(figure: Figure, axes: Sequence[Axes], side: str = "right") -> None:
-    found = [axis.get_legend_handles_labels() for axis in axes]
-    handles, names = (sum(parts, []) for parts in zip(*found, strict=True))  # noqa: RUF017
-    where = {"loc": f"outside upper {side}", "ncols": len(names)}
-    figure.legend(handles, names, fontsize=9, columnspacing=1.2, **where)

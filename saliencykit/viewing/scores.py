@@ -17,7 +17,7 @@ from ..study import CENTRE
 from .matrix import matrix
 from .overlay import Picture, fit, mapped
 from .stimuli import gallery, stimulus
-from .style import AFTER, BEFORE, CLASSICAL, CONTROL, HUMAN, WIDTH, label
+from .style import AFTER, BEFORE, CLASSICAL, CONTROL, HUMAN, WIDTH, label, legend
 
 MODEL_COLOURS = {
     CENTRE: CONTROL,
@@ -132,8 +132,7 @@ def score_table(table: pd.DataFrame, columns: int = 4) -> Figure:
         axis.grid(axis="y", color="0.92")
     for axis in axes.flat[len(metrics) :]:
         axis.set_visible(False)
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper right", ncols=len(names))
+    legend(figure, axes[0, 0])
     return figure
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .. import paths
@@ -68,6 +69,12 @@ def colours(names: Sequence[str]) -> list[tuple[float, float, float]]:
     """Return one colour a category; categories of a user's own get further ones."""
     spare = iter(sns.color_palette("husl", max(1, len(names))))
     return [PALETTE.get(name) or next(spare) for name in names]
+
+
+def legend(figure: Figure, axis: Axes, side: str = "right", **look: object) -> None:
+    """Name what `axis` shows in one line above the figure, at its left or right."""
+    handles, names = axis.get_legend_handles_labels()
+    figure.legend(handles, names, loc=f"outside upper {side}", ncols=len(names), **look)
 
 
 def save(

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..dissection.task_share import AGAIN, OTHERS
-from .style import AFTER, BEFORE, CLASSICAL, CONTROL, HUMAN, WIDTH, label
+from .style import AFTER, BEFORE, CLASSICAL, CONTROL, HUMAN, WIDTH, label, legend
 from .units import TOP, present
 
 COLOURS = {
@@ -66,8 +66,7 @@ def similarity(table: pd.DataFrame, layer: str) -> Figure:
         axis.set_title(text, fontsize=10.5)
         over_layers(axis, layers, layer)
     axes[0].set_ylabel("similarity to the pre-trained network")
-    handles, texts = axes[0].get_legend_handles_labels()
-    figure.legend(handles, texts, loc="outside upper right", ncols=len(texts))
+    legend(figure, axes[0])
     return figure
 
 
@@ -131,8 +130,7 @@ def shares(table: pd.DataFrame, layer: str, task: str = "saliency") -> Figure:
         axis.set_ylim(*LIMITS)
         over_layers(axis, layers, layer)
     axes[0].set_ylabel(f"share of the change by {task}\nthat comes as well (%)")
-    handles, texts = axes[0].get_legend_handles_labels()
-    figure.legend(handles, texts, loc="outside upper right", ncols=len(texts))
+    legend(figure, axes[0])
     return figure
 
 

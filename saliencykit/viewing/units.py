@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from ..dissection.statistics import MIN_IMAGES
 from .matrix import matrix
-from .style import AFTER, BEFORE, CLASSICAL, CONTROL, WIDTH, label
+from .style import AFTER, BEFORE, CLASSICAL, CONTROL, WIDTH, label, legend
 
 TOP = "mean region NSS of the ten best units"
 
@@ -51,7 +51,7 @@ def by_layer(
     for axis in axes[-columns:]:
         axis.set_xticks(place[::step], layers[::step], rotation=60, ha="right", fontsize=8)
     figure.supylabel(ylabel, fontsize=10.5)
-    _legend(figure, axes[0])
+    legend(figure, axes[0])
     return figure
 
 
@@ -71,11 +71,6 @@ def _panels(categories: Sequence[str], columns: int = 4) -> tuple[Figure, list[A
     for axis in shown[-columns:]:
         axis.tick_params(labelbottom=True)
     return figure, shown
-
-
-def _legend(figure: Figure, axis: Axes) -> None:
-    handles, names = axis.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper right", ncols=len(names))
 
 
 def _ranges(axis: Axes, table: pd.DataFrame, y: np.ndarray, name: str, **style: object) -> None:
@@ -136,7 +131,7 @@ def by_category(
     if shares is not None:
         right.set_xlabel("units significantly\nselective (%)")
         right.set_xlim(0, 100)
-    _legend(figure, left)
+    legend(figure, left)
     return figure
 
 
@@ -157,7 +152,7 @@ def counts(table: pd.DataFrame, styles: dict[str, str], threshold: float) -> Fig
     axes[0].set_xlim(0, max(threshold, reached) + 0.25)
     figure.supxlabel("threshold T on region NSS", fontsize=10.5)
     figure.supylabel("units above T (%)", fontsize=10.5)
-    _legend(figure, axes[0])
+    legend(figure, axes[0])
     return figure
 
 
@@ -181,7 +176,7 @@ def before_after(table: pd.DataFrame, xlabel: str = TOP) -> Figure:
     right.set_xlabel("change")
     for axis in (left, right):
         axis.grid(axis="y", color="0.92")
-    _legend(figure, left)
+    legend(figure, left)
     return figure
 
 

@@ -128,11 +128,9 @@ def fine_tuning(
     more, less = layered[layered["low"] > 0], layered[layered["high"] < 0]
     rest = len(layered) - len(more) - len(less)
     extreme = layered.loc[layered["value"].abs().idxmax()]
-    held_out = crossfit[crossfit["layer"] == study.layer].pivot(
-        index="category", columns="encoder", values="mean"
-    )[list(dict.fromkeys(crossfit["encoder"]))]
+    held_out = crossfit[crossfit["layer"] == study.layer].set_index("category")["mean"]
     honest = " and ".join(
-        f"{label(c)} {held_out.loc[c].iloc[0]:.2f} → {held_out.loc[c].iloc[1]:.2f}"
+        f"{label(c)} {' → '.join(f'{mean:.2f}' for mean in held_out[c])}"
         for c in (pair["first"], pair["second"])
     )
     return (
