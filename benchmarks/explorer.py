@@ -5,10 +5,11 @@ from statistics import median
 
 import torch
 
+from saliencykit.analyses.unit_explorer.browser import Instrument
+from saliencykit.analyses.unit_explorer.figures import UnitExplorer
 from saliencykit.datasets import load
 from saliencykit.dissection import dissect
 from saliencykit.models import SaliencyModel, build_encoder
-from saliencykit.viewing import Instrument, UnitExplorer
 
 from . import BENCHMARKS, Ratio
 

@@ -9,7 +9,18 @@ import platform
 from types import ModuleType
 
 __version__ = "0.1.0"
-ROOMS = ("datasets", "dissection", "evaluation", "metrics", "models", "study", "viewing")
+ROOMS = (
+    "analyses",
+    "datasets",
+    "dissection",
+    "evaluation",
+    "intervals",
+    "metrics",
+    "models",
+    "study",
+    "viewing",
+    "worlds",
+)
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -13,8 +13,9 @@ import torch
 from . import datasets, models
 from .datasets import Joined, SaliencyDataset
 from .datasets.popout import PopOut
-from .dissection import AblationStudy, Dissection, dissect_cached
+from .dissection import Dissection, dissect_cached
 from .evaluation import (
+    CENTRE,
     Evaluation,
     ObserverCurve,
     Predictor,
@@ -27,7 +28,6 @@ from .evaluation import (
 )
 from .registry import check_name
 
-CENTRE = "centre prior"
 NETWORKS = ("pre-trained", "frozen", "fine-tuned", "scenes", "untrained")
 ARRAY_METRICS = ("gsi", "fixations_to_find")
 LOOKS = 100  # fixations of the ideal searcher that arrays are taught with
@@ -291,10 +291,3 @@ class Study:
         """
         how = {"size": self.size, "permutations": self.permutations, "seed": self.seed}
         return dissect_cached(encoder, data or self.annotated, self.dissected, **how)
-
-    @cached_property
-    def ablations(self) -> AblationStudy:
-        """The fine-tuned units of `layer`: chosen on the training split, ablated on the rest."""
-        choose_on = self.annotated.split("train")
-        model, _ = self.fine_tuned
-        return AblationStudy(model, self.layer, choose_on, self.held_out, self.size, self.seed)

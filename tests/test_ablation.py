@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
+from saliencykit.analyses.causal_units.tables import ablation_matrix, specificity
 from saliencykit.dissection import (
     Dissection,
     Effects,
     Moments,
     ablated,
     ablation_effects,
-    ablation_matrix,
     bootstrap,
     contributions,
     contributions_cached,
@@ -20,7 +20,6 @@ from saliencykit.dissection import (
     most_selective,
     random_groups,
     region_nss,
-    specificity,
     unit_moments,
     unit_moments_cached,
     with_controls,
@@ -29,8 +28,7 @@ from saliencykit.dissection.ablation import Silenced
 from saliencykit.models import SaliencyModel, build_encoder
 from saliencykit.models.encoders import Encoder
 from saliencykit.registry import UnknownNameError
-
-from .conftest import Blobs
+from tests.conftest import Blobs
 
 READ = ["conv2_2", "conv3_3", "conv4_3"]
 

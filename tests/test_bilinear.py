@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import interpolate
 
-from saliencykit.metrics.bilinear import (
+from saliencykit.metrics.upsampling import (
     moments,
     nss_upsampled,
     pull_back,

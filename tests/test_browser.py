@@ -19,8 +19,8 @@ import pytest
 
 from saliencykit.paths import NOTEBOOKS, ROOT
 from saliencykit.running import gallery
-from saliencykit.running.notebooks import run
 from saliencykit.running.profiles import assign, read_profile
+from saliencykit.running.runner import run
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright (extra `browser`) is missing")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")

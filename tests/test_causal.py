@@ -7,33 +7,35 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from saliencykit import viewing
-from saliencykit.datasets import Fixations
-from saliencykit.dissection import (
+from saliencykit.analyses.causal_units import browser as causal_units_browser
+from saliencykit.analyses.causal_units import figures as causal_units_figures
+from saliencykit.analyses.causal_units import sentences as causal_units_sentences
+from saliencykit.analyses.causal_units.tables import (
+    ALL,
     AblationStudy,
-    Dissection,
-    Effects,
-    Moments,
     ablation_matrix,
-    best_groups,
     carried,
-    label_agreement,
     losses,
     losses_by,
     method_agreement,
-    named_groups,
-    rank_agreement,
+    rank_correlation,
     same_labels,
     specificity,
 )
-from saliencykit.dissection.carried import rank_correlation
-from saliencykit.dissection.causal import ALL
+from saliencykit.datasets import Fixations
+from saliencykit.dissection import (
+    Dissection,
+    Effects,
+    Moments,
+    best_groups,
+    label_agreement,
+    named_groups,
+    rank_agreement,
+)
 from saliencykit.dissection.overlap import Overlap
 from saliencykit.models import SaliencyModel, build_encoder
 from saliencykit.registry import UnknownNameError
-from saliencykit.viewing import words
-
-from .conftest import Blobs
+from tests.conftest import Blobs
 
 NAMES = ("text", "head", "rare")
 
@@ -283,7 +285,7 @@ def test_units_are_chosen_on_other_images_than_they_are_scored_on(study, answere
 
 def test_browser_shows_maps_with_the_scores_of_the_tables(study, answered, monkeypatch):
     groups, effects, _, _ = answered
-    browser = viewing.AblationBrowser(study, groups, effects, images=2)
+    browser = causal_units_browser.AblationBrowser(study, groups, effects, images=2)
     name = browser.names["dark"][1]
     nss = browser.nss("dark", name)
     assert len(nss) == 4
@@ -311,16 +313,16 @@ def test_figures_draw_every_category(study, answered):
     parts = carried(study.named, study.contributions, study.read_layer, 3, n=50)
     agreement = method_agreement(study.overlap, study.named, study.layer, n=50)
     figures = {
-        viewing.causal.matrix(ablation_matrix(effects, n=50)): 2,
-        viewing.causal.specificity(table): 3,
-        viewing.causal.contributions(parts): 3,
-        viewing.causal.agreement(agreement): 2,
+        causal_units_figures.matrix(ablation_matrix(effects, n=50)): 2,
+        causal_units_figures.specificity(table): 3,
+        causal_units_figures.contributions(parts): 3,
+        causal_units_figures.agreement(agreement): 2,
     }
     for figure, rows in figures.items():
         ticks = [t.get_text() for t in figure.axes[0].get_yticklabels()]
         assert ticks[:2] == ["bright", "dark"]
         assert len(ticks) == rows
-    panels = viewing.causal.dose(doses).axes
+    panels = causal_units_figures.dose(doses).axes
     titles = [a.get_title() or a.get_title(loc="left") for a in panels if a.get_visible()]
     assert titles == [ALL, "bright", "dark"]
     plt.close("all")
@@ -334,7 +336,7 @@ def told(effects):
     study.score_on = type("Data", (list,), {"categories": NAMES})(images)
     groups = {"text": [1, 2], "head": [2, 3], "text control 1": [8, 9]}
     doses = losses_by("k", {1: effects, 5: effects}, n=50)
-    return words.ablation(table, doses, groups, study)
+    return causal_units_sentences.ablation(table, doses, groups, study)
 
 
 def test_words_say_who_loses_most_by_whose_units():
@@ -347,7 +349,7 @@ def test_words_say_who_loses_most_by_whose_units():
     }
     rows = [(*pair, value, value, value) for pair, value in cells.items()]
     table = pd.DataFrame(rows, columns=["first", "second", "value", "low", "high"])
-    text = words.diagonal(table)
+    text = causal_units_sentences.diagonal(table)
     assert "named for in **1 of 2** groups (b)" in text
     assert "are its own in **2 of 2** (a and b)" in text
 
@@ -371,16 +373,18 @@ def test_words_say_whether_the_loss_is_specific():
 
 def test_words_on_contributions_and_methods():
     table = carried(dissection(), dissection(), "a", 6, n=100)
-    text = words.contribution(table, 6, "conv5_3")
+    text = causal_units_sentences.contribution(table, 6, "conv5_3")
     assert "the 6 units at conv5_3" in text
     assert "**2 of 2**" in text
     assert "the more it adds to the map there." in text
     weak = table.assign(value=table["value"].where(table["what"] != "rho", 0.05))
-    assert "there, if hardly." in words.contribution(weak, 6, "conv5_3")
+    assert "there, if hardly." in causal_units_sentences.contribution(weak, 6, "conv5_3")
     res = common_only(dissection())
     over = overlapping(dissection())
     over.iou["a"][2] = torch.nan
-    text = words.methods(method_agreement(over, res, "a"), same_labels(over, res, "a"))
+    text = causal_units_sentences.methods(
+        method_agreement(over, res, "a"), same_labels(over, res, "a")
+    )
     assert "alike (interval above 0) in **2 of 2**" in text
     assert "100 [100, 100] % of the units" in text
     assert "more often than chance" in text

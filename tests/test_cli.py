@@ -7,8 +7,8 @@ import torch
 from typer.testing import CliRunner
 
 import saliencykit
-from saliencykit import __main__ as cli
-from saliencykit.running import notebooks as runner
+from saliencykit import cli
+from saliencykit.running import runner
 from saliencykit.running.checking import Difference
 
 COMMANDS = (
@@ -43,7 +43,7 @@ def asked(monkeypatch):
 
 def test_help_comes_without_torch_or_jupyter():
     code = (
-        "import sys; from typer.testing import CliRunner; from saliencykit.__main__ import app; "
+        "import sys; from typer.testing import CliRunner; from saliencykit.cli import app; "
         "out = CliRunner().invoke(app, ['--help']); assert out.exit_code == 0, out.output; "
         "print([m for m in ('torch', 'pandas', 'papermill', 'nbformat') if m in sys.modules])"
     )

@@ -13,9 +13,8 @@ from PIL import Image
 
 from saliencykit import datasets
 from saliencykit.registry import UnknownNameError
-
-from . import miniature
-from .miniature import assert_same_trials
+from tests import miniature
+from tests.miniature import assert_same_trials
 
 SMALL = (60, 80)
 FEW = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))

@@ -20,7 +20,8 @@ from saliencykit.dissection import (
     share_significant,
 )
 from saliencykit.dissection.region_nss import CHUNK
-from saliencykit.dissection.significance import Null, adjusted
+from saliencykit.dissection.significance import Null
+from saliencykit.intervals import adjusted
 from saliencykit.registry import UnknownNameError
 
 SHAPES = [((14, 14), (600, 800)), ((7, 9), (61, 83)), ((19, 25), (599, 797)), ((40, 31), (7, 11))]

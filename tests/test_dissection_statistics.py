@@ -5,14 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from saliencykit.dissection import (
-    Dissection,
-    bootstrap,
-    change,
-    counts_above,
-    favouring,
-    top_mean,
-)
+from saliencykit.dissection import Dissection, bootstrap, change, counts_above, favouring, top_mean
 from saliencykit.registry import UnknownNameError
 
 

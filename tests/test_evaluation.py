@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 from scipy import stats
 
-from saliencykit import evaluation, metrics
+from saliencykit import evaluation, intervals, metrics
 from saliencykit.datasets.popout import PopOut
 from saliencykit.evaluation import scoring
 from saliencykit.models import CentrePrior, SaliencyModel, build_encoder, classical, upsample
@@ -167,14 +167,14 @@ def test_interval_covers_the_mean_as_often_as_it_says():
     rng = np.random.default_rng(0)
     hits = 0
     for seed in range(200):
-        _, low, high = evaluation.interval(rng.exponential(1, 60), seed=seed, n=500)
+        _, low, high = intervals.interval(rng.exponential(1, 60), seed=seed, n=500)
         hits += low <= 1 <= high
     assert 0.87 <= hits / 200 <= 0.99  # 95 % nominal, a little less on skewed samples
 
 
 def test_interval_of_too_few_is_nan_not_a_number_out_of_thin_air():
-    assert np.isnan(evaluation.interval([])[0])
-    mean, low, high = evaluation.interval([3.0, np.nan])
+    assert np.isnan(intervals.interval([])[0])
+    mean, low, high = intervals.interval([3.0, np.nan])
     assert (mean, np.isnan(low), np.isnan(high)) == (3.0, True, True)
 
 

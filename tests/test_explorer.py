@@ -10,13 +10,15 @@ import torch
 from PIL import Image
 
 from saliencykit import viewing
+from saliencykit.analyses.unit_explorer import sentences as unit_explorer_sentences
+from saliencykit.analyses.unit_explorer.browser import EXAMPLES, Instrument, decoded
+from saliencykit.analyses.unit_explorer.figures import UnitExplorer
 from saliencykit.dissection import bootstrap, dissect
 from saliencykit.dissection.report import sorted_units, strongest, unit_profile
 from saliencykit.models import SaliencyModel, build_encoder
 from saliencykit.registry import UnknownNameError
-from saliencykit.viewing import Instrument, UnitExplorer, overlay
+from saliencykit.viewing import pictures as overlay
 from saliencykit.viewing.activity import GRID, seen
-from saliencykit.viewing.instrument import EXAMPLES, decoded
 from tests.conftest import Blobs
 
 LAYERS = ["conv1_1", "conv3_3"]
@@ -130,16 +132,16 @@ def test_the_best_unit_is_the_best_of_all_layers(explorer):
 
 def test_words_on_the_best_units_come_from_the_table(explorer):
     table = explorer.table()
-    text = viewing.words.best_of_all(table)
+    text = unit_explorer_sentences.best_of_all(table)
     top = table[table["encoder"] == "fine-tuned"].sort_values("mean").iloc[-1]
     assert f"unit {top['unit']} of {top['layer']}, region NSS {top['mean']:.2f} [" in text
     apart = table.assign(low=table["mean"], high=table["mean"])
     apart.loc[apart["encoder"] == "fine-tuned", ["mean", "low", "high"]] += 9
     assert "intervals apart, for bright and dark; less selective for none" in (
-        viewing.words.best_of_all(apart)
+        unit_explorer_sentences.best_of_all(apart)
     )
     alone = table[table["encoder"] == "fine-tuned"]
-    assert viewing.words.best_of_all(alone).count("\n") == 0
+    assert unit_explorer_sentences.best_of_all(alone).count("\n") == 0
 
 
 def same(a, b):

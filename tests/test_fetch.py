@@ -16,8 +16,7 @@ from saliencykit.datasets.base import DATASETS, SaliencyDataset
 from saliencykit.datasets.fetch import download, fetch, unpack
 from saliencykit.datasets.files import Archive, Source
 from saliencykit.registry import UnknownNameError
-
-from . import miniature
+from tests import miniature
 
 
 class Handler(SimpleHTTPRequestHandler):

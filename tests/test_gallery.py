@@ -11,12 +11,10 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from PIL import Image
 from typer.testing import CliRunner
 
-from saliencykit import __main__ as cli
-from saliencykit.running import gallery, records
-from saliencykit.running import notebooks as runner
+from saliencykit import cli
+from saliencykit.running import gallery, records, runner
 from saliencykit.running.profiles import profile_names
-
-from .small_notebooks import write_notebook, write_profile
+from tests.small_notebooks import write_notebook, write_profile
 
 TITLE = """# 02 · Do units know?
 

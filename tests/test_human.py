@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from saliencykit import metrics
-from saliencykit.metrics import human, leave_one_out
+from saliencykit.metrics import leave_one_out
+from saliencykit.metrics import observers as human
 from saliencykit.registry import UnknownNameError
 
 quick = settings(max_examples=40, deadline=None)

@@ -7,8 +7,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from saliencykit import __main__ as cli
-from saliencykit import datasets, evaluation, models
+from saliencykit import cli, datasets, evaluation, models
 from saliencykit.models import SaliencyModel, build_encoder, classical
 from tests.conftest import Blobs
 

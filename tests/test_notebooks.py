@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from saliencykit.paths import NOTEBOOKS
-from saliencykit.running.notebooks import run
+from saliencykit.running.runner import run
 from tests.miniature import write_osie, write_osie_sr, write_salicon
 
 pytestmark = pytest.mark.slow

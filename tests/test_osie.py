@@ -18,9 +18,8 @@ from saliencykit.datasets.osie_sr import IDS
 from saliencykit.datasets.reading import read_mat
 from saliencykit.datasets.types import CATEGORIES
 from saliencykit.paths import ANNOTATIONS
-
-from . import miniature
-from .miniature import assert_same_trials
+from tests import miniature
+from tests.miniature import assert_same_trials
 
 SMALL = (60, 80)
 FEW = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))

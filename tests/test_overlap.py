@@ -20,8 +20,7 @@ from saliencykit.dissection import (
 from saliencykit.dissection.overlap import Top, coverage, on_grid, shares
 from saliencykit.models import upsample
 from saliencykit.registry import UnknownNameError
-
-from .conftest import Blobs
+from tests.conftest import Blobs
 
 
 def noise(*shape, seed=0):

@@ -10,8 +10,7 @@ from PIL import Image
 
 from saliencykit import datasets
 from saliencykit.datasets.fetch import fetch
-
-from . import miniature
+from tests import miniature
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from saliencykit.evaluation import Predictor, failures, popout
+from saliencykit.analyses.failures import tables as failures
+from saliencykit.analyses.pop_out import tables as popout
+from saliencykit.evaluation import Predictor
 from saliencykit.metrics import density
 from tests.conftest import Blobs
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from saliencykit import metrics, paths
-from saliencykit.metrics.popout import dilated
+from saliencykit.metrics.odd_one_out import dilated
 
 ORACLE = paths.ROOT.parent / "shared" / "oracles" / "popout"
 CASES = ["example_P3", "example_O3", *(f"synthetic{k}" for k in range(10))]

@@ -12,8 +12,7 @@ from saliencykit.running.profiles import (
     read_profile,
     typed,
 )
-
-from .small_notebooks import write_notebook, write_profile
+from tests.small_notebooks import write_notebook, write_profile
 
 
 @pytest.fixture

@@ -8,9 +8,8 @@ import nbformat
 import psutil
 import pytest
 
-from saliencykit.running import notebooks as figures
-
-from .small_notebooks import write_notebook, write_profile
+from saliencykit.running import runner as figures
+from tests.small_notebooks import write_notebook, write_profile
 
 WRITE = """
 import os

@@ -19,8 +19,7 @@ from saliencykit.dissection.similarity import (
 )
 from saliencykit.models import build_encoder
 from saliencykit.registry import UnknownNameError
-
-from .conftest import Blobs
+from tests.conftest import Blobs
 
 
 def noise(*shape, seed=0):

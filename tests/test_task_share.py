@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from saliencykit.dissection import Dissection, change, drift, gains, shares, similarity
-from saliencykit.dissection.task_share import dealings, products
+from saliencykit.analyses.task_or_domain.tables import dealings, drift, gains, products, shares
+from saliencykit.dissection import Dissection, change, similarity
 from saliencykit.models import build_encoder
 from saliencykit.registry import UnknownNameError
 from tests.conftest import Blobs

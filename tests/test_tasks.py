@@ -6,18 +6,11 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from saliencykit.evaluation.learning import accuracy_interval, learning
-from saliencykit.metrics.bilinear import nss_upsampled
+from saliencykit.analyses.task_or_domain.tables import accuracy_interval, learning
+from saliencykit.metrics.upsampling import nss_upsampled
 from saliencykit.models import Classifier, SaliencyModel, Settings, build_encoder, train, training
 from saliencykit.models.stimuli import stimuli, to_float
-from saliencykit.models.tasks import (
-    UNKNOWN,
-    Rotations,
-    Saliency,
-    Scenes,
-    all_tasks,
-    centred_square,
-)
+from saliencykit.models.tasks import UNKNOWN, Rotations, Saliency, Scenes, all_tasks, centred_square
 from tests.conftest import Blobs
 
 SMALL = {"size": (48, 64), "epochs": 3, "batch": 4, "lr": 0.02, "lr_encoder": 0.002}

@@ -6,7 +6,7 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from saliencykit import cache
-from saliencykit.metrics.bilinear import pull_back
+from saliencykit.metrics.upsampling import pull_back
 from saliencykit.models import (
     CentrePrior,
     SaliencyModel,

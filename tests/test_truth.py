@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import false_discovery_control, spearmanr
 
+from saliencykit.analyses.known_truth import tables as truth
+from saliencykit.analyses.known_truth.tables import advantage_table, beyond_others
 from saliencykit.datasets import CATEGORIES
 from saliencykit.datasets.toyworld import ToyWorld
 from saliencykit.dissection import dissect, region_nss
-from saliencykit.dissection.advantage import advantage_table, beyond_others, tail_p
-from saliencykit.dissection.maps import MAP, Maps, WithMap
-from saliencykit.evaluation import Plan, Worlds, truth
+from saliencykit.dissection.readout_maps import MAP, Maps, WithMap
+from saliencykit.intervals import tail_p
 from saliencykit.models import SaliencyModel, build_encoder
 from saliencykit.models.stimuli import features
+from saliencykit.worlds import Plan, Worlds
 
 SMALL = {"size": (60, 80), "n": 20}
 numbers = st.floats(-100, 100, width=32)

@@ -10,13 +10,21 @@ import torch
 from PIL import Image
 
 from saliencykit import evaluation, paths, viewing
+from saliencykit.analyses.data import figures as data_figures
+from saliencykit.analyses.data import sentences as data_sentences
+from saliencykit.analyses.fine_tuning import figures as fine_tuning_figures
+from saliencykit.analyses.fine_tuning import sentences as fine_tuning_sentences
+from saliencykit.analyses.models import figures as models_figures
+from saliencykit.analyses.models import sentences as models_sentences
+from saliencykit.analyses.pretrained_units import sentences as pretrained_units_sentences
 from saliencykit.datasets import Fixations, Region
 from saliencykit.dissection import dissect
 from saliencykit.dissection import report as reports
 from saliencykit.evaluation import Predictor, evaluate, prior_maps
 from saliencykit.metrics import PowerLaw
 from saliencykit.models import CentrePrior, build_encoder
-from saliencykit.viewing import overlay, words
+from saliencykit.viewing import claims as viewing_claims
+from saliencykit.viewing import pictures as overlay
 from tests.conftest import Blobs
 
 
@@ -126,17 +134,19 @@ def test_figures_draw_what_the_tables_say(studied):
     drawn = figure.axes[1].lines[list(styles).index("pre-trained")]
     assert drawn.get_ydata().tolist() == pytest.approx((100 * chosen.share).tolist())
     changed = reports.change(results["untrained"], results["pre-trained"], layers[1], 3)
-    assert viewing.units.before_after(changed).axes[1].get_xlabel() == "change"
+    assert fine_tuning_figures.before_after(changed).axes[1].get_xlabel() == "change"
     layered = reports.favouring_by_layer(
         results["untrained"], results["pre-trained"], ("bright", "dark"), 3
     )
     assert layered.layer.tolist() == layers
-    assert viewing.units.favoured_by_layer(layered, layers[1]).axes[0].get_xticks().tolist() == [
+    assert fine_tuning_figures.favoured_by_layer(layered, layers[1]).axes[
+        0
+    ].get_xticks().tolist() == [
         0,
         1,
     ]
     pairs = reports.favouring_pairs(results["untrained"], results["pre-trained"], layers[1], 3)
-    assert viewing.units.favouring(pairs).axes[0].images[0].get_array().shape == (2, 2)
+    assert fine_tuning_figures.favouring(pairs).axes[0].images[0].get_array().shape == (2, 2)
     plt.close("all")
 
 
@@ -197,7 +207,7 @@ def test_image_browser_moves(evaluated):
 
 def test_score_table_orders_models_and_draws_people_as_a_line(evaluated):
     table = evaluation.summary(evaluated[1].scores)
-    figure = viewing.scores.score_table(table)
+    figure = models_figures.score_table(table)
     first = figure.axes[0]
     assert [t.get_text() for t in first.get_yticklabels()] == ["flat", "best"]
     lines = {line.get_label(): line.get_xdata()[0] for line in first.lines}
@@ -210,7 +220,7 @@ def test_score_table_orders_models_and_draws_people_as_a_line(evaluated):
 def test_pairs_matrix_prints_only_what_is_significant(evaluated):
     table = evaluation.pairwise(evaluated[1].scores, "nss").assign(p_adjusted=0.5)
     table.loc[table.index[0], "p_adjusted"] = 0.01
-    figure = viewing.scores.pairs(table)
+    figure = models_figures.pairs(table)
     assert sorted(t.get_text() for t in figure.axes[0].texts) == sorted(
         [f"{table.value[0]:+.2f}", f"{-table.value[0]:+.2f}"]
     )
@@ -220,7 +230,7 @@ def test_pairs_matrix_prints_only_what_is_significant(evaluated):
 
 def test_side_by_side_shows_every_model_s_map_and_score(evaluated):
     data, found = evaluated
-    figure, table = viewing.scores.side_by_side(data, found, [0, 5])
+    figure, table = models_figures.side_by_side(data, found, [0, 5])
     assert len(table) == 2 * 3
     assert table.nss.tolist() == [found.score(m, i) for i, m in zip(table.image, table.model)]  # noqa: B905
     written = " ".join(axis.get_xlabel() for axis in figure.axes)
@@ -239,19 +249,25 @@ def test_words_about_models_say_who_lies_where(evaluated):
     gain = {"mean": 1.0, "low": 0.8, "high": 1.2}
     others = ("centre prior", "fine-tuned", "aim")
     pairs = pd.DataFrame({"first": "gbvs", "second": others, "p_adjusted": [0.01, 0.04, 0.2]})
-    text = words.model_scores(means, gain, pairs, 100)
+    text = models_sentences.model_scores(means, gain, pairs, 100)
     assert "fine-tuned 3.00 [2.90, 3.10] (75 % of human)" in text
     assert "1 of them lie between" in text
     assert "1 beyond chance from both" in text
-    unsure = words.model_scores(means, gain, pairs.assign(p_adjusted=[0.06, 0.04, 0.2]), 100)
+    unsure = models_sentences.model_scores(
+        means, gain, pairs.assign(p_adjusted=[0.06, 0.04, 0.2]), 100
+    )
     assert "0 beyond chance from both" in unsure
     assert "Scoring above people" not in text
     better = means.assign(mean=means["mean"].replace(3, 4.05))
-    assert "Scoring above people, as fine-tuned, is" in words.model_scores(better, gain, pairs, 9)
+    assert "Scoring above people, as fine-tuned, is" in models_sentences.model_scores(
+        better, gain, pairs, 9
+    )
     assert "AIM score no more than the centre prior" in text
     assert "Of the 3 pairs of models and people, 2 differ" in text
     assert "Fine-tuning the encoder helps" in text
-    nothing = words.model_scores(means, {"mean": 0, "low": -0.1, "high": 0.1}, pairs, 100)
+    nothing = models_sentences.model_scores(
+        means, {"mean": 0, "low": -0.1, "high": 0.1}, pairs, 100
+    )
     assert "not decided" in nothing
 
 
@@ -292,7 +308,7 @@ def test_words_follow_the_interval(studied, low, high, says):
     class FakeStudy:
         unseen, layer = range(5), "conv3_1"
 
-    text = words.fine_tuning(changed, layered, crossfit, counts, 1.5, FakeStudy())
+    text = fine_tuning_sentences.fine_tuning(changed, layered, crossfit, counts, 1.5, FakeStudy())
     assert "on the other: person head 1.50 → 2.50 and text 0.50 → 0.25." in text
     assert ("undecided at 1" in text) == (low < 0 < high)
     assert says in text
@@ -316,13 +332,15 @@ def test_words_about_pretrained_units_count_what_the_table_holds(studied):
     says_of = {(1, 1): "holds at this", (1, -1): "holds in part", (-1, -1): "does not hold"}
     for signs, says in says_of.items():
         table = gain.assign(difference_low=list(signs))
-        text = words.pretrained(table, shares, same, counts, 1.5, best, FakeStudy())
+        text = pretrained_units_sentences.pretrained(
+            table, shares, same, counts, 1.5, best, FakeStudy()
+        )
         assert says in text
         assert f"**{sum(s > 0 for s in signs)} of 2**" in text
         assert "91.3 % held out" in text
         assert "By layer" not in text
     deeper = table.assign(layer="conv4_1", difference_low=1, difference_high=2)
-    text = words.pretrained(
+    text = pretrained_units_sentences.pretrained(
         pd.concat([table, deeper]), shares, same, counts, 1.5, best, FakeStudy()
     )
     below = int((table.difference_high < 0).sum())
@@ -330,9 +348,9 @@ def test_words_about_pretrained_units_count_what_the_table_holds(studied):
 
 
 def test_listing():
-    assert words.listed(["person_head"]) == "person head"
-    assert words.listed(["a", "b", "c"]) == "a, b and c"
-    assert words.listed([]) == "none"
+    assert viewing_claims.listed(["person_head"]) == "person head"
+    assert viewing_claims.listed(["a", "b", "c"]) == "a, b and c"
+    assert viewing_claims.listed([]) == "none"
 
 
 def test_too_few_images_for_any_category_is_said():
@@ -349,11 +367,11 @@ def test_observers_figure_and_words_extrapolate_only_where_determined():
     })  # fmt: skip
     sure = evaluation.ObserverCurve(table, law, torch.zeros(3))
     loose = evaluation.ObserverCurve(table, dataclasses.replace(law, determined=False), sure.limits)
-    figure, shown = viewing.scores.observers({"nss": sure, "auc": loose})
+    figure, shown = data_figures.observers({"nss": sure, "auc": loose})
     assert shown.metric.tolist() == ["nss"] * 4 + ["auc"] * 4
     left, right = figure.axes
     assert len(left.lines) == len(right.lines) + 1  # the limit
     plt.close(figure)
-    text = words.models._many({"nss": sure, "auc": loose})
+    text = data_sentences._many({"nss": sure, "auc": loose})
     assert "predict one with NSS 4.90 [4.70, 5.40]" in text
     assert "for AUC these observers are too few" in text

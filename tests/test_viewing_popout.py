@@ -6,10 +6,18 @@ import pandas as pd
 import pytest
 import torch
 
-from saliencykit import viewing
+from saliencykit.analyses.failures import browser as failures_browser
+from saliencykit.analyses.failures import figures as failures_figures
+from saliencykit.analyses.failures import sentences as failures_sentences
+from saliencykit.analyses.failures import tables as failures
+from saliencykit.analyses.pop_out import browser as pop_out_browser
+from saliencykit.analyses.pop_out import figures as pop_out_figures
+from saliencykit.analyses.pop_out import sentences as pop_out_sentences
+from saliencykit.analyses.pop_out import tables as popout
 from saliencykit.datasets.popout import FEATURES, PopOut
-from saliencykit.evaluation import Predictor, evaluate, failures, popout
-from saliencykit.viewing import overlay, words
+from saliencykit.evaluation import Predictor, evaluate
+from saliencykit.viewing import pictures as overlay
+from saliencykit.viewing import pictures as viewing_pictures
 from tests.conftest import Blobs
 
 MODELS = ["fine-tuned", "gbvs"]
@@ -32,7 +40,7 @@ def closed():
 
 
 def test_contact_sheet_shows_every_kind_of_search():
-    figure, table = viewing.popout.contact_sheet((128, 160))
+    figure, table = pop_out_figures.contact_sheet((128, 160))
     assert list(dict.fromkeys(table.feature)) == list(FEATURES)
     assert len(table) == 6 * len(FEATURES) == len([a for a in figure.axes if a.images])
 
@@ -42,7 +50,7 @@ def test_natural_against_arrays_has_a_named_point_a_model():
         "model": MODELS, "natural": [3, 1.5], "natural_low": [2.8, 1.4], "natural_high": [3.2, 1.6],
         "arrays": [0.05, 0.5], "arrays_low": [0, 0.4], "arrays_high": [0.1, 0.6],
     })  # fmt: skip
-    axis = viewing.popout.natural_against_arrays(table, human=4).axes[0]
+    axis = pop_out_figures.natural_against_arrays(table, human=4).axes[0]
     places = {t.get_text(): t.xy for t in axis.texts}
     assert places == {"fine-tuned": (3, 0.05), "GBVS": (1.5, 0.5)}
 
@@ -50,12 +58,12 @@ def test_natural_against_arrays_has_a_named_point_a_model():
 def test_matrices_and_curves_draw_the_table(arrays):
     data, found = arrays
     table = popout.by_condition(found.scores, data.table, ["feature"])
-    axis = viewing.popout.by_feature(table, MODELS).axes[0]
+    axis = pop_out_figures.by_feature(table, MODELS).axes[0]
     drawn = axis.images[0].get_array()
     row = table[(table.model == "gbvs") & (table.feature == "size")]
     assert drawn[1, 1] == pytest.approx(row["mean"].item())
     table = popout.by_condition(found.scores, data.table, ["feature", "difference"])
-    line = viewing.popout.curves(table, "difference", MODELS, "x", "y").axes[0].lines[0]
+    line = pop_out_figures.curves(table, "difference", MODELS, "x", "y").axes[0].lines[0]
     chosen = table[(table.model == "fine-tuned") & (table.feature == "colour")]
     assert line.get_ydata().tolist() == pytest.approx(chosen["mean"].tolist())
 
@@ -63,7 +71,7 @@ def test_matrices_and_curves_draw_the_table(arrays):
 def test_found_draws_models_and_a_search_item_by_item(arrays):
     data, found = arrays
     table = popout.found_within(found.scores, data.table, [1, 4], ["set_size"])
-    figure = viewing.popout.found(table, MODELS, {4: 1 / 4, 16: 1 / 16})
+    figure = pop_out_figures.found(table, MODELS, {4: 1 / 4, 16: 1 / 16})
     left, right = figure.axes[:2]
     assert left.lines[-1].get_ydata().tolist() == [25, 100]
     assert right.lines[-1].get_ydata().tolist() == [6.25, 25]
@@ -72,7 +80,7 @@ def test_found_draws_models_and_a_search_item_by_item(arrays):
 
 def test_array_browser_draws_the_condition_that_is_asked_for(arrays, monkeypatch):
     data, found = arrays
-    browser = viewing.popout.ArrayBrowser(data, found)
+    browser = pop_out_browser.ArrayBrowser(data, found)
     assert browser.models[0] == "gbvs"
     controls, picture, said = browser.widget().children
     feature, set_size, _, background = controls.children
@@ -82,14 +90,14 @@ def test_array_browser_draws_the_condition_that_is_asked_for(arrays, monkeypatch
         seen.append(picture.value)
     assert len(set(seen)) == 4
     assert said.value == ""
-    first = {column: browser.options(column)[0] for column in viewing.popout.CONDITIONS}
+    first = {column: browser.options(column)[0] for column in pop_out_figures.CONDITIONS}
     assert overlay.png(browser.draw(**first)) == seen[0]
 
 
 def test_ring_surrounds_the_target(arrays):
     data, _ = arrays
     image, target = np.zeros((128, 160, 3), np.uint8), data.targets(0).numpy()
-    ring = viewing.popout.ringed(image, target).any(-1)
+    ring = pop_out_browser.ringed(image, target).any(-1)
     ys, xs = np.nonzero(target)
     assert not ring[target].any()
     assert ring.any()
@@ -117,7 +125,7 @@ KINDS = pd.DataFrame({
     [((2, 1, 3), "finding holds"), ((-2, -3, -1), "other way round"), ((0, -1, 1), "not decided")],
 )
 def test_words_on_pop_out_follow_the_interval(span, says):
-    text = words.pop_out(ORDER, {**SPANS, "networks": span}, KINDS, 360)
+    text = pop_out_sentences.pop_out(ORDER, {**SPANS, "networks": span}, KINDS, 360)
     assert says in text
     assert "Best on natural images is fine-tuned, 3.00 [2.80, 3.20]" in text
     assert "best on the 360 search arrays is GBVS, 0.50 [0.40, 0.60]" in text
@@ -142,10 +150,10 @@ def compared(natural, arrays):
 )
 def test_words_on_remedies_recommend_only_what_the_numbers_bear(natural, arrays, says):
     table = compared(natural, arrays)
-    text = words.remedies(table, "plain")
+    text = failures_sentences.remedies(table, "plain")
     assert says in text
     assert f"NSS {natural[0]:+.2f} [{natural[1]:+.2f}, {natural[2]:+.2f}]" in text
-    figure = viewing.failures.remedies(table, "plain")
+    figure = failures_figures.remedies(table, "plain")
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["two scales"]
 
 
@@ -162,30 +170,30 @@ def failing():
 def test_words_and_figures_on_failures(failing):
     data, maps, found, gaps = failing
     excess = failures.excess(failures.by_region(maps, data), data.categories)
-    text = words.failures(gaps, excess, "blind")
+    text = failures_sentences.failures(gaps, excess, "blind")
     assert f"widest gap is on {gaps.image[0]}: NSS {gaps.model[0]:.2f} against 4.00" in text
     assert "below the human ceiling on 100 % of 11 images; of what it misses there" in text
     missing = 100 * gaps.gap.head(2).sum() / gaps.gap.sum()
     assert f"the quarter with the widest gaps makes {missing:.0f} %" in text
     above = gaps.assign(gap=-gaps.gap)  # better than people throughout
-    assert "below the human ceiling on 0 % of 11 images. The widest" in words.failures(
+    assert "below the human ceiling on 0 % of 11 images. The widest" in failures_sentences.failures(
         above, excess, "blind"
     )
     row = excess.set_index("category").loc["bright"]
     assert f"too few on bright ({row.excess:+.0f} [{row.low:.0f}, {row.high:.0f}] %" in text
     assert "too many fixations on dark" in text
     nothing = excess.assign(low=-1.0, high=1.0)
-    assert "no category beyond doubt" in words.failures(gaps, nothing, "blind")
-    labels = viewing.failures.excess(excess).axes[0].get_yticklabels()
+    assert "no category beyond doubt" in failures_sentences.failures(gaps, nothing, "blind")
+    labels = failures_figures.excess(excess).axes[0].get_yticklabels()
     assert labels[0].get_text() == "bright"  # least first
-    lines = viewing.failures.ranking(gaps, "blind").axes[0].lines
+    lines = failures_figures.ranking(gaps, "blind").axes[0].lines
     assert lines[2].get_ydata().tolist() == gaps.gap.tolist()
-    assert len(viewing.failures.worst(data, found, "blind", gaps, n=5).axes) == 2 * 8
+    assert len(failures_figures.worst(data, found, "blind", gaps, n=5).axes) == 2 * 8
 
 
 def test_failure_browser_goes_from_worst_to_best(failing):
     data, _, found, gaps = failing
-    browser = viewing.failures.FailureBrowser(data, found, "blind", gaps)
+    browser = failures_browser.FailureBrowser(data, found, "blind", gaps)
     sliders, picture, said = browser.widget().children
     assert (sliders.children[0].min, sliders.children[0].max) == (1, 11)
     assert picture.value == overlay.png(browser.draw(rank=1))
@@ -197,7 +205,7 @@ def test_failure_browser_goes_from_worst_to_best(failing):
 def test_residual_is_red_where_too_much_and_blue_where_too_little():
     values = torch.zeros(40, 40)
     values[5:10, 5:10], values[30:35, 30:35] = 1, -1
-    drawn = viewing.failures.difference(values, (40, 40)).astype(int)
+    drawn = viewing_pictures.difference(values, (40, 40)).astype(int)
     assert drawn[7, 7, 0] > drawn[7, 7, 2] + 50
     assert drawn[32, 32, 2] > drawn[32, 32, 0] + 50
     assert np.ptp(drawn[20, 20]) < 6

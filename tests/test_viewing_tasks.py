@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from saliencykit.analyses.task_or_domain import figures as tasks
+from saliencykit.analyses.task_or_domain import sentences as task_or_domain_sentences
 from saliencykit.datasets import CATEGORIES
-from saliencykit.viewing import tasks, words
 
 LAYERS = [f"conv{b}_{k}" for b in range(1, 6) for k in (1, 2)]
 TASKS = ["saliency", "scenes", "shuffled scenes", "rotations"]
@@ -75,7 +76,9 @@ def shares(others=0.02, again=0.85, layers=LAYERS):
 
 def say(**tables):
     given = {"learned": learned(), "drift": drift(), "gains": gains(), "paired": paired()}
-    return words.task_or_domain(**given | {"shares": shares()} | tables, study=STUDY)
+    return task_or_domain_sentences.task_or_domain(
+        **given | {"shares": shares()} | tables, study=STUDY
+    )
 
 
 def test_learning_shows_a_panel_a_task_and_its_chance_level():

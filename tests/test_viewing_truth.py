@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 import torch
 
+from saliencykit.analyses.known_truth import browser as browsing
+from saliencykit.analyses.known_truth import figures as truth
+from saliencykit.analyses.known_truth import sentences as known_truth_sentences
+from saliencykit.analyses.known_truth.browser import WorldBrowser
+from saliencykit.analyses.known_truth.tables import CONTROLS
 from saliencykit.datasets import CATEGORIES
-from saliencykit.dissection.maps import MAP
-from saliencykit.evaluation import Plan, Worlds
-from saliencykit.evaluation.truth import CONTROLS
-from saliencykit.viewing import WorldBrowser, truth
-from saliencykit.viewing import worlds as browsing
-from saliencykit.viewing.words import truth as words
+from saliencykit.dissection.readout_maps import MAP
+from saliencykit.worlds import Plan, Worlds
 
 LAYERS = ["conv3_3", "conv5_3", MAP]
 PLANS = [Plan(), Plan(group=1), Plan("text", 2), Plan("text", 4), Plan("person_head", 4)]
@@ -113,11 +114,13 @@ def test_figures_are_drawn_from_their_tables(pair, rho, layered, alarms, found):
 def test_words_say_whether_it_is_found(rho, found):
     own = found[(found["training"] == 50) & (found["dissected"] == 50)]
     own = own.assign(layer=MAP, control="flat")
-    assert "Yes, from the map" in words.recovered(rho, own)
-    assert "in 11 of 12 worlds" in words.recovered(rho, own)
-    assert "Mostly, from the map" in words.recovered(rho.assign(low=0.5), own)
-    assert "Partly, from the map" in words.recovered(rho.assign(rho=0.4, low=0.1), own)
-    assert "Not decided, from the map" in words.recovered(rho.assign(low=-1.0), own)
+    assert "Yes, from the map" in known_truth_sentences.recovered(rho, own)
+    assert "in 11 of 12 worlds" in known_truth_sentences.recovered(rho, own)
+    assert "Mostly, from the map" in known_truth_sentences.recovered(rho.assign(low=0.5), own)
+    assert "Partly, from the map" in known_truth_sentences.recovered(
+        rho.assign(rho=0.4, low=0.1), own
+    )
+    assert "Not decided, from the map" in known_truth_sentences.recovered(rho.assign(low=-1.0), own)
 
 
 def lowered(rho, layer):
@@ -128,51 +131,53 @@ def lowered(rho, layer):
 
 def test_advice_follows_the_numbers(rho, alarms):
     alarms.loc[alarms["by"] == "networks", "found"] = 0
-    said = words.advice(lowered(rho, "conv5_3"), alarms)
+    said = known_truth_sentences.advice(lowered(rho, "conv5_3"), alarms)
     assert "the model's map tells better than units of conv5_3" in said
     assert (
         "better judged by retraining (false alarms: retraining 0 %, resampling images 25 %)" in said
     )
     alarms.loc[alarms["by"] == "networks", "found"] = 9
-    said = words.advice(lowered(rho, MAP), alarms)
+    said = known_truth_sentences.advice(lowered(rho, MAP), alarms)
     assert "units of conv5_3 tell better than the model's map" in said
     assert "judged by resampling images" in said
-    assert "tell about as well" in words.advice(rho, alarms)
+    assert "tell about as well" in known_truth_sentences.advice(rho, alarms)
 
 
 def test_words_say_whether_it_flips(pair):
     worlds = [str(p) for p in (PLANS[4], PLANS[3])]
-    said = words.flipped(pair, worlds)
+    said = known_truth_sentences.flipped(pair, worlds)
     assert "for 6 of 6 measures" in said
     assert "does not" not in said
     stuck = pair["layer"].eq("conv5_3") & pair["world"].eq(worlds[1])
     pair.loc[stuck, ["value", "low", "high"]] *= -1
     pair.loc[stuck, ["low", "high"]] = pair.loc[stuck, ["high", "low"]].to_numpy()
-    said = words.flipped(pair, worlds)
+    said = known_truth_sentences.flipped(pair, worlds)
     assert "for 4 of 6 measures" in said
     assert "units of conv5_3, units of conv5_3 beyond the control" in said
 
 
 def test_words_on_the_default_world_name_shares_and_sides(pair, rho, layered):
     one = pair[pair["world"] == str(PLANS[3])]
-    said = words.default_world(rho, one, layered)
+    said = known_truth_sentences.default_world(rho, one, layered)
     assert "by units of conv5_3, text is favoured" in said
     assert "75 % of person head and 75 % of text" in said
 
 
 def test_words_on_false_alarms_add_them_up(alarms):
-    said = words.false_alarms(alarms)
+    said = known_truth_sentences.false_alarms(alarms)
     assert said.count("15 of 60 (25 %)") == 3
 
 
 def test_words_on_power_name_the_least_images_or_say_more_are_needed(found):
-    assert "from 50 training images on" in words.power(found)
+    assert "from 50 training images on" in known_truth_sentences.power(found)
     dip = (found["training"] == 100) & (found["dissected"] == 50)
-    assert "more would be needed" in words.power(found.assign(share=found["share"].where(~dip, 0)))
+    assert "more would be needed" in known_truth_sentences.power(
+        found.assign(share=found["share"].where(~dip, 0))
+    )
     early = found["training"] == 50
-    said = words.power(found.assign(share=found["share"].where(~early, 0)))
+    said = known_truth_sentences.power(found.assign(share=found["share"].where(~early, 0)))
     assert said.count("from 100 training images on") == 2
-    assert "more would be needed" in words.power(found.assign(share=0.5))
+    assert "more would be needed" in known_truth_sentences.power(found.assign(share=0.5))
 
 
 def test_bars_are_as_long_as_their_numbers(table):

@@ -4,7 +4,6 @@ import os
 
 from . import folder, osie, osie_sr, p3o3, popout, salicon, toyworld  # noqa: F401 (each registers)
 from .base import DATASETS, SaliencyDataset
-from .describe import attraction, describe
 from .joined import Joined
 from .types import CATEGORIES, Fixations, Region, Sample
 
@@ -31,8 +30,6 @@ __all__ = [
     "Region",
     "SaliencyDataset",
     "Sample",
-    "attraction",
-    "describe",
     "load",
     "names",
 ]

@@ -1,10 +1,6 @@
 """What single units respond to: region NSS, dissection of layers, and what can be said of it."""
 
 from .ablation import Effects, ablated, ablation_effects
-from .ablation_study import AblationStudy
-from .agreement import method_agreement, same_labels
-from .carried import carried
-from .causal import ablation_matrix, losses, losses_by, specificity
 from .contributions import contributions, contributions_cached
 from .dissect import dissect, dissect_cached
 from .groups import (
@@ -20,10 +16,10 @@ from .groups import (
 )
 from .overlap import Overlap, label_agreement, overlap, overlap_cached, rank_agreement
 from .region_nss import region_nss
-from .report import counts, favouring_by_layer, favouring_pairs, gain, significant, tops
+from .report import counts, gain, tops
 from .result import Dissection
 from .similarity import Similarity, similarity, similarity_cached
-from .statistics import (
+from .top_units import (
     Interval,
     bootstrap,
     change,
@@ -32,10 +28,8 @@ from .statistics import (
     share_significant,
     top_mean,
 )
-from .task_share import drift, gains, shares
 
 __all__ = [
-    "AblationStudy",
     "Dissection",
     "Effects",
     "Interval",
@@ -44,10 +38,8 @@ __all__ = [
     "Similarity",
     "ablated",
     "ablation_effects",
-    "ablation_matrix",
     "best_groups",
     "bootstrap",
-    "carried",
     "change",
     "contributions",
     "contributions_cached",
@@ -55,17 +47,10 @@ __all__ = [
     "counts_above",
     "dissect",
     "dissect_cached",
-    "drift",
     "favouring",
-    "favouring_by_layer",
-    "favouring_pairs",
     "gain",
-    "gains",
     "label_agreement",
-    "losses",
-    "losses_by",
     "matched_groups",
-    "method_agreement",
     "most_selective",
     "named_groups",
     "overlap",
@@ -73,13 +58,9 @@ __all__ = [
     "random_groups",
     "rank_agreement",
     "region_nss",
-    "same_labels",
     "share_significant",
-    "shares",
-    "significant",
     "similarity",
     "similarity_cached",
-    "specificity",
     "top_mean",
     "tops",
     "unit_moments",

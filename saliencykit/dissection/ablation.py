@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ..cache import digest
 from ..datasets import SaliencyDataset
-from ..metrics.bilinear import Size
+from ..metrics.upsampling import Size
 from ..models.encoders import Encoder, as_map
 from ..models.saliency import SaliencyModel
 from ..registry import check_name

@@ -14,12 +14,11 @@ from torch import Tensor
 
 from .. import cache
 from ..datasets import SaliencyDataset
-from ..metrics.bilinear import Size, mean_weights, moments, spread, upsampler
+from ..metrics.upsampling import Size, mean_weights, moments, spread, upsampler
 from ..models.saliency import SaliencyModel
 from .dissect import Pass
-from .passes import key_of
 from .result import Dissection
-from .stream import RegionBatch
+from .stream import RegionBatch, key_of
 
 
 def contributions(

@@ -9,13 +9,12 @@ from torch import Tensor
 
 from .. import cache
 from ..datasets import SaliencyDataset
-from ..metrics.bilinear import Size
+from ..metrics.upsampling import Size
 from ..registry import check_name
-from .passes import key_of, streamed
 from .region_nss import region_scores
 from .result import Dissection
 from .significance import Null
-from .stream import RegionBatch, Stimulus
+from .stream import RegionBatch, Stimulus, key_of, streamed
 
 T = TypeVar("T")
 

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from .. import cache
 from ..datasets import SaliencyDataset
-from ..metrics.bilinear import Size
+from ..metrics.upsampling import Size
 from ..registry import check_name
 from .dissect import Reducing
-from .passes import key_of, streamed
 from .result import Dissection
-from .statistics import MIN_IMAGES
+from .stream import key_of, streamed
+from .top_units import MIN_IMAGES
 
 CONTROL = " control "
 RANDOM = "random "

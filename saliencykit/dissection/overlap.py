@@ -30,12 +30,11 @@ from torch.nn.functional import interpolate
 
 from .. import cache
 from ..datasets import Region, SaliencyDataset
-from ..metrics.bilinear import Size
+from ..metrics.upsampling import Size
 from ..registry import check_name
 from .dissect import Reducing
-from .passes import key_of, streamed
 from .result import Dissection
-from .stream import Stimulus
+from .stream import Stimulus, key_of, streamed
 
 QUANTILE = 0.005
 STRIDE = 8

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ..metrics.bilinear import (
+from ..metrics.upsampling import (
     Size,
     centre,
     centred_moments,

@@ -8,13 +8,10 @@ import pandas as pd
 from ..registry import check_name
 from .groups import common
 from .result import Dissection
-from .statistics import (
+from .top_units import (
     bootstrap,
     change,
     counts_above,
-    favouring,
-    favouring_matrix,
-    share_significant,
     top_mean,
 )
 
@@ -51,43 +48,6 @@ def counts(
     table = pd.concat(parts, ignore_index=True)
     table["share"] = table["units"] / table["of"]
     return table[[*KEYS, "threshold", "units", "share"]]
-
-
-def significant(results: Mapping[str, Dissection], layer: str, alpha: float = 0.05) -> pd.DataFrame:
-    """Return the share of units that respond to each category beyond chance: KEYS, share."""
-    parts = [
-        share_significant(result, layer, alpha)
-        .rename_axis("category")
-        .reset_index()
-        .assign(encoder=name, layer=layer)
-        for name, result in results.items()
-    ]
-    return pd.concat(parts, ignore_index=True)[[*KEYS, "share"]]
-
-
-def favouring_pairs(
-    before: Dissection, after: Dissection, layer: str, k: int = 10, **how: object
-) -> pd.DataFrame:
-    """Return `favouring` of every ordered pair: first, second, value, low, high."""
-    names, value, low, high = favouring_matrix(before, after, layer, k, **how)
-    rows = [
-        (a, b, float(value[i, j]), float(low[i, j]), float(high[i, j]))
-        for i, a in enumerate(names)
-        for j, b in enumerate(names)
-        if i != j
-    ]
-    return pd.DataFrame(rows, columns=["first", "second", "value", "low", "high"])
-
-
-def favouring_by_layer(
-    before: Dissection, after: Dissection, pair: Sequence[str], k: int = 10, **how: object
-) -> pd.DataFrame:
-    """Return `favouring` of one pair at every dissected layer: layer, first, second, value …"""
-    parts = [
-        favouring(before, after, layer, *pair, k, **how).assign(layer=layer)
-        for layer in before.layers
-    ]
-    return pd.concat(parts, ignore_index=True)[["layer", "first", "second", "value", "low", "high"]]
 
 
 def gain(

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from .. import cache
+from ..intervals import adjusted
 from ..registry import check_name
-from .significance import adjusted
 
 
 @dataclass(frozen=True)

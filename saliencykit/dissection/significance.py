@@ -15,7 +15,6 @@ keeps its own regions, so the null holds 1/batch of a real effect. With 16 image
 from collections.abc import Sequence
 
 import torch
-from scipy.stats import false_discovery_control
 from torch import Tensor
 
 
@@ -77,17 +76,3 @@ class Null:
         below = (null <= observed + slack).sum(0)
         p = (1 + torch.stack([above, below])).float() / (1 + self.permutations)
         return p.masked_fill(observed.isnan(), torch.nan).cpu()  # a unit that answered NaN
-
-
-def adjusted(p: Tensor) -> Tensor:
-    """Benjamini–Hochberg adjustment of p-values of any shape, over all that are not NaN.
-
-    Smallest possible result with K permutations and m tests of which i are at the minimum:
-    m / (i (K + 1)), so a lone unit needs K of 20 m to pass at 0.05, but units in numbers need few.
-    """
-    tested = ~p.isnan()
-    result = torch.full_like(p, torch.nan)
-    if tested.any():
-        values = false_discovery_control(p[tested].double().numpy())
-        result[tested] = torch.from_numpy(values).to(p)
-    return result

@@ -42,11 +42,11 @@ from torch import Tensor
 
 from .. import cache
 from ..datasets import SaliencyDataset
-from ..metrics.bilinear import Size
+from ..intervals import LEVEL
+from ..metrics.upsampling import Size
 from ..registry import check_name
 from .dissect import Reducing
-from .passes import key_of, streamed
-from .statistics import LEVEL
+from .stream import key_of, streamed
 
 EXAMPLES = ("positions", "images")
 MEASURES = ("cka", "cka_debiased", "correlation")

@@ -17,6 +17,7 @@ from ..datasets.base import IMAGE_ERRORS, file_stamps
 from ..models import CentrePrior, SaliencyModel, classical, stimuli, upsample
 from ..models.stimuli import device_of, to_float
 
+CENTRE = "centre prior"
 ARRAYS = (".npy",)
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 

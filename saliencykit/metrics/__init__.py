@@ -7,10 +7,10 @@ function under `@metric(...)` in a module imported here. Knows no data set and n
 from .blur import default_sigma, density, gaussian_blur
 from .distribution import cc, kl, sim
 from .extrapolation import PowerLaw, limits, power_law
-from .human import by_observers, leave_one_out, leave_one_out_maps, split_half
+from .observers import by_observers, leave_one_out, leave_one_out_maps, split_half
+from .odd_one_out import MSR, fixations_to_find, gsi, msr
 from .points import InformationGain
 from .pointwise import ig, nss
-from .popout import MSR, fixations_to_find, gsi, msr
 from .roc import auc, auc_judd, auc_shuffled_exact
 from .roc_sampled import auc_borji, auc_shuffled
 from .table import ARRAY_METRICS, METRICS, Metric, metric, scores

@@ -1,12 +1,11 @@
 """Encoders, readouts, training. Knows no metric but its loss."""
 
-from . import classical, tasks, toyvgg  # the latter registers itself
+from . import classical, tasks, toyvgg
 from .centre import CentrePrior
 from .checkpoints import by_name, keep, kept_models, model_names
-from .classifier import Classifier
 from .composite import Composite, TwoScales, WithContrast, build_encoder
 from .encoders import Encoder, encoder_names
-from .saliency import SaliencyModel, upsample
+from .saliency import Classifier, SaliencyModel, upsample
 from .stimuli import features, stimuli
 from .training import Settings, train
 

@@ -20,10 +20,9 @@ from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy
 
 from ..datasets import SaliencyDataset
-from ..metrics.bilinear import nss_upsampled, pull_back
-from .classifier import Classifier
+from ..metrics.upsampling import nss_upsampled, pull_back
 from .encoders import Encoder
-from .saliency import SaliencyModel
+from .saliency import Classifier, SaliencyModel
 from .stimuli import stimuli
 
 UNKNOWN = -1  # the label of an image without one

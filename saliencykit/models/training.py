@@ -15,9 +15,8 @@ from tqdm.auto import tqdm
 
 from ..cache import Entry, cached, code_version, entry_path, read, write
 from ..datasets import SaliencyDataset
-from .classifier import Classifier
 from .encoders import Encoder
-from .saliency import SaliencyModel
+from .saliency import Classifier, SaliencyModel
 from .stimuli import device_of, features, stimuli, to_float
 from .tasks import Saliency, Targets, Task
 

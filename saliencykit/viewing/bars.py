@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
-from .overlay import INK, LINE, Picture, font
+from .pictures import INK, LINE, Picture, font
 from .style import label
 
 REACH = (-1.0, 4.0)  # region NSS that the axis shows at least

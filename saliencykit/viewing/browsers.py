@@ -11,12 +11,11 @@ from ..datasets import SaliencyDataset
 from ..dissection import Dissection
 from ..dissection.report import best_images, best_units, present
 from ..evaluation import Evaluation
+from ..metrics import density
 from ..models import Encoder, stimuli
 from .activity import seen, telling
 from .controls import explore, slider
-from .overlay import Picture, captioned, fit, montage, spotlight
-from .scores import answers
-from .stimuli import gallery, stimulus
+from .pictures import Picture, captioned, fit, gallery, mapped, montage, spotlight, stimulus
 from .style import label
 
 COLUMNS = 6  # pictures to a unit
@@ -136,3 +135,21 @@ class UnitBrowser:
         # Bound before `explore` draws: a shallower layer has fewer units.
         choose_layer.observe(lambda e: setattr(choose_unit, "max", units[e["new"]] - 1), "value")
         return explore(self.draw, layer=choose_layer, unit=choose_unit, category=choose_category)
+
+
+def answers(
+    data: SaliencyDataset, found: Evaluation, i: int, models: Sequence[str], height: int = 180
+) -> tuple[list[Picture], list[str]]:
+    """Pictures of stimulus `i`, people's density and the models' maps, and what to write below."""
+    size = data.size_of(i)
+    counts = data.fixations(i).inside(*size, data.names[i]).count_map(*size)
+    shape = (height, round(height * size[1] / size[0]))
+    pictures = [fit(stimulus(data, i, regions=False), height)]
+    under = [data.names[i]]
+    if counts.any():
+        pictures.append(mapped(density(counts), shape))
+        under.append("people")
+    for model in models:
+        pictures.append(mapped(found.shown[model][i], shape))
+        under.append(f"{label(model)}\n{found.score(model, data.names[i]):.2f}")
+    return pictures, under

@@ -12,7 +12,7 @@ from inspect import signature
 import ipywidgets as widgets
 from IPython.display import Image as Shown
 
-from .overlay import Picture, png
+from .pictures import Picture, png
 from .style import label
 
 View = Callable[..., Picture]

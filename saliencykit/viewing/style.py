@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from .. import paths
 from ..datasets import CATEGORIES
+from ..evaluation import CENTRE
 from ..paths import PHOTOGRAPHS, whole
 
 WIDTH = 9.0  # inches: a figure fills a notebook's column and a README's
@@ -94,3 +95,13 @@ def save(
         figure.savefig(part, format="png", metadata={"Software": None})
     plt.close(figure)  # the notebook shows what is returned, once
     return figure
+
+
+MODEL_COLOURS = {
+    CENTRE: CONTROL,
+    "frozen": BEFORE,
+    "fine-tuned": AFTER,
+    "frozen, one layer": "#56B4E9",
+    "fine-tuned, one layer": "#E69F00",
+    "human": HUMAN,
+}

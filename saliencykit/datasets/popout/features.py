@@ -57,7 +57,7 @@ def feature(
 @lru_cache(maxsize=4096)
 def srgb(lightness: float, a: float = 0.0, b: float = 0.0) -> Colour:
     """CIELAB (D65) as sRGB, 0…255."""
-    from skimage.color import lab2rgb  # it takes longer to load than to draw an array
+    from skimage.color import lab2rgb
 
     return tuple((255 * lab2rgb(np.array([lightness, a, b], dtype=np.float64))).tolist())
 

@@ -24,7 +24,7 @@ def photographs() -> list[Tensor]:
 
     They are in its wheel: nothing is downloaded.
     """
-    from skimage import data  # loaded only to learn from them
+    from skimage import data
 
     motorcycle, _, _ = data.stereo_motorcycle()
     images = (data.astronaut(), data.chelsea(), data.coffee(), data.rocket(), motorcycle)
@@ -49,7 +49,7 @@ def learn(samples: np.ndarray, variance: float, seed: int) -> np.ndarray:
     As many principal components as hold the share `variance` of the variance are kept; a row times
     a sample is, but for a constant, an independent coefficient of variance 1.
     """
-    from sklearn.decomposition import FastICA  # a second to load
+    from sklearn.decomposition import FastICA
 
     variances, axes = np.linalg.eigh(np.cov(samples.T))
     held = np.cumsum(variances[::-1]) / variances.sum()

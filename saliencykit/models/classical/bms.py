@@ -54,7 +54,7 @@ def flooded(feature: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     threshold t, a pixel of {feature > t} belongs to a region that touches the border exactly if
     rises > t, and one of {feature ≤ t} exactly if falls ≤ t: one flood for all thresholds.
     """
-    from skimage.morphology import reconstruction  # it takes half a second to load
+    from skimage.morphology import reconstruction
 
     border = np.ones(feature.shape, dtype=bool)
     border[1:-1, 1:-1] = False

@@ -1,0 +1,1 @@
+"""Do the units that are named cause the prediction? (notebook 07)"""

@@ -1,0 +1,106 @@
+"""A model's map of an image with and without the units that dissection names for a category."""
+
+from collections.abc import Mapping, Sequence
+
+import ipywidgets as widgets
+import torch
+from torch import Tensor
+
+from ...dissection import Effects
+from ...dissection.ablation import Silenced
+from ...dissection.groups import CONTROL, RANDOM, common
+from ...dissection.top_units import MIN_IMAGES
+from ...models import stimuli
+from ...models.stimuli import to_float
+from ...viewing.controls import explore, slider
+from ...viewing.pictures import Picture, captioned, difference, fit, mapped, montage, stimulus
+from ...viewing.style import label
+from .tables import AblationStudy
+
+
+class AblationBrowser:
+    """Categories and their images: the map as it is, and without named, matched, random units.
+
+    effects: of `groups`, ablated to the mean. The maps of `images` images of every category are
+    computed once, when the browser is made.
+    """
+
+    def __init__(
+        self,
+        study: AblationStudy,
+        groups: Mapping[str, Sequence[int]],
+        effects: Effects,
+        images: int = MIN_IMAGES,
+    ):
+        self.study, self.groups, self.effects, self.images = study, groups, effects, images
+        self.categories = [c for c in groups if c in common(effects.result)]
+        regions = effects.result.regions.assign(row=range(len(effects.result.regions)))
+        self.regions = regions[regions["fixations"] > 0]
+        self.names = {c: self._chosen(c) for c in self.categories}
+        self.maps = {c: self._maps(c) for c in self.categories}
+
+    def _chosen(self, category: str) -> list[str]:
+        """Return the images shown of a category: always the same random ones."""
+        fixated = set(self.regions.loc[self.regions["category"] == category, "image"])
+        data = self.study.score_on
+        return data.subset([n for n in data.names if n in fixated]).thinned(self.images).names
+
+    def ablations(self, category: str) -> dict[str, str]:
+        """Return group → words, of what is shown: the category's own, a matched, a random one."""
+        own = self.groups[category]
+        units = ", ".join(map(str, own[:6])) + (" …" if len(own) > 6 else "")
+        words = {
+            category: f"without {units}",
+            f"{category}{CONTROL}1": "without a matched group",
+            f"{RANDOM}1": "without a random group",
+        }
+        return {group: text for group, text in words.items() if group in self.groups}
+
+    @torch.inference_mode()
+    def _maps(self, category: str) -> Tensor:
+        """Return (images, 1 + groups, h, w), the intact map first."""
+        groups = [self.groups[name] for name in self.ablations(category)]
+        values, study = self.study.moments.mean, self.study
+        net = Silenced(study.model, study.layer, groups, values)
+        seen = stimuli(study.score_on.subset(self.names[category]), study.size).tensors["images"]
+        device = next(study.model.parameters()).device
+        return net.maps(to_float(seen).to(device)).half().cpu()
+
+    def nss(self, category: str, image: str) -> list[float]:
+        """Return region NSS of the category in an image: intact, then without each group."""
+        chosen = (self.regions["category"] == category) & (self.regions["image"] == image)
+        rows = self.regions.loc[chosen, "row"].tolist()
+        columns = [self.effects.groups.index(name) for name in self.ablations(category)]
+        before = self.effects.before[rows]
+        after = before[:, None] + self.effects.change[rows][:, columns]
+        return [before.mean().item(), *after.mean(0).tolist()]
+
+    def draw(self, category: str, image: int = 1, height: int = 190) -> Picture:
+        """Draw the `image`-th image of a category, and its maps with the category's region NSS."""
+        k = min(image, len(self.names[category])) - 1
+        name, maps = self.names[category][k], self.maps[category][k].float()
+        data = self.study.score_on
+        i = data.names.index(name)
+        size = data.size_of(i)
+        shape = (height, round(height * size[1] / size[0]))
+        texts = ["intact", *self.ablations(category).values()]
+        under = [
+            f"{text}: {score:.2f}"
+            for text, score in zip(texts, self.nss(category, name), strict=True)
+        ]
+        pictures = [
+            captioned(fit(stimulus(data, i), height), f"{name}: {label(category)}"),
+            *(captioned(mapped(m, shape), t) for m, t in zip(maps, under, strict=True)),
+            captioned(difference(_z(maps[1]) - _z(maps[0]), shape), "minus intact: blue is lost"),
+        ]
+        return montage(pictures, columns=3, height=height + 18)
+
+    def widget(self) -> widgets.VBox:
+        """Return the controls: category, and which of its images."""
+        category = widgets.Dropdown(options=[(label(c), c) for c in self.categories])
+        return explore(self.draw, category=category, image=slider(self.images, 1, 1))
+
+
+def _z(values: Tensor) -> Tensor:
+    """Z-score a map, as region NSS does; a constant one becomes 0."""
+    return (values - values.mean()) / values.std(correction=0).clamp(min=1e-12)

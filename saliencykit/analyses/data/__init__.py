@@ -1,0 +1,1 @@
+"""What was shown, and where people looked (notebook 00)."""

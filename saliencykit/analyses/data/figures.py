@@ -1,0 +1,161 @@
+"""Figures about data sets: stimuli, cut-outs of regions, what draws the eye."""
+
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image
+
+from ...datasets import SaliencyDataset
+from ...evaluation import ObserverCurve
+from ...intervals import interval
+from ...metrics import METRICS
+from ...viewing.pictures import (
+    Picture,
+    as_picture,
+    fit,
+    gallery,
+    stimulus,
+)
+from ...viewing.style import (
+    BEFORE,
+    HUMAN,
+    MODEL_COLOURS,
+    WIDTH,
+    label,
+)
+
+
+def sheet(data: SaliencyDataset, columns: int = 3, rows: int = 3) -> Figure:
+    """Stimuli with their regions and fixations; each scene class once before any comes twice."""
+    by_scene: dict[object, list[int]] = {}
+    for i in range(len(data)):
+        by_scene.setdefault(data.scene(i), []).append(i)
+    turns = [i for turn in zip_longest(*by_scene.values()) for i in turn if i is not None]
+    chosen = turns[: columns * rows]
+    chosen = chosen[: max(1, len(chosen) // columns) * columns]
+    pictures = [stimulus(data, i) for i in chosen]
+    height = min(p.shape[0] for p in pictures)
+    pictures = [fit(p, height) for p in pictures]
+    notes = [
+        f"{data.names[i]}{f', {label(data.scene(i))}' if data.scene(i) else ''}" for i in chosen
+    ]
+    split = range(0, len(chosen), columns)
+    return gallery(
+        [pictures[k : k + columns] for k in split], (), [notes[k : k + columns] for k in split]
+    )
+
+
+def category_sheet(
+    data: SaliencyDataset, columns: int = 9, side: int = 96
+) -> tuple[Figure, pd.DataFrame]:
+    """Cut-outs of regions, a row a category: what the names mean.
+
+    Also returns how many regions of each category there are, and how many are sure.
+    """
+    found: dict[str, list[Picture]] = {c: [] for c in data.categories}
+    for i in range(len(data)):
+        if all(len(v) >= columns for v in found.values()):
+            break
+        wanted = [r for r in data.regions(i) if r.sure and len(found[r.category]) < columns]
+        if not wanted:
+            continue
+        image = as_picture(data.image(i))
+        seen: set[str] = set()
+        for region in wanted:
+            ys, xs = np.nonzero(region.as_mask(*image.shape[:2]).numpy())
+            if region.category in seen or len(ys) < 60:
+                continue
+            seen.add(region.category)
+            found[region.category].append(_cut(image, ys, xs, side))
+    rows = {c: v for c, v in found.items() if v}
+    blank = np.full((side, side, 3), 255, np.uint8)
+    pictures = [v + [blank] * (columns - len(v)) for v in rows.values()]
+    every = [(r.category, r.sure) for i in range(len(data)) for r in data.regions(i)]
+    table = pd.DataFrame(every, columns=["category", "sure"]).groupby("category", sort=False)[
+        "sure"
+    ]
+    table = table.agg(regions="size", sure="sum").reindex(list(rows)).reset_index()
+    return gallery(pictures, labels=[label(c) for c in rows]), table
+
+
+def _cut(image: Picture, ys: np.ndarray, xs: np.ndarray, side: int) -> Picture:
+    half = int(max(np.ptp(ys), np.ptp(xs)) * 0.65) + 4
+    cy, cx = int(ys.min() + ys.max()) // 2, int(xs.min() + xs.max()) // 2
+    padded = np.pad(image, ((half, half), (half, half), (0, 0)), mode="edge")
+    square = padded[cy : cy + 2 * half, cx : cx + 2 * half]
+    return np.array(Image.fromarray(square).resize((side, side), Image.Resampling.LANCZOS))
+
+
+def attraction(table: pd.DataFrame, categories: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
+    """Fixations in each category's regions against chance, with intervals over images.
+
+    table: `datasets.describe.attraction`. Also returns the numbers shown.
+    """
+    rows = [
+        (c, *interval(chosen["ratio"]), int(chosen["regions"].sum()), len(chosen))
+        for c in categories
+        if len(chosen := table[table["category"] == c])
+    ]
+    shown = pd.DataFrame(rows, columns=["category", "mean", "low", "high", "regions", "images"])
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.36 * len(shown) + 1.2))
+    ranked = shown.sort_values("mean", ignore_index=True)
+    y = np.arange(len(ranked))
+    errors = [ranked["mean"] - ranked["low"], ranked["high"] - ranked["mean"]]
+    axis.errorbar(ranked["mean"], y, xerr=np.nan_to_num(errors), fmt="o", color=BEFORE, lw=1.6)
+    for k, row in ranked.iterrows():
+        text = f"{row['regions']} regions"
+        axis.text(1.01, k, text, transform=axis.get_yaxis_transform(), va="center", fontsize=8.5)
+    axis.set_yticks(y, [label(c) for c in ranked["category"]])
+    axis.axvline(1, color="0.6", lw=1, ls=":")
+    axis.set_xlabel("fixations in the region ÷ expected from its area (1: chance)")
+    axis.set_xlim(left=0)
+    axis.grid(axis="y", color="0.92")
+    return figure, shown
+
+
+def ceilings(scores: pd.DataFrame, metrics: Sequence[str] = ("nss", "auc")) -> Figure:
+    """Histograms over images of what people and the centre prior score."""
+    figure, axes = plt.subplots(1, len(metrics), figsize=(WIDTH, 3.0), squeeze=False)
+    for axis, metric in zip(axes.flat, metrics, strict=True):
+        chosen = scores[scores["metric"] == metric]
+        bins = np.histogram_bin_edges(chosen["value"].dropna(), 30)
+        for model, group in chosen.groupby("model", sort=False):
+            colour = MODEL_COLOURS.get(model, "0.4")
+            mean, low, high = interval(group["value"])
+            axis.hist(group["value"].dropna(), bins, color=colour, alpha=0.55, label=model)
+            axis.axvline(mean, color=colour, lw=2)
+            axis.axvspan(low, high, color=colour, alpha=0.25, lw=0)
+        axis.set_xlabel(METRICS[metric].label)
+        axis.set_ylabel("images")
+    axes[0, 0].legend()
+    return figure
+
+
+def observers(curves: Mapping[str, ObserverCurve]) -> tuple[Figure, pd.DataFrame]:
+    """How well n observers predict another, a panel a metric, extrapolated to infinitely many.
+
+    The band at the right is the limit's 95 % interval, where it is determined. Also returns the
+    numbers: metric, n, mean, low, high, fitted.
+    """
+    figure, axes = plt.subplots(1, len(curves), figsize=(WIDTH, 3.0), squeeze=False)
+    for axis, (metric, curve) in zip(axes.flat, curves.items(), strict=True):
+        seen = curve.table[np.isfinite(curve.table["n"])]
+        span = [seen["mean"] - seen["low"], seen["high"] - seen["mean"]]
+        axis.errorbar(seen["n"], seen["mean"], span, fmt="o", ms=5, color=HUMAN, lw=1.6)
+        n = np.geomspace(1, 8 * seen["n"].max(), 100)
+        axis.plot(n, [curve.law(k) for k in n], color=HUMAN, lw=1.3)
+        if curve.law.determined:
+            axis.axhspan(curve.law.low, curve.law.high, color=HUMAN, alpha=0.15, lw=0)
+            axis.axhline(curve.law.limit, color=HUMAN, lw=1.2, ls=":")
+        axis.set_xscale("log", base=2)
+        ticks = 2 ** np.arange(0, np.log2(n[-1]), 2).astype(int)
+        axis.set_xticks(ticks, [str(k) for k in ticks])
+        axis.set_xlabel("observers who predict one more")
+        axis.set_ylabel(f"{METRICS[metric].label}, {METRICS[metric].unit}")
+    tables = [curve.table.assign(metric=metric) for metric, curve in curves.items()]
+    columns = ["metric", "n", "mean", "low", "high", "fitted"]
+    return figure, pd.concat(tables, ignore_index=True)[columns]

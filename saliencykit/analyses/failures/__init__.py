@@ -1,0 +1,1 @@
+"""Where models fail, and what helps (notebook 06)."""

@@ -1,0 +1,1 @@
+"""What fine-tuning for saliency favours (notebook 03)."""

@@ -1,0 +1,1 @@
+"""Does the analysis find what is there? (notebook 08)"""

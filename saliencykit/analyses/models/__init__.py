@@ -1,0 +1,1 @@
+"""Networks, classical models, and what to compare them with (notebook 01)."""

@@ -1,0 +1,1 @@
+"""Who finds the odd one out (notebook 04)."""

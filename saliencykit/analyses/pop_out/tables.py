@@ -1,0 +1,111 @@
+"""Search arrays: who finds the odd one out, and whether that is who predicts fixations best."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ...evaluation.summary import by_model
+from ...intervals import interval
+
+NETWORKS = ("frozen", "fine-tuned")  # how the names of trained models begin
+
+
+def is_network(model: str) -> bool:
+    """Tell a trained model from a classical one or the centre prior, by its name."""
+    return model.startswith(NETWORKS)
+
+
+def by_condition(
+    scores: pd.DataFrame, arrays: pd.DataFrame, columns: Sequence[str], metric: str = "gsi"
+) -> pd.DataFrame:
+    """Return a metric's mean and 95 % interval over arrays, by model and condition.
+
+    scores: an evaluation's on search arrays; arrays: `PopOut.table`; columns: of the latter, whose
+    combinations are the conditions. Returns model, *columns, mean, low, high, arrays.
+    """
+    chosen = scores[scores["metric"] == metric].merge(arrays, left_on="image", right_on="name")
+    keys = ["model", *columns]
+    rows = [
+        (*key, *interval(group["value"]), len(group))
+        for key, group in chosen.groupby(keys, sort=False)
+    ]
+    return pd.DataFrame(rows, columns=[*keys, "mean", "low", "high", "arrays"])
+
+
+def found_within(
+    scores: pd.DataFrame, arrays: pd.DataFrame, looks: Sequence[int], columns: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Return the share of targets found within each number of fixations, by model and condition.
+
+    Columns: model, *columns, looks, share, low, high (95 %, Wilson's).
+    """
+    chosen = scores[scores["metric"] == "fixations_to_find"]
+    chosen = chosen.merge(arrays, left_on="image", right_on="name")
+    keys = ["model", *columns]
+    rows = []
+    for key, group in chosen.groupby(keys, sort=False):
+        for k in looks:
+            hits, n = int((group["value"] <= k).sum()), len(group)
+            ends = stats.binomtest(hits, n).proportion_ci(method="wilson")
+            rows.append((*key, k, hits / n, ends.low, ends.high))
+    return pd.DataFrame(rows, columns=[*keys, "looks", "share", "low", "high"])
+
+
+def orders(
+    natural: pd.DataFrame,
+    arrays: pd.DataFrame,
+    metrics: tuple[str, str] = ("nss", "gsi"),
+    n: int = 2000,
+    seed: int = 0,
+) -> tuple[pd.DataFrame, dict[str, tuple[float, float, float]]]:
+    """Compare the models' order on natural images with that on search arrays.
+
+    natural, arrays: scores of the same models (those in both are compared); metrics: which of
+    either. Images and arrays are resampled `n` times, each on its own.
+
+    Returns a table, a row a model: model, natural, natural_low, natural_high, arrays, arrays_low,
+    arrays_high, natural_rank, arrays_rank (1 is best); and, each as (value, low, high):
+    "correlation", Spearman's, of the two orders: −1 if one is the other upside down; "networks",
+    by how many ranks networks on average stand better on natural images than on arrays; and
+    "classical", the same of the others.
+    """
+    wide = [by_model(t, m) for t, m in zip((natural, arrays), metrics, strict=True)]
+    models = [m for m in wide[0].columns if m in wide[1].columns]
+    rng = np.random.default_rng(seed)
+    means, draws = zip(*(_means(w[models].dropna().to_numpy(), n, rng) for w in wide), strict=True)
+    ranks = [stats.rankdata(-np.vstack([m, d]), axis=1) for m, d in zip(means, draws, strict=True)]
+    table = pd.DataFrame({"model": models})
+    for name, mean, draw in zip(("natural", "arrays"), means, draws, strict=True):
+        low, high = np.percentile(draw, (2.5, 97.5), axis=0)
+        table = table.assign(**{name: mean, f"{name}_low": low, f"{name}_high": high})
+    table = table.assign(natural_rank=ranks[0][0], arrays_rank=ranks[1][0])
+    gained = ranks[1] - ranks[0]  # above 0: better on natural images
+    network = np.array([is_network(m) for m in models])
+    found = {
+        "correlation": _row_correlation(*ranks),
+        "networks": gained[:, network].mean(1),
+        "classical": gained[:, ~network].mean(1),
+    }
+    return table, {name: _first_with_interval(values) for name, values in found.items()}
+
+
+def _means(values: np.ndarray, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Means (M,) over rows of `values` (I, M), and those of `n` resamples of the rows (n, M)."""
+    count = len(values)
+    weights = rng.multinomial(count, np.full(count, 1 / count), size=n) / count
+    return values.mean(0), weights @ values
+
+
+def _row_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Pearson's correlation of each row of `a` with the same row of `b`; NaN for a constant one."""
+    a, b = (x - x.mean(1, keepdims=True) for x in (a, b))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (a * b).sum(1) / np.sqrt((a**2).sum(1) * (b**2).sum(1))
+
+
+def _first_with_interval(values: np.ndarray) -> tuple[float, float, float]:
+    """The first value, that of the data as they are, and the interval of the others."""
+    low, high = np.nanpercentile(values[1:], (2.5, 97.5))
+    return float(values[0]), float(low), float(high)

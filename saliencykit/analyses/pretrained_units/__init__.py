@@ -1,0 +1,1 @@
+"""Units that know what is salient before they saw a fixation (notebook 02)."""

@@ -1,0 +1,21 @@
+"""Which units respond beyond chance."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from ...dissection.report import KEYS
+from ...dissection.result import Dissection
+from ...dissection.top_units import share_significant
+
+
+def significant(results: Mapping[str, Dissection], layer: str, alpha: float = 0.05) -> pd.DataFrame:
+    """Return the share of units that respond to each category beyond chance: KEYS, share."""
+    parts = [
+        share_significant(result, layer, alpha)
+        .rename_axis("category")
+        .reset_index()
+        .assign(encoder=name, layer=layer)
+        for name, result in results.items()
+    ]
+    return pd.concat(parts, ignore_index=True)[[*KEYS, "share"]]

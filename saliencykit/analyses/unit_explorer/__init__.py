@@ -1,0 +1,1 @@
+"""The interactive instrument (notebook 09)."""

@@ -1,0 +1,216 @@
+"""The unit explorer's controls: choose a unit, see it, ask for the next; bring an own image."""
+
+import io
+from html import escape
+
+import ipywidgets as widgets
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image, ImageOps
+from skimage import data as examples
+from torch import Tensor
+
+from ...datasets.base import IMAGE_ERRORS
+from ...dissection.report import NUMBER, ORDERS, SELECTIVITY, sorted_units, unit_profile
+from ...registry import check_name
+from ...viewing.controls import Panel, View, slider
+from ...viewing.pictures import Picture, side_by_side, stacked
+from ...viewing.style import label
+from .figures import GAP, UnitExplorer
+
+ANY = "any category"
+EXAMPLES = ("astronaut", "chelsea", "coffee", "rocket", "text")
+"""Photographs that scikit-image brings along."""
+
+LARGEST = 1600  # pixels: own images are made no larger
+
+AS_WIDE_AS_ITS_TEXT = widgets.Layout(width="auto")
+
+
+class Instrument:
+    """Controls over the pictures of a `UnitExplorer`; `widget()` is what a notebook shows.
+
+    Choosing a place in an order of units, typing a unit's number, asking for the best unit of a
+    category: all set the control "unit", which the pictures follow. `first`: values to start with,
+    by control (see `start`).
+    """
+
+    def __init__(self, explorer: UnitExplorer, **first: object):
+        self.explorer = explorer
+        self.controls = _controls(explorer, {**start(explorer), **first})
+        self.order = widgets.Dropdown(options=ORDERS, value=SELECTIVITY, description="sort by")
+        self.place = slider(1, first=1, value=1)
+        self.place.description = "place"
+        self.jump = widgets.Button(
+            description="best unit of all layers", icon="bullseye", layout=AS_WIDE_AS_ITS_TEXT
+        )
+        choices = [("…", ""), *((name, name) for name in EXAMPLES)]
+        self.example = widgets.Dropdown(options=choices, description="example")
+        self.upload = widgets.FileUpload(accept="image/*", description="own image")
+        self.units: list[int] = []
+        self._connect()  # before the panel does: it draws what is left when we have answered
+        self.panel = Panel(self.controls, *_views(explorer))
+        self._reordered()
+
+    def _connect(self) -> None:
+        for name in ("model", "beside", "layer", "category"):
+            self.controls[name].observe(self._reordered, "value")
+        self.order.observe(self._reordered, "value")
+        self.place.observe(self._placed, "value")
+        self.controls["unit"].observe(self._typed, "value")
+        self.jump.on_click(lambda _: self.best())
+        self.example.observe(self._chosen, "value")
+        self.upload.observe(self._uploaded, "value")
+
+    def _reordered(self, _: object = None) -> None:
+        """Sort the units anew, and stay at the same place in the order; by number, at the unit."""
+        model, beside, layer, category, unit = (
+            self.controls[name].value for name in ("model", "beside", "layer", "category", "unit")
+        )
+        results = self.explorer.results
+        with self.panel.together():
+            place = unit + 1 if self.order.value == NUMBER else self.place.value
+            self.units = sorted_units(
+                results[model], layer, self.order.value, category, results[beside]
+            )
+            self.place.max = len(self.units)
+            self.controls["unit"].max = len(self.units) - 1
+            self.place.value = min(place, len(self.units))
+            self.controls["unit"].value = self.units[self.place.value - 1]
+
+    def _placed(self, change: dict) -> None:
+        self.controls["unit"].value = self.units[change["new"] - 1]
+
+    def _typed(self, change: dict) -> None:
+        self.place.value = self.units.index(change["new"]) + 1
+
+    def best(self) -> None:
+        """Go to the unit, of all layers, that is most selective for the chosen category."""
+        model, category = (self.controls[name].value for name in ("model", "category"))
+        layer, _ = self.explorer.best(model, category)
+        with self.panel.together():
+            self.order.value, self.controls["layer"].value = SELECTIVITY, layer
+            self.place.value = 1
+
+    def show(self, name: str, image: Tensor) -> None:
+        """Show the networks an image of one's own, uint8 (3, H, W), and then the user."""
+        number = self.explorer.add(name, image)
+        self.controls["image"].max = number
+        self.controls["image"].value = number
+
+    def _chosen(self, change: dict) -> None:
+        if change["new"]:
+            self.show(change["new"], as_image(getattr(examples, change["new"])()))
+
+    def _uploaded(self, change: dict) -> None:
+        for file in change["new"]:
+            try:
+                self.show(file["name"], decoded(file["name"], bytes(file["content"])))
+            except ValueError as error:
+                self.panel.said.value = f"<b>{escape(str(error))}</b>"
+
+    def shown(self) -> pd.DataFrame:
+        """Return the bars' numbers: encoder, layer, unit, category, value, low, high."""
+        model, beside, layer, unit = (
+            self.controls[name].value for name in ("model", "beside", "layer", "unit")
+        )
+        parts = {
+            name: unit_profile(self.explorer.results[name], layer, unit)
+            for name in dict.fromkeys([model, beside])
+        }
+        table = pd.concat(parts, names=["encoder", None]).reset_index("encoder")
+        table.insert(1, "layer", layer)
+        table.insert(2, "unit", unit)
+        return table
+
+    def picture(self) -> Picture:
+        """Return all pictures as one: what a headless run shows, and a browser at first."""
+        drawn = [view(**self.panel.values(view)) for view in self.panel.views]
+        rows = [side_by_side(drawn[k : k + 2], GAP) for k in range(0, len(drawn), 2)]
+        return stacked(rows, GAP)
+
+    def widget(self) -> widgets.VBox:
+        """Controls over pictures."""
+        c, images = self.controls, self.panel.images
+        rows = [
+            [c["model"], c["beside"], c["category"], c["layer"]],
+            [self.order, self.place, c["unit"], self.jump],
+            [c["image"], c["threshold"], self.example, self.upload, c["regions"], c["fixations"]],
+        ]
+        wrap = widgets.Layout(flex_flow="row wrap", align_items="center")
+        return widgets.VBox(
+            [
+                *(widgets.HBox(row, layout=wrap) for row in rows),
+                *(widgets.HBox(images[k : k + 2], layout=wrap) for k in range(0, len(images), 2)),
+                self.panel.said,
+            ]
+        )
+
+
+def start(explorer: UnitExplorer) -> dict[str, object]:
+    """Return the controls' first values: the first two networks, and no category."""
+    names = list(explorer.encoders)
+    return {
+        "model": names[0],
+        "beside": names[min(1, len(names) - 1)],
+        "layer": explorer.layer,
+        "category": None,
+        "image": 0,
+        "threshold": 1.5,
+        "regions": False,
+        "fixations": False,
+    }
+
+
+def _controls(explorer: UnitExplorer, first: dict[str, object]) -> dict[str, widgets.Widget]:
+    for name in ("model", "beside"):
+        check_name("network", first[name], explorer.encoders)
+    check_name("layer", first["layer"], explorer.layers)
+    if first["category"] is not None:
+        check_name("category", first["category"], explorer.categories)
+    names = list(explorer.encoders)
+    categories = [(ANY, None), *((label(c), c) for c in explorer.categories)]
+    made = {
+        "model": widgets.Dropdown(options=names),
+        "beside": widgets.Dropdown(options=names),
+        "layer": widgets.SelectionSlider(options=explorer.layers, continuous_update=False),
+        "category": widgets.Dropdown(options=categories),
+        "unit": widgets.BoundedIntText(max=0),
+        "image": slider(len(explorer.data) - 1),
+        "threshold": widgets.FloatSlider(max=4, step=0.25, continuous_update=False),
+        "regions": widgets.Checkbox(indent=False, layout=AS_WIDE_AS_ITS_TEXT),
+        "fixations": widgets.Checkbox(indent=False, layout=AS_WIDE_AS_ITS_TEXT),
+    }
+    for name, value in first.items():
+        made[name].value = value
+    return made
+
+
+def _views(explorer: UnitExplorer) -> tuple[View, ...]:
+    """Set in pairs, which a narrow window sets one below the other."""
+    return (
+        explorer.looked_at,
+        explorer.over_image,
+        explorer.by_category,
+        explorer.top_images,
+        explorer.maps,
+    )
+
+
+def as_image(picture: np.ndarray) -> Tensor:
+    """Turn an array (H, W), (H, W, 3) or (H, W, 4) of 0 to 255 into an image uint8 (3, H, W)."""
+    return torch.from_numpy(np.array(Image.fromarray(picture).convert("RGB"))).permute(2, 0, 1)
+
+
+def decoded(name: str, content: bytes) -> Tensor:
+    """Return an image file's `content` as uint8 (3, H, W), upright, at most `LARGEST` on a side.
+
+    Raises ValueError, naming the file, if it is no image.
+    """
+    try:
+        image = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+        image.thumbnail((LARGEST, LARGEST))
+        return as_image(np.array(image.convert("RGB")))
+    except IMAGE_ERRORS as error:
+        raise ValueError(f"{name} cannot be read as an image: {error}") from error

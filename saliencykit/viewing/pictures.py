@@ -1,0 +1,229 @@
+"""Pictures as arrays: maps over images, fixations, outlines, montages. Fast enough for sliders."""
+
+import io
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import binary_erosion
+from torch import Tensor
+
+from ..datasets import Fixations, Region, SaliencyDataset
+from ..models import upsample
+from .style import PALETTE, WIDTH, colours
+
+LINE = (255, 176, 0)  # amber: told from any greyed picture, by everybody
+INK = (30, 30, 30)
+Ink = str | tuple[int, int, int]
+
+Picture = np.ndarray
+"""uint8 (H, W, 3)."""
+
+
+def as_picture(image: Tensor) -> Picture:
+    """Turn uint8 (3, H, W) into (H, W, 3)."""
+    return image.permute(1, 2, 0).numpy()
+
+
+def normalised(values: Tensor) -> Tensor:
+    """Stretch a map to [0, 1]; a constant one becomes 0."""
+    low, high = values.min(), values.max()
+    return (values - low) / (high - low) if high > low else torch.zeros_like(values)
+
+
+def spotlight(image: Tensor, values: Tensor, threshold: float | None = None) -> Picture:
+    """Light a stimulus uint8 (3, H, W) up where a map (h, w) exceeds its mean.
+
+    That is what region NSS rewards. There the image keeps its colours, elsewhere it is grey and
+    dark. A line runs where the map is `threshold` standard deviations above its mean, or, without
+    one, half as high above it as at its maximum. A constant map lights nothing.
+    """
+    values = values.float() - values.float().mean()  # exactly 0 if constant
+    full = upsample(values[None, None], tuple(image.shape[-2:]))[0, 0].numpy()
+    above = full - full.mean()
+    highest = max(float(above.max()), 1e-12)
+    level = 0.5 * highest if threshold is None else max(threshold * float(above.std()), 1e-12)
+    picture = as_picture(image).astype(np.float32)
+    dark = 0.45 * picture.mean(-1, keepdims=True) + 12
+    light = np.clip(2.5 / highest * above, 0, 1)[..., None]
+    lit = dark + (picture - dark) * light
+    lit[_border(above > level, max(1, image.shape[-1] // 160))] = LINE
+    return lit.astype(np.uint8)
+
+
+def _border(mask: np.ndarray, width: int) -> np.ndarray:
+    """Pixels of a mask (H, W) at most `width` from its edge; the picture's own edge is none."""
+    return mask & ~binary_erosion(mask, iterations=width, border_value=1)
+
+
+def mapped(values: Tensor, size: tuple[int, int], colours: str = "magma") -> Picture:
+    """Draw a map (h, w) alone, upsampled to `size` (height, width)."""
+    full = upsample(normalised(values.float())[None, None], size)[0, 0].clamp(0, 1).numpy()
+    return mpl.colormaps[colours](full, bytes=True)[..., :3]
+
+
+def grey(values: Tensor) -> Image.Image:
+    """Turn a map (H, W) into a grey picture: its minimum black, its maximum white."""
+    return Image.fromarray((255 * normalised(values)).round().to(torch.uint8).numpy())
+
+
+def with_fixations(picture: Picture, fixations: Fixations, radius: int | None = None) -> Picture:
+    """Draw fixations as white-rimmed dots; coordinates are the picture's pixels."""
+    canvas = Image.fromarray(picture)
+    pen = ImageDraw.Draw(canvas)
+    radius = radius or max(2, picture.shape[1] // 160)
+    for x, y in zip(fixations.x.tolist(), fixations.y.tolist(), strict=True):
+        box = (x - radius, y - radius, x + radius, y + radius)
+        pen.ellipse(box, fill=(213, 94, 0), outline=(255, 255, 255))
+    return np.array(canvas)
+
+
+def outline(
+    picture: Picture, regions: Sequence[Region], colour: dict[str, tuple] | None = None
+) -> Picture:
+    """Draw the borders of regions, in their category's colour."""
+    drawn = picture.copy()
+    width = max(1, picture.shape[1] // 200)
+    for region in regions:
+        mask = region.as_mask(*picture.shape[:2]).numpy()
+        rgb = (colour or {}).get(region.category, (1.0, 1.0, 1.0))
+        drawn[_border(mask, width)] = (np.array(rgb) * 255).astype(np.uint8)
+    return drawn
+
+
+def fit(picture: Picture, height: int) -> Picture:
+    """Resize a picture to `height`, keeping its shape."""
+    width = round(picture.shape[1] * height / picture.shape[0])
+    return np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
+
+
+@cache
+def font(size: float) -> ImageFont.FreeTypeFont:
+    """Return matplotlib's font, which knows dashes, times signs and accents."""
+    return ImageFont.truetype(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
+
+
+def captioned(picture: Picture, text: str, strip: int = 18, ink: Ink = INK) -> Picture:
+    """Add a line of text under a picture."""
+    canvas = Image.new("RGB", (picture.shape[1], picture.shape[0] + strip), "white")
+    canvas.paste(Image.fromarray(picture))
+    pen = ImageDraw.Draw(canvas)
+    pen.text((3, picture.shape[0] + strip * 0.1), text, fill=ink, font=font(strip * 0.62))
+    return np.array(canvas)
+
+
+def montage(
+    pictures: Sequence[Picture], columns: int = 6, height: int = 120, gap: int = 4
+) -> Picture:
+    """Set pictures side by side on white, `columns` to a row, each `height` pixels tall."""
+    if not len(pictures):
+        return np.full((height, height, 3), 255, np.uint8)
+    small = [fit(p, height) for p in pictures]
+    width = max(p.shape[1] for p in small)
+    rows = -(-len(small) // columns)
+    shape = (rows * (height + gap) - gap, min(columns, len(small)) * (width + gap) - gap, 3)
+    sheet = np.full(shape, 255, np.uint8)
+    for k, picture in enumerate(small):
+        y, x = (k // columns) * (height + gap), (k % columns) * (width + gap)
+        sheet[y : y + height, x : x + picture.shape[1]] = picture
+    return sheet
+
+
+def side_by_side(pictures: Sequence[Picture], gap: int = 10) -> Picture:
+    """Set pictures side by side on white, their tops in line."""
+    tall = max(p.shape[0] for p in pictures)
+    padded = [_padded(p, tall - p.shape[0], gap) for p in pictures]
+    return np.concatenate(padded, 1)[:, :-gap]
+
+
+def stacked(pictures: Sequence[Picture], gap: int = 6) -> Picture:
+    """Set pictures below each other on white, their left edges in line."""
+    wide = max(p.shape[1] for p in pictures)
+    padded = [_padded(p, gap, wide - p.shape[1]) for p in pictures]
+    return np.concatenate(padded)[:-gap]
+
+
+def _padded(picture: Picture, below: int, right: int) -> Picture:
+    return np.pad(picture, [(0, below), (0, right), (0, 0)], constant_values=255)
+
+
+def png(picture: Picture) -> bytes:
+    """Encode a picture as PNG, lightly compressed: what `ipywidgets.Image` shows."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def difference(values: Tensor, size: tuple[int, int]) -> Picture:
+    """Draw a residual (h, w): red where the model expects too much, blue where too little."""
+    reach = values.abs().flatten().quantile(0.995).clamp(min=1e-12)
+    share = upsample((0.5 + 0.5 * values / reach)[None, None], size)[0, 0].clamp(0, 1)
+    return mpl.colormaps["RdBu_r"](share.numpy(), bytes=True)[..., :3]
+
+
+DPI = 100  # of sheets of pictures: their grain makes large files, and adds nothing
+
+
+def gallery(
+    rows: Sequence[Sequence[Picture]],
+    titles: Sequence[str] = (),
+    notes: Sequence[Sequence[str]] = (),
+    labels: Sequence[str] = (),
+    size: float = 8.5,
+) -> Figure:
+    """Pictures in rows and columns: `titles` over columns, `labels` left of rows, `notes` below."""
+    columns = max(len(r) for r in rows)
+    tall, wide = rows[0][0].shape[:2]
+    margin = 1.15 if labels else 0.0
+    height = (WIDTH - margin) / columns * tall / wide + (0.22 if notes else 0.04)
+    figure, axes = plt.subplots(
+        len(rows),
+        columns,
+        figsize=(WIDTH, height * len(rows) + (0.3 if titles else 0)),
+        squeeze=False,
+        layout="constrained",
+        dpi=DPI,
+    )
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.01, wspace=0, hspace=0)
+    for axis in axes.flat:
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.spines[:].set_visible(False)
+    for r, row in enumerate(rows):
+        for c, picture in enumerate(row):
+            axes[r, c].imshow(picture, interpolation="lanczos")
+            if notes:
+                axes[r, c].set_xlabel(notes[r][c], fontsize=size, labelpad=1)
+        if labels:
+            axes[r, 0].set_ylabel(labels[r], fontsize=9, rotation=0, ha="right", va="center")
+    for c, title in enumerate(titles):
+        axes[0, c].set_title(title.replace(", ", "\n"), fontsize=9, loc="center")
+    return figure
+
+
+def poster(picture: Picture) -> Figure:
+    """Return a figure that is just the picture, pixel for pixel as `save` writes it."""
+    tall, wide = picture.shape[:2]
+    figure = plt.figure(figsize=(wide / DPI, tall / DPI), dpi=DPI, layout="none")
+    figure.figimage(picture)
+    return figure
+
+
+def stimulus(data: SaliencyDataset, i: int, regions: bool = True, looks: bool = True) -> Picture:
+    """Draw stimulus i with its regions' outlines and its fixations."""
+    picture = as_picture(data.image(i))
+    if regions:
+        picture = outline(picture, data.regions(i), _palette(data))
+    return (
+        with_fixations(picture, data.fixations(i).inside(*picture.shape[:2])) if looks else picture
+    )
+
+
+def _palette(data: SaliencyDataset) -> dict[str, tuple]:
+    return dict(zip(data.categories, colours(data.categories), strict=True)) or PALETTE
