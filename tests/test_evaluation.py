@@ -250,7 +250,7 @@ def test_people_s_gain_is_that_of_the_best_mixture(blobs):
     assert np.isnan(table["b11"])
     best = -np.inf
     for blur in evaluation.BLURS:
-        for uniform, weight in evaluation.human.WEIGHTS.tolist():
+        for uniform, weight in evaluation.people.WEIGHTS.tolist():
             gain = metrics.InformationGain(prior.map((48, 64)), uniform, weight)
             scores = []
             for i in range(len(blobs)):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from saliencykit.analyses.failures import tables as failures
+from saliencykit.analyses.failures.tables import compared
 from saliencykit.analyses.pop_out import tables as popout
 from saliencykit.evaluation import Predictor
 from saliencykit.metrics import density
@@ -92,7 +93,7 @@ def test_compared_is_paired_with_the_plain_model():
     plain = rng.normal(0, 10, 40)
     natural = scores({"plain": plain, "new": plain - 0.5}, "nss")
     arrays = scores({"plain": plain, "new": plain + 1}, "gsi")
-    found = popout.compared(natural, arrays, "plain").set_index(["model", "side"])
+    found = compared(natural, arrays, "plain").set_index(["model", "side"])
     assert found.loc[("new", "natural"), "difference"] == pytest.approx(-0.5)
     assert found.loc[("new", "natural"), "high"] == pytest.approx(-0.5)
     assert found.loc[("new", "arrays"), "low"] == pytest.approx(1)

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 import torch
 
+from saliencykit.analyses.fine_tuning.tables import favouring_pairs
 from saliencykit.dissection import Dissection, favouring, report
 
 IMAGES = [f"i{k}" for k in range(20)]
@@ -57,7 +58,7 @@ def test_counts_sweep_the_threshold():
 
 def test_every_pair_equals_the_one_pair():
     before, after = made(0), made(1, shift=1.0)
-    pairs = report.favouring_pairs(before, after, "deep", 1)
+    pairs = favouring_pairs(before, after, "deep", 1)
     assert len(pairs) == 2  # "never" has no regions, so no pairs
     for row in pairs.itertuples():
         one = favouring(before, after, "deep", row.first, row.second, 1).iloc[0]

@@ -14,9 +14,11 @@ from saliencykit.analyses.data import figures as data_figures
 from saliencykit.analyses.data import sentences as data_sentences
 from saliencykit.analyses.fine_tuning import figures as fine_tuning_figures
 from saliencykit.analyses.fine_tuning import sentences as fine_tuning_sentences
+from saliencykit.analyses.fine_tuning import tables as fine_tuning_tables
 from saliencykit.analyses.models import figures as models_figures
 from saliencykit.analyses.models import sentences as models_sentences
 from saliencykit.analyses.pretrained_units import sentences as pretrained_units_sentences
+from saliencykit.analyses.pretrained_units import tables as pretrained_units_tables
 from saliencykit.datasets import Fixations, Region
 from saliencykit.dissection import dissect
 from saliencykit.dissection import report as reports
@@ -117,7 +119,7 @@ def test_figures_draw_what_the_tables_say(studied):
     line = figure.axes[0].lines[0]
     chosen = tops[(tops.encoder == "pre-trained") & (tops.category == "bright")]
     assert line.get_ydata().tolist() == pytest.approx(chosen["mean"].tolist())
-    shares = reports.significant(results, layers[1])
+    shares = pretrained_units_tables.significant(results, layers[1])
     at_layer = tops[tops.layer == layers[1]]
     assert len(viewing.units.by_category(at_layer, styles, shares=shares).axes) == 2
     gain = reports.gain(results["untrained"], results["pre-trained"], layers[1:2], 3)
@@ -135,7 +137,7 @@ def test_figures_draw_what_the_tables_say(studied):
     assert drawn.get_ydata().tolist() == pytest.approx((100 * chosen.share).tolist())
     changed = reports.change(results["untrained"], results["pre-trained"], layers[1], 3)
     assert fine_tuning_figures.before_after(changed).axes[1].get_xlabel() == "change"
-    layered = reports.favouring_by_layer(
+    layered = fine_tuning_tables.favouring_by_layer(
         results["untrained"], results["pre-trained"], ("bright", "dark"), 3
     )
     assert layered.layer.tolist() == layers
@@ -145,7 +147,9 @@ def test_figures_draw_what_the_tables_say(studied):
         0,
         1,
     ]
-    pairs = reports.favouring_pairs(results["untrained"], results["pre-trained"], layers[1], 3)
+    pairs = fine_tuning_tables.favouring_pairs(
+        results["untrained"], results["pre-trained"], layers[1], 3
+    )
     assert fine_tuning_figures.favouring(pairs).axes[0].images[0].get_array().shape == (2, 2)
     plt.close("all")
 
@@ -320,7 +324,7 @@ def test_words_follow_the_interval(studied, low, high, says):
 
 def test_words_about_pretrained_units_count_what_the_table_holds(studied):
     results = studied[2]
-    shares = reports.significant(results, "conv3_1")
+    shares = pretrained_units_tables.significant(results, "conv3_1")
     counts = reports.counts(results, "conv3_1")
     same = reports.tops(results, ["conv3_1"], 3)
     gain = reports.gain(results["untrained"], results["pre-trained"], ["conv3_1"], 3)

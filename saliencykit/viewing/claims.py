@@ -27,7 +27,7 @@ def verdict(low: float, high: float, more: str, less: str, undecided: str) -> st
     return more if low > 0 else less if high < 0 else undecided
 
 
-def above(counts: pd.DataFrame, threshold: float) -> str:
+def pairs_above(counts: pd.DataFrame, threshold: float) -> str:
     """Return "pre-trained 12, fine-tuned 80": (unit, category) pairs above the threshold."""
     at = counts[counts["threshold"] == threshold].groupby("encoder", sort=False)["units"].sum()
     return ", ".join(f"{encoder} {units}" for encoder, units in at.items())

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from ...study import Study
-from ...viewing.claims import above, number, too_few, verdict
+from ...viewing.claims import number, pairs_above, too_few, verdict
 from ...viewing.style import label
 
 
@@ -53,7 +53,7 @@ def fine_tuning(
         f"- Chosen and scored on the same images, the best of many noisy units look better than "
         f"they are, before as after. Chosen on one half and scored on the other: {honest}.\n"
         f"- Pairs of a unit and a category above T = {threshold:g} on these images: "
-        f"{above(counts, threshold)}.\n"
+        f"{pairs_above(counts, threshold)}.\n"
         f"- {found}; the difference of the two changes is "
         f"{number(pair['value'], pair['low'], pair['high'])}.\n"
         f"- Over the {len(layered)} layers: {first} is favoured at {len(more)}, {second} at "

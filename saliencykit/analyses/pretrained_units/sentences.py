@@ -3,7 +3,7 @@
 import pandas as pd
 
 from ...study import Study
-from ...viewing.claims import listed, number, too_few
+from ...viewing.claims import listed, number, pairs_above, too_few
 from ...viewing.style import label
 
 
@@ -54,8 +54,8 @@ def pretrained(
         lines.append(f"- {_over_layers(gain)}")
     lines.append(
         f"- Pairs of a unit and a category above T = {threshold:g}, on {len(study.annotated)} "
-        f"images: {above(counts, threshold)}. The ten best units chosen and scored on the same "
-        f"images, as in the paper, average "
+        f"images: {pairs_above(counts, threshold)}. The ten best units chosen and scored on the "
+        f"same images, as in the paper, average "
         f"{same[same['encoder'] == 'pre-trained']['mean'].mean():.2f} over categories; chosen on "
         f"one half and scored on the other, {told['after'].mean():.2f}."
     )
