@@ -6,7 +6,6 @@ and `study` are imported when first named, so that the command line answers at o
 
 import importlib
 import platform
-from types import ModuleType
 
 __version__ = "0.1.0"
 ROOMS = (
@@ -23,7 +22,9 @@ ROOMS = (
 )
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> object:
+    if name == "Study":
+        return importlib.import_module(".study", __name__).Study
     if name in ROOMS:
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(
@@ -32,7 +33,7 @@ def __getattr__(name: str) -> ModuleType:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *ROOMS])
+    return sorted([*globals(), *ROOMS, "Study"])
 
 
 def versions() -> str:

@@ -11,8 +11,12 @@ PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent  # the repository, when the package is installed editable from it
 NOTEBOOKS = ROOT / "notebooks"
 PROFILES = NOTEBOOKS / "profiles"
+REFERENCE = ROOT / "figures" / "reference"  # what is committed, and compared with
 FIGURES = Path(os.environ.get("SALIENCYKIT_FIGURES", ROOT / "figures"))
 ANNOTATIONS = PACKAGE / "datasets" / "annotations"
+NOTEBOOK = "SALIENCYKIT_NOTEBOOK"  # environment variable: the stem of the notebook that is run
+SETTINGS_MIME = "application/vnd.saliencykit.settings+json"  # a study's settings, in its notebook
+FIGURE_MIME = "application/vnd.saliencykit.figure+json"  # a saved figure, in its notebook
 PHOTOGRAPHS = "_photos"  # how names of pictures end that are not ours to publish: git ignores them
 
 

@@ -3,14 +3,18 @@
 Every notebook asks the same study, so what one has computed the others read from the cache.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 
-from . import datasets, models
+from . import datasets, models, paths
 from .datasets import Joined, SaliencyDataset
 from .datasets.popout import PopOut
 from .dissection import Dissection, dissect_cached
@@ -26,7 +30,10 @@ from .evaluation import (
     observer_curve,
     prior_maps,
 )
+from .paths import NOTEBOOK, PHOTOGRAPHS, SETTINGS_MIME
 from .registry import check_name
+from .settings import Settings, check_changes, read_profile
+from .viewing.style import show_figure, write_figure
 
 NETWORKS = ("pre-trained", "frozen", "fine-tuned", "scenes", "untrained")
 ARRAY_METRICS = ("gsi", "fixations_to_find")
@@ -34,47 +41,97 @@ LOOKS = 100  # fixations of the ideal searcher that arrays are taught with
 
 
 @dataclass
-class Study:
-    """What a profile's parameters name.
+class Study(Settings):
+    """What a profile's settings name: data, encoder, trainings, and where their figures go.
 
-    data: a data set with annotated regions, to look at and dissect on; train_data: the one to
-    train on (None: the same); images: use at most so many of each (0: all); encoder, weights: see
-    `models.build_encoder`; size: network input (height, width); read: layers that the readout
-    reads (empty: the deepest); unit_layer: the layer whose units the findings are about (empty:
-    the deepest); layers: those dissected beside it (empty: all); epochs: of fine-tuning;
-    frozen_epochs: of the frozen readout; batch, lr_encoder: of fine-tuning; permutations: behind
-    the dissection's p-values; classical: models to compare with (empty: all); array_features,
-    array_repeats, array_size: kinds of search arrays (empty: all), how many of each condition, and
-    their (height, width); array_share: arrays per training image where some are mixed in;
-    contrast: the classical model whose map a readout may see.
+    Made by `from_profile`; `Study(data=…, …)` makes one that belongs to no profile, and so can
+    compute but not save. Shows itself as a table of its settings.
     """
 
-    data: str = "toyworld"
-    train_data: str | None = None
-    images: int = 0
-    encoder: str = "toyvgg"
-    weights: str | None = "toyworld"
-    size: Sequence[int] = (240, 320)
-    read: Sequence[str] = ()
-    unit_layer: str = ""
-    layers: Sequence[str] = ()
-    epochs: int = 8
-    frozen_epochs: int = 40
-    batch: int = 8
-    lr_encoder: float = 1e-4
-    permutations: int = 1000
-    classical: Sequence[str] = ()
-    array_features: Sequence[str] = ()
-    array_repeats: int = 1
-    array_size: Sequence[int] = (480, 640)
-    array_share: float = 0.25
-    contrast: str = "image_signature"
-    seed: int = 0
-
     def __post_init__(self):
+        self.profile: str | None = None
+        self.origins: dict[str, str] = {}  # settings that are not the default → who set them
+        self._notebook = os.environ.get(NOTEBOOK)  # whose figures may be saved; None: not yet known
         self.size = (int(self.size[0]), int(self.size[1]))
         self.read, self.layers = list(self.read or ()), list(self.layers or ())
         self.array_size = (int(self.array_size[0]), int(self.array_size[1]))
+
+    @classmethod
+    def from_profile(cls, name: str, **changes: Any) -> "Study":
+        """Return the study of notebooks/profiles/`name`.yaml, but for `changes`.
+
+        Raises UnknownNameError naming the nearest profile or setting, ValueError for a value of
+        another kind than the setting's default, or for a profile's file that cannot be read.
+        """
+        profile = read_profile(name)
+        check_changes(changes)
+        study = cls(**{**profile.settings, **changes})
+        study.profile = name
+        study.origins = dict.fromkeys(profile.settings, "profile") | dict.fromkeys(
+            changes, "change"
+        )
+        return study
+
+    def table(self) -> pd.DataFrame:
+        """Return the settings: name, value, set by ("default", "profile" or "change"), meaning."""
+        rows = [
+            (name, value, self.origins.get(name, "default"), self.meanings()[name])
+            for name, value in self.values().items()
+        ]
+        return pd.DataFrame(rows, columns=["setting", "value", "set by", "meaning"])
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        shown = self.table().drop(columns="set by")
+        marks = {"profile": "font-weight: bold", "change": "font-weight: bold; background: #fff3bf"}
+        looks = [marks.get(who, "color: gray") for who in self.table()["set by"]]
+        styled = shown.style.hide(axis="index").apply(lambda _: looks, subset=["setting", "value"])
+        title = f"<b>Study of profile {self.profile}</b>: changes on yellow, defaults in grey"
+        record = {"values": self.values(), "origins": self.origins, "meanings": self.meanings()}
+        plain = f"{title[3:].replace('</b>', '')}\n{shown.to_string(index=False)}"
+        return {
+            "text/plain": plain,
+            "text/html": f"{title}{styled.to_html()}",
+            SETTINGS_MIME: {"profile": self.profile, **record},
+        }
+
+    def save(
+        self,
+        figure: Figure,
+        name: str,
+        table: pd.DataFrame,
+        *,
+        shows: SaliencyDataset | None = None,
+        learned: bool | Sequence[bool] = True,
+    ) -> None:
+        """Write figures/<profile>/<name>.png and .csv, whole or not at all, and show the picture.
+
+        shows: whose stimuli the picture holds; where they are not ours to publish, its files are
+        named `<name>_photos`, and git ignores the PNG. learned: whether the numbers hang on a
+        network's weights, altogether or row by row, and so change with processor and seed. Raises
+        ValueError for a study that belongs to no profile, or a name that is not of this notebook's
+        (its number, an underscore, then words).
+        """
+        if self.profile is None:
+            raise ValueError("only a study of a profile can save: make it by Study.from_profile")
+        self._check_owner(name)
+        stem = f"{name}{PHOTOGRAPHS}" if shows is not None and not shows.shareable else name
+        path = Path(paths.FIGURES) / self.profile / f"{stem}.png"
+        size = write_figure(figure, path, table)
+        marks = learned if isinstance(learned, bool) else [bool(mark) for mark in learned]
+        show_figure(path, {"stem": stem, "size": size, "learned": marks})
+
+    def _check_owner(self, name: str) -> None:
+        """Raise ValueError if `name` is not of the notebook that this study saves for."""
+        number, _, words = name.partition("_")
+        if not (number.isdigit() and words):
+            raise ValueError(
+                f"a figure is named by notebook and content, as 07_matrix, not {name!r}"
+            )
+        self._notebook = self._notebook or name
+        if (owner := self._notebook.partition("_")[0]) != number:
+            raise ValueError(
+                f"{name!r} is a name of notebook {number}; this study saves for notebook {owner}"
+            )
 
     def _load(self, name: str) -> SaliencyDataset:
         loaded = datasets.load(name)

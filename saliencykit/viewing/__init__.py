@@ -4,7 +4,7 @@ from . import claims, units
 from .browsers import ImageBrowser, UnitBrowser
 from .controls import explore, still
 from .pictures import poster
-from .style import colours, label, save, use_style
+from .style import colours, label, use_style
 
 __all__ = [
     "ImageBrowser",
@@ -14,7 +14,6 @@ __all__ = [
     "explore",
     "label",
     "poster",
-    "save",
     "still",
     "units",
     "use_style",

@@ -1,18 +1,18 @@
 """How every figure looks, and where it goes: a PNG with the CSV of its numbers beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
+from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
-from .. import paths
 from ..datasets import CATEGORIES
-from ..evaluation import CENTRE
-from ..paths import PHOTOGRAPHS, whole
+from ..paths import FIGURE_MIME, whole
 
 WIDTH = 9.0  # inches: a figure fills a notebook's column and a README's
 BEFORE, AFTER, CONTROL, HUMAN, CLASSICAL = "#0072B2", "#D55E00", "#9A9A9A", "#009E73", "#CC79A7"
@@ -78,30 +78,26 @@ def legend(figure: Figure, axis: Axes, side: str = "right", **look: object) -> N
     figure.legend(handles, names, loc=f"outside upper {side}", ncols=len(names), **look)
 
 
-def save(
-    figure: Figure, name: str, table: pd.DataFrame, profile: str, photographs: bool = False
-) -> Figure:
-    """Write figures/<profile>/<name>.png and .csv, whole or not at all; return the figure.
+def write_figure(figure: Figure, path: Path, table: pd.DataFrame) -> tuple[int, int]:
+    """Write a picture (PNG) and, beside it, its numbers (CSV), each whole or not at all.
 
-    `photographs`: the picture shows stimuli that are not ours to publish; its files are named
-    `<name>_photos`, and git ignores the PNG.
+    Returns the picture's width and height in pixels.
     """
-    folder = Path(paths.FIGURES) / profile
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = f"{name}{PHOTOGRAPHS}" if photographs else name
-    with whole(folder / f"{stem}.csv") as part:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path.with_suffix(".csv")) as part:
         table.to_csv(part, index=False, float_format="%.6g")
-    with whole(folder / f"{stem}.png") as part:
+    with whole(path) as part:
         figure.savefig(part, format="png", metadata={"Software": None})
-    plt.close(figure)  # the notebook shows what is returned, once
-    return figure
+    plt.close(figure)  # the notebook shows the file, once
+    with Image.open(path) as picture:
+        return picture.size
 
 
-MODEL_COLOURS = {
-    CENTRE: CONTROL,
-    "frozen": BEFORE,
-    "fine-tuned": AFTER,
-    "frozen, one layer": "#56B4E9",
-    "fine-tuned, one layer": "#E69F00",
-    "human": HUMAN,
-}
+def show_figure(path: Path, about: Mapping[str, object]) -> None:
+    """Show a saved picture in the notebook, with what `figures` keeps of it in its record."""
+    with Image.open(path) as picture:  # as large on the page as it was drawn
+        scale = picture.info.get("dpi", (100, 100))[0] / 100
+        width, height = picture.size
+    bundle = {"image/png": path.read_bytes(), FIGURE_MIME: dict(about), "text/plain": path.stem}
+    look = {"image/png": {"width": round(width / scale), "height": round(height / scale)}}
+    display(bundle, raw=True, metadata=look)
