@@ -15,7 +15,7 @@ import torch
 from matplotlib.figure import Figure
 
 from . import datasets, models, paths
-from .datasets import Joined, SaliencyDataset
+from .datasets import SaliencyDataset
 from .datasets.popout import PopOut
 from .dissection import Dissection, dissect_cached
 from .evaluation import (
@@ -37,7 +37,6 @@ from .viewing.style import show_figure, write_figure
 
 NETWORKS = ("pre-trained", "frozen", "fine-tuned", "scenes", "untrained")
 ARRAY_METRICS = ("gsi", "fixations_to_find")
-LOOKS = 100  # fixations of the ideal searcher that arrays are taught with
 
 
 @dataclass
@@ -320,31 +319,13 @@ class Study(Settings):
         data = self.arrays()
         return evaluate(self.predictors(data), data, ARRAY_METRICS)
 
-    @cached_property
-    def remedies(self) -> dict[str, models.SaliencyModel]:
-        """The fine-tuned model, and three attempts to make the odd item stand out to it."""
-        encoder, read = self.pretrained, self.read or self.pretrained.layers[-1:]
-        contrast, scales = models.WithContrast(encoder, self.contrast), models.TwoScales(encoder)
-        taught = self.arrays(seed=self.seed + 1, looks=LOOKS).thinned(
-            round(self.array_share * len(self.train))
-        )
-        mixed = Joined(self.train, taught)
-        again = [*read, *(f"{layer}@0.5" for layer in read)]
-        return {
-            "fine-tuned": self.fine_tuned[0],
-            "with a contrast channel": self.trained(False, ["contrast", *read], contrast)[0],
-            "with arrays mixed in": self.trained(False, data=mixed)[0],
-            "at two scales": self.trained(False, again, scales)[0],
-        }
-
-    def tried(self, data: SaliencyDataset, metrics: Sequence[str]) -> Evaluation:
-        """Score the remedies on `data`."""
-        return evaluate(self.network_maps(self.remedies, data), data, metrics, self.centre)
-
-    def dissect(self, encoder: models.Encoder, data: SaliencyDataset | None = None) -> Dissection:
+    def dissect(
+        self, encoder: models.Encoder, data: SaliencyDataset | None = None, p_values: bool = True
+    ) -> Dissection:
         """Dissect this study's layers of `encoder` on `data` (None: all annotated images); cached.
 
-        With permutation p-values.
+        p_values: whether with those of the permutation test, which cost time and memory.
         """
-        how = {"size": self.size, "permutations": self.permutations, "seed": self.seed}
+        permutations = self.permutations if p_values else 0
+        how = {"size": self.size, "permutations": permutations, "seed": self.seed}
         return dissect_cached(encoder, data or self.annotated, self.dissected, **how)

@@ -1,5 +1,7 @@
 """What several analyses draw with: style, plots, pictures, claims, controls."""
 
+from IPython.display import Markdown
+
 from . import claims, units
 from .browsers import ImageBrowser, UnitBrowser
 from .controls import explore, still
@@ -8,6 +10,7 @@ from .style import colours, label, use_style
 
 __all__ = [
     "ImageBrowser",
+    "Markdown",
     "UnitBrowser",
     "claims",
     "colours",

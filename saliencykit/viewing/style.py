@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ..datasets import CATEGORIES
+from ..evaluation import CENTRE
 from ..paths import FIGURE_MIME, whole
 
 WIDTH = 9.0  # inches: a figure fills a notebook's column and a README's
@@ -23,6 +24,15 @@ TINTS = sns.color_palette("colorblind", 6)
 PALETTE = {
     name: tuple(c + (1 - c) * 0.45 * (i % 2) for c in TINTS[i // 2])
     for i, name in enumerate(CATEGORIES)
+}
+
+MODEL_COLOURS = {
+    CENTRE: CONTROL,
+    "frozen": BEFORE,
+    "fine-tuned": AFTER,
+    "frozen, one layer": "#56B4E9",
+    "fine-tuned, one layer": "#E69F00",
+    "human": HUMAN,
 }
 
 

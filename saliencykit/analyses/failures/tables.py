@@ -9,12 +9,16 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ...datasets import SaliencyDataset
+from ...datasets import Joined, SaliencyDataset
+from ...evaluation import evaluate
 from ...evaluation.predictors import Predictor
 from ...evaluation.summary import by_model
 from ...intervals import interval
 from ...metrics import density
+from ...models import SaliencyModel, TwoScales, WithContrast
+from ...study import Study
 
+LOOKS = 100  # fixations of the ideal searcher that arrays are taught with
 OUTSIDE = "outside"  # what lies in no annotated region
 
 
@@ -118,3 +122,30 @@ def compared(
             gap = interval(wide[model] - wide[plain])
             rows.append((model, side, wide[model].mean(), *gap))
     return pd.DataFrame(rows, columns=["model", "side", "mean", "difference", "low", "high"])
+
+
+def remedies(study: Study) -> dict[str, SaliencyModel]:
+    """Return the fine-tuned model, and three attempts to make the odd item stand out to it."""
+    encoder, read = study.pretrained, study.read or study.pretrained.layers[-1:]
+    contrast, scales = WithContrast(encoder, study.contrast), TwoScales(encoder)
+    taught = study.arrays(seed=study.seed + 1, looks=LOOKS).thinned(
+        round(study.array_share * len(study.train))
+    )
+    again = [*read, *(f"{layer}@0.5" for layer in read)]
+    return {
+        "fine-tuned": study.fine_tuned[0],
+        "with a contrast channel": study.trained(False, ["contrast", *read], contrast)[0],
+        "with arrays mixed in": study.trained(False, data=Joined(study.train, taught))[0],
+        "at two scales": study.trained(False, again, scales)[0],
+    }
+
+
+def tried(study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score the remedies: NSS on the validation images, and GSI on the search arrays."""
+    networks = remedies(study)
+
+    def scored(data: SaliencyDataset, metric: str) -> pd.DataFrame:
+        maps = study.network_maps(networks, data)
+        return evaluate(maps, data, [metric], study.centre).scores
+
+    return scored(study.validation, "nss"), scored(study.arrays(), "gsi")
