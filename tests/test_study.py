@@ -28,7 +28,7 @@ def shown(monkeypatch, tmp_path):
 
 
 def figure():
-    return plt.figure(figsize=(2, 1))
+    return plt.figure(figsize=(2, 1), dpi=100)
 
 
 @pytest.mark.parametrize("name", profile_names())
@@ -109,7 +109,7 @@ def test_figures_are_filed_under_the_study_s_own_profile(shown, tmp_path):
     ]
     assert pd.read_csv(tmp_path / "smoke" / "03_change.csv").equals(TABLE)
     (bundle,) = shown
-    assert bundle[FIGURE_MIME] == {"stem": "03_change", "size": (300, 150), "learned": True}
+    assert bundle[FIGURE_MIME] == {"stem": "03_change", "size": (200, 100), "learned": True}
     assert bundle["image/png"] == (tmp_path / "smoke" / "03_change.png").read_bytes()
 
 
