@@ -84,7 +84,7 @@ def test_the_check_of_imports_can_fail(tmp_path):
 
 def bounds(requirement):
     name, bound = re.fullmatch(r"([\w-]+)(.*)", requirement).groups()
-    return {"pytorch": "torch"}.get(name, name), bound
+    return {"pytorch": "torch"}.get(name, name.lower()), bound
 
 
 def test_environment_yml_equals_pyproject():
