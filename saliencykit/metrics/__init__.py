@@ -11,8 +11,7 @@ from .observers import by_observers, leave_one_out, leave_one_out_maps, split_ha
 from .odd_one_out import MSR, fixations_to_find, gsi, msr
 from .points import InformationGain
 from .pointwise import ig, nss
-from .roc import auc, auc_judd, auc_shuffled_exact
-from .roc_sampled import auc_borji, auc_shuffled
+from .roc import auc, auc_borji, auc_judd, auc_shuffled, auc_shuffled_exact
 from .table import ARRAY_METRICS, METRICS, Metric, metric, scores
 from .transport import emd
 
