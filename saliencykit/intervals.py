@@ -1,52 +1,104 @@
-"""Every interval, p-value and correction there is: the one floor of statistics. Pure functions."""
+"""Every interval, p-value and correction there is: the one floor of statistics. Pure functions.
+
+Draws are numbers computed again on resampled data, one draw a row. Where the data's own number goes
+with them it comes first, so that there are 1 + n rows. Resampling is seeded, so that the same call
+gives the same digits everywhere.
+"""
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
 from scipy import stats
-from scipy.stats import false_discovery_control, rankdata
 from torch import Tensor
 
-LEVEL = 0.95
+LEVEL = 0.95  # of every interval
+RATE = 0.05  # false discovery rate at which something counts as found
+
+Draws = TypeVar("Draws", Tensor, np.ndarray)
+Values = TypeVar("Values", Tensor, np.ndarray, pd.Series)
 
 
-def interval(values: Sequence[float], seed: int = 0, n: int = 2000) -> tuple[float, float, float]:
-    """Return mean and 95 % percentile-bootstrap interval over images; NaNs are left out."""
-    values = np.asarray(values, dtype=float)
-    values = values[~np.isnan(values)]
-    if len(values) < 2:
-        mean = float(values.mean()) if len(values) else float("nan")
-        return mean, float("nan"), float("nan")
-    found = stats.bootstrap(
-        (values,), np.mean, n_resamples=n, method="percentile", random_state=seed
-    ).confidence_interval
-    return float(values.mean()), float(found.low), float(found.high)
+# Intervals
 
 
-def _sign_flips(gaps: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Two-sided p-values (P,) that the means over rows of `gaps` (I, P) are 0."""
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (n, len(gaps)))
-    beyond = np.abs(signs @ gaps) >= np.abs(gaps.sum(0)) - 1e-9
-    return (1 + beyond.sum(0)) / (1 + n)
+def interval(
+    values: Sequence[float] | np.ndarray | pd.Series, seed: int = 0, n: int = 2000
+) -> tuple[float, float, float]:
+    """Return mean and percentile-bootstrap interval over images, at `LEVEL`; NaNs are left out.
 
-
-def rank_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return Spearman's rank correlation (…) of arrays (…, n), pairs with a NaN left out.
-
-    NaN where fewer than three pairs are left, or one side is constant.
+    One value has no interval, none no mean: NaN.
     """
-    first, second = np.broadcast_arrays(np.asarray(first, float), np.asarray(second, float))
-    missing = np.isnan(first) | np.isnan(second)
-    a, b = (
-        rankdata(np.where(missing, np.nan, v), axis=-1, nan_policy="omit") for v in (first, second)
-    )
-    a, b = (np.nan_to_num(v - np.nanmean(v, -1, keepdims=True)) for v in (a, b))
-    square = np.square(a).sum(-1) * np.square(b).sum(-1)
-    told = ((~missing).sum(-1) >= 3) & (square > 0)
-    return np.where(told, (a * b).sum(-1) / np.sqrt(np.where(told, square, 1)), np.nan)
+    found = np.asarray(values, dtype=float)
+    found = found[~np.isnan(found)]
+    if len(found) < 2:
+        mean = float(found.mean()) if len(found) else float("nan")
+        return mean, float("nan"), float("nan")
+    ends = stats.bootstrap(
+        (found,),
+        np.mean,
+        n_resamples=n,
+        confidence_level=LEVEL,
+        method="percentile",
+        random_state=seed,
+    ).confidence_interval
+    return float(found.mean()), float(ends.low), float(ends.high)
+
+
+def bounds(draws: Draws, level: float = LEVEL) -> tuple[Draws, Draws]:
+    """Return the ends (…) of the percentile interval of draws (n, …), NaN draws left out."""
+    tail = round((1 - level) / 2, 12)  # 0.025, not 0.025000000000000022
+    if isinstance(draws, Tensor):
+        at = torch.tensor([tail, 1 - tail], dtype=draws.dtype)
+        low, high = torch.nanquantile(draws, at, dim=0)
+    else:
+        low, high = np.nanquantile(draws, [tail, 1 - tail], axis=0)
+    return low, high
+
+
+def summarised(draws: Draws) -> dict[str, Draws]:
+    """Return value, low and high (…) of draws (1 + n, …), the data's own first."""
+    low, high = bounds(draws[1:])
+    return {"value": draws[0], "low": low, "high": high}
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """Return Wilson's interval, at `LEVEL`, of the share that `hits` of `n` independent trials are.
+
+    Source: Agresti & Coull 1998, The American Statistician 52, 119–126.
+    """
+    ends = stats.binomtest(hits, n).proportion_ci(LEVEL, method="wilson")
+    return float(ends.low), float(ends.high)
+
+
+def jackknife(value: Tensor, left_out: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the ends (m,) of the interval around `value`, from `left_out` (blocks, m).
+
+    Delete-a-group jackknife (Efron & Tibshirani 1993, chapter 11), Student's t with blocks − 1
+    degrees of freedom, at `LEVEL`.
+    """
+    blocks = len(left_out)
+    error = (left_out.var(0, correction=0) * (blocks - 1)).sqrt()
+    reach = stats.t.ppf((1 + LEVEL) / 2, max(blocks - 1, 1)) * error
+    return (value - reach, value + reach) if blocks > 1 else (value * torch.nan,) * 2
+
+
+# Resampling
+
+
+def resampled(count: int, n: int, seed: int) -> np.ndarray:
+    """Return indices (1 + n, count): all of them in order, then `n` bootstrap resamples."""
+    drawn = np.random.default_rng(seed).integers(count, size=(n, count))
+    return np.concatenate([np.arange(count)[None], drawn])
+
+
+def _times_drawn(count: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each of `count` is drawn (n, count) in `n` bootstrap resamples."""
+    return rng.multinomial(count, np.full(count, 1 / count), size=n)
 
 
 @lru_cache(maxsize=8)
@@ -55,28 +107,8 @@ def image_weights(n_images: int, n: int, seed: int) -> Tensor:
 
     Kept for the next call: not to be changed in place.
     """
-    random = np.random.default_rng(seed)
-    drawn = random.multinomial(n_images, np.full(n_images, 1 / n_images), size=n)
+    drawn = _times_drawn(n_images, n, np.random.default_rng(seed))
     return torch.tensor(drawn, dtype=torch.float32)
-
-
-def bounds(draws: Tensor, level: float = LEVEL) -> tuple[Tensor, Tensor]:
-    """Return the ends (…) of the percentile interval of draws (n, …), NaN draws left out."""
-    tail = (1 - level) / 2
-    at = torch.tensor([tail, 1 - tail], dtype=draws.dtype)
-    low, high = torch.nanquantile(draws, at, dim=0)
-    return low, high
-
-
-def with_mean(draws: Tensor) -> Tensor:
-    """Add to draws (n, m) a last column, the mean of the others that are not NaN."""
-    return torch.cat([draws, draws.nanmean(1, keepdim=True)], 1)
-
-
-def summarised(draws: Tensor) -> dict[str, Tensor]:
-    """Return value, low and high (m,) of draws (1 + n, m), the data's own first."""
-    low, high = bounds(draws[1:])
-    return {"value": draws[0], "low": low, "high": high}
 
 
 def with_own(weights: Tensor) -> Tensor:
@@ -84,18 +116,28 @@ def with_own(weights: Tensor) -> Tensor:
     return torch.cat([torch.ones(1, weights.shape[1]), weights])
 
 
-def adjusted(p: Tensor) -> Tensor:
-    """Benjamini–Hochberg adjustment of p-values of any shape, over all that are not NaN.
+def resampled_means(values: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Return (1 + n, M): means over rows of `values` (I, M), then those of resampled rows."""
+    weights = _times_drawn(len(values), n, rng) / len(values)
+    return np.vstack([values.mean(0), weights @ values])
 
-    Smallest possible result with K permutations and m tests of which i are at the minimum:
-    m / (i (K + 1)), so a lone unit needs K of 20 m to pass at 0.05, but units in numbers need few.
+
+def with_mean(draws: Tensor) -> Tensor:
+    """Add to draws (n, m) a last column, the mean of the others that are not NaN."""
+    return torch.cat([draws, draws.nanmean(1, keepdim=True)], 1)
+
+
+# p-values and their correction
+
+
+def sign_flips(gaps: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """Return two-sided p-values (P,) that the means over rows of paired differences (I, P) are 0.
+
+    From `n` random flips of the rows' signs, alike for all columns; at least 1 / (n + 1).
     """
-    tested = ~p.isnan()
-    result = torch.full_like(p, torch.nan)
-    if tested.any():
-        values = false_discovery_control(p[tested].double().numpy())
-        result[tested] = torch.from_numpy(values).to(p)
-    return result
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (n, len(gaps)))
+    beyond = np.abs(signs @ gaps) >= np.abs(gaps.sum(0)) - 1e-9
+    return (1 + beyond.sum(0)) / (1 + n)
 
 
 def tail_p(draws: Tensor) -> Tensor:
@@ -104,7 +146,45 @@ def tail_p(draws: Tensor) -> Tensor:
     return (2 * (1 + sides.amin(0)) / (1 + len(draws))).clamp(max=1)
 
 
-def adjusted_p(p: pd.Series) -> pd.Series:
-    """Adjust p-values by Benjamini–Hochberg, NaNs left out."""
-    told = p[p.notna()]
-    return pd.Series(false_discovery_control(told), told.index).reindex(p.index)
+def student_p(t: ArrayLike, free: float) -> np.ndarray:
+    """Return two-sided p-values of values |t| of Student's t with `free` degrees of freedom."""
+    return 2 * stats.t.sf(t, free)
+
+
+def adjusted(p: Values) -> Values:
+    """Benjamini–Hochberg adjustment of p-values of any shape, over all that are not NaN.
+
+    Smallest possible result with K permutations and m tests of which i are at the minimum:
+    m / (i (K + 1)), so a lone unit needs K of 20 m to pass at 0.05, but units in numbers need few.
+    """
+    values = p.double().numpy() if isinstance(p, Tensor) else np.asarray(p, dtype=float)
+    result, told = np.full_like(values, np.nan), ~np.isnan(values)
+    if told.any():
+        result[told] = stats.false_discovery_control(values[told])
+    if isinstance(p, Tensor):
+        return torch.from_numpy(result).to(p)
+    return pd.Series(result, p.index) if isinstance(p, pd.Series) else result
+
+
+# Agreement
+
+
+def rank_correlation(first: ArrayLike, second: ArrayLike) -> np.ndarray:
+    """Return Spearman's rank correlation (…) of arrays (…, n), pairs with a NaN left out.
+
+    NaN where fewer than three pairs are left, or one side is constant.
+    """
+    both = np.broadcast_arrays(np.asarray(first, float), np.asarray(second, float))
+    missing = np.isnan(both[0]) | np.isnan(both[1])
+    told = (~missing).sum(-1, keepdims=True)
+    ranks = (
+        stats.rankdata(np.where(missing, np.nan, values), axis=-1, nan_policy="omit")
+        for values in both
+    )
+    a, b = (
+        np.where(missing, 0, of - np.nansum(of, -1, keepdims=True) / np.maximum(told, 1))
+        for of in ranks
+    )
+    square = np.square(a).sum(-1) * np.square(b).sum(-1)
+    known = (told[..., 0] >= 3) & (square > 0)
+    return np.where(known, (a * b).sum(-1) / np.sqrt(np.where(known, square, 1)), np.nan)

@@ -18,7 +18,6 @@ from saliencykit.analyses.causal_units.tables import (
     losses,
     losses_by,
     method_agreement,
-    rank_correlation,
     same_labels,
     specificity,
 )
@@ -189,14 +188,6 @@ def test_what_units_carry_adds_up():
     assert set(table["category"]) == {"text", "head", ALL}
     with pytest.raises(UnknownNameError, match="'a'"):
         carried(chosen, found, "aa", 6)
-
-
-def test_rank_correlation_is_scipys_with_ties():
-    draw = np.random.default_rng(0)
-    x, y = draw.integers(0, 5, (2, 6, 30))
-    expected = [spearmanr(a, b).statistic for a, b in zip(x, y, strict=True)]
-    assert rank_correlation(x, y) == pytest.approx(expected)
-    assert np.isnan(rank_correlation(x, np.ones_like(y))).all()
 
 
 def overlapping(res, noise=0.0, seed=1):

@@ -206,8 +206,8 @@ def test_agreement_with_region_nss():
 
 
 def test_agreement_leaves_out_categories_that_either_lacks():
-    iou = [[0.1, 0.2], [0.3, 0.1], [torch.nan, torch.nan]]
-    over, res = compared(iou, [[1.0, 2], [torch.nan] * 2, [5, 5]], (True, False, True))
+    iou = [[0.1, 0.2, 0.3], [0.3, 0.1, 0.2], [torch.nan] * 3]
+    over, res = compared(iou, [[1.0, 2, 3], [torch.nan] * 3, [5, 5, 5]], (True, False, True))
     rho = rank_agreement(over, res, "x")["rho"]
     assert rho.isna().tolist() == [False, True, True]
     assert label_agreement(over, res, "x")["share"] == 1  # only "a" is in both

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from saliencykit.analyses.task_or_domain.tables import accuracy_interval, learning
+from saliencykit.analyses.task_or_domain.tables import learning
 from saliencykit.metrics.upsampling import nss_upsampled
 from saliencykit.models import Classifier, SaliencyModel, Settings, build_encoder, train, training
 from saliencykit.models.stimuli import stimuli, to_float
@@ -215,14 +215,6 @@ def test_a_frozen_readout_of_scenes_is_a_linear_probe(encoder):
     model, curve = train(encoder, data.split("train"), data.split("val"), None, settings, Scenes())
     assert model.encoder.fingerprint == encoder.fingerprint
     assert curve["train"].between(0, 1).all()
-
-
-def test_accuracy_interval_is_wilson_s():
-    low, high = accuracy_interval(0.8, 50)
-    z, p, n = 1.959964, 0.8, 50
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    reach = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
-    assert (low, high) == (pytest.approx(middle - reach), pytest.approx(middle + reach))
 
 
 def test_learning_table_has_one_row_an_epoch():

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import false_discovery_control, spearmanr
+from scipy.stats import false_discovery_control
 
 from saliencykit.analyses.known_truth import tables as truth
 from saliencykit.analyses.known_truth.tables import advantage_table, beyond_others
@@ -15,7 +15,6 @@ from saliencykit.datasets import CATEGORIES
 from saliencykit.datasets.toyworld import ToyWorld
 from saliencykit.dissection import dissect, region_nss
 from saliencykit.dissection.readout_maps import MAP, Maps, WithMap
-from saliencykit.intervals import tail_p
 from saliencykit.models import SaliencyModel, build_encoder
 from saliencykit.models.stimuli import features
 from saliencykit.worlds import Plan, Worlds
@@ -48,11 +47,6 @@ def test_advantage_leaves_categories_out_that_are_not_told():
     assert found[1].isnan()
 
 
-def test_p_is_twice_the_smaller_tail():
-    draws = torch.tensor([[1.0, -1.0], [2.0, 1.0], [3.0, 2.0]])
-    assert tail_p(draws).tolist() == [0.5, 1.0]  # 2 · (0 + 1) / 4, 2 · (1 + 1) / 4
-
-
 def test_advantage_table_adjusts_over_the_told_categories():
     draws = torch.randn(200, 3, generator=torch.Generator().manual_seed(0)) + torch.tensor(
         [3.0, 0, 1]
@@ -61,23 +55,6 @@ def test_advantage_table_adjusts_over_the_told_categories():
     assert np.isnan(table.loc[1, ["p", "p_adjusted"]].to_numpy(float)).all()
     told = table["p"].to_numpy()[[0, 2]]
     assert table["p_adjusted"].to_numpy()[[0, 2]] == pytest.approx(false_discovery_control(told))
-
-
-@given(arrays(np.float64, (2, 8), elements=st.integers(-4, 4)))
-def test_rank_correlation_is_spearman_s(values):
-    found = truth.rank_correlation(*values)
-    if min(np.ptp(values, 1)) == 0:
-        assert np.isnan(found)
-    else:
-        assert found == pytest.approx(spearmanr(*values).statistic)
-
-
-def test_rank_correlation_leaves_missing_pairs_out():
-    first, second = np.array([1.0, 2, 3, np.nan, 5]), np.array([[2.0, 1, 4, 0, 9]] * 2)
-    second[1, 0] = np.nan
-    expected = [spearmanr([1, 2, 3, 5], [2, 1, 4, 9])[0], spearmanr([2, 3, 5], [1, 4, 9])[0]]
-    assert truth.rank_correlation(first, second) == pytest.approx(expected)
-    assert np.isnan(truth.rank_correlation([1, 2, np.nan], [1, 2, 3]))
 
 
 def test_another_group_looks_elsewhere_at_the_same_scenes():

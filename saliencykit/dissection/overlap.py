@@ -24,12 +24,12 @@ from functools import lru_cache
 
 import pandas as pd
 import torch
-from scipy.stats import spearmanr
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from .. import cache
 from ..datasets import Region, SaliencyDataset
+from ..intervals import rank_correlation
 from ..metrics.upsampling import Size
 from ..registry import check_name
 from .dissect import Reducing
@@ -224,13 +224,7 @@ def rank_agreement(over: Overlap, res: Dissection, layer: str) -> pd.DataFrame:
     ValueError if their categories differ.
     """
     iou, selectivity = _tables(over, res, layer)
-    rho = [
-        math.nan
-        if iou.loc[c].isna().any() or selectivity.loc[c].isna().any()
-        else float(spearmanr(iou.loc[c], selectivity.loc[c]).statistic)
-        for c in iou.index
-    ]
-    return pd.DataFrame({"category": iou.index, "rho": rho})
+    return pd.DataFrame({"category": iou.index, "rho": rank_correlation(iou, selectivity)})
 
 
 def label_agreement(over: Overlap, res: Dissection, layer: str) -> dict[str, float]:

@@ -37,12 +37,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
-from scipy.stats import t
 from torch import Tensor
 
 from .. import cache
 from ..datasets import SaliencyDataset
-from ..intervals import LEVEL
+from ..intervals import jackknife
 from ..metrics.upsampling import Size
 from ..registry import check_name
 from .dissect import Reducing
@@ -237,15 +236,3 @@ def correlations(xy: Tensor, xx: Tensor, yy: Tensor) -> Tensor:
     together, of_x, of_y = (covariation(sums).diagonal() for sums in (xy, xx, yy))
     scale = of_x.clamp(min=0).sqrt() * of_y.clamp(min=0).sqrt()
     return torch.where(scale > 0, together / scale, torch.nan).clamp(-1, 1)
-
-
-def jackknife(value: Tensor, left_out: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the ends (m,) of the interval around `value`, from `left_out` (blocks, m).
-
-    Delete-a-group jackknife (Efron & Tibshirani 1993, chapter 11), Student's t with blocks − 1
-    degrees of freedom, at `LEVEL`.
-    """
-    blocks = len(left_out)
-    error = (left_out.var(0, correction=0) * (blocks - 1)).sqrt()
-    reach = t.ppf((1 + LEVEL) / 2, max(blocks - 1, 1)) * error
-    return (value - reach, value + reach) if blocks > 1 else (value * torch.nan,) * 2

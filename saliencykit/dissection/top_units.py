@@ -25,7 +25,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ..intervals import bounds, image_weights
+from ..intervals import RATE, bounds, image_weights, with_own
 from ..registry import check_name
 from .result import Dissection
 
@@ -132,8 +132,7 @@ def top_draws(
         raise ValueError(f"k is {k}; at least one unit must be chosen")
     k = min(k, sums.total.shape[2])
     folds = list(_folds(len(sums.images), selection, seed))
-    # The first row of weights is the data as they are.
-    weights = torch.cat([torch.ones(1, weights.shape[1]), weights])
+    weights = with_own(weights)
     draws = torch.stack([_top(sums, c, k, folds, weights) for c in range(len(sums.count))], 1)
     draws[:, (sums.count > 0).sum(1) < MIN_IMAGES] = torch.nan
     return draws[0], draws[1:]
@@ -175,7 +174,7 @@ def counts_above(
     return pd.DataFrame(counts).rename_axis(columns="threshold")
 
 
-def share_significant(res: Dissection, layer: str, alpha: float = 0.05) -> pd.Series:
+def share_significant(res: Dissection, layer: str, alpha: float = RATE) -> pd.Series:
     """Return, by category, the share in [0, 1] of units whose adjusted p is at most `alpha`.
 
     One-sided, Benjamini–Hochberg over the layer's units × categories; NaN for a category without

@@ -5,9 +5,8 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from ..intervals import _sign_flips, interval
+from ..intervals import adjusted, interval, sign_flips
 
 
 def summary(scores: pd.DataFrame) -> pd.DataFrame:
@@ -40,10 +39,10 @@ def pairwise(scores: pd.DataFrame, metric: str, n: int = 9999, seed: int = 0) ->
         raise ValueError(f"{len(wide)} images, {len(models)} models: nothing to compare in pairs")
     pairs = list(combinations(models, 2))
     gaps = np.stack([wide[a] - wide[b] for a, b in pairs], 1)
-    p = _sign_flips(gaps, n, seed)
+    p = sign_flips(gaps, n, seed)
     table = pd.DataFrame(pairs, columns=["first", "second"])
     table[["value", "low", "high"]] = [interval(gap, seed) for gap in gaps.T]
-    return table.assign(p=p, p_adjusted=stats.false_discovery_control(p))
+    return table.assign(p=p, p_adjusted=adjusted(p))
 
 
 def spread(scores: pd.DataFrame, model: str, metric: str, n: int) -> list[int]:

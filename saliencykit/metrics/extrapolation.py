@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..intervals import bounds, resampled
+
 EXPONENTS = np.geomspace(0.05, 4, 2000)  # b tried; a fit that ends at either end is not determined
 
 
@@ -70,12 +72,11 @@ def power_law(n: np.ndarray, scores: np.ndarray, resamples: int = 1000, seed: in
     scores = scores[~np.isnan(scores).any(1)]
     if len(n) < 3 or not len(scores):
         return PowerLaw(*[np.nan] * 5, determined=False)
-    random = np.random.default_rng(seed)
-    drawn = random.integers(0, len(scores), (resamples, len(scores)))
+    drawn = resampled(len(scores), resamples, seed)[1:]
     mean = scores.mean(0)
     ends = _nearest(n, scores[drawn].mean(1))[0]
     limit, scale, exponent = (float(found[0]) for found in _nearest(n, mean[None]))
-    low, high = map(float, np.percentile(ends, [2.5, 97.5]))
+    low, high = map(float, bounds(ends))
     free = EXPONENTS[0] < exponent < EXPONENTS[-1]
     sure = high - low < abs(mean[-1] - mean[0])
     determined = bool(len(n) >= 4 and len(scores) >= 2 and free and sure)

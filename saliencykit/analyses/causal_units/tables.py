@@ -17,7 +17,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 
 from ...datasets import SaliencyDataset
@@ -36,7 +35,15 @@ from ...dissection.groups import (
 from ...dissection.overlap import Overlap, overlap_cached
 from ...dissection.result import Dissection
 from ...dissection.top_units import MIN_IMAGES, ImageSums
-from ...intervals import LEVEL, bounds, image_weights, summarised, with_mean, with_own
+from ...intervals import (
+    bounds,
+    image_weights,
+    rank_correlation,
+    resampled,
+    summarised,
+    with_mean,
+    with_own,
+)
 from ...metrics.upsampling import Size
 from ...models.saliency import SaliencyModel
 from ...study import Study
@@ -179,14 +186,13 @@ def method_agreement(
     """
     iou, selectivity = _tables(over, res, layer)
     labels = _labels(iou, selectivity)
-    drawn = _resampled(iou.shape[1], n, seed)
+    drawn = resampled(iou.shape[1], n, seed)
     rows = []
     for c in iou.index:
         x, y = iou.loc[c].to_numpy(), selectivity.loc[c].to_numpy()
-        low, high = _ends(rank_correlation(x[drawn[1:]], y[drawn[1:]]))
-        rho = float(rank_correlation(x[None], y[None])[0])
+        rho = summarised(rank_correlation(x[drawn], y[drawn]))
         ours, theirs = labels.nss == c, labels.iou == c
-        rows.append((c, rho, low, high, ours.sum(), theirs.sum(), (ours & theirs).sum()))
+        rows.append((c, *rho.values(), ours.sum(), theirs.sum(), (ours & theirs).sum()))
     columns = ["category", "rho", "low", "high", "by_nss", "by_iou", "by_both"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -200,7 +206,7 @@ def same_labels(
     frequencies alone would bring; "kappa", Cohen's, (share − chance) / (1 − chance).
     """
     labels = _labels(*_tables(over, res, layer))
-    drawn = _resampled(len(labels.nss), n, seed)
+    drawn = resampled(len(labels.nss), n, seed)
     ours, theirs = labels.nss[drawn], labels.iou[drawn]
     share = (ours == theirs).mean(1)
     chance = sum(
@@ -209,7 +215,7 @@ def same_labels(
     with np.errstate(invalid="ignore", divide="ignore"):
         kappa = np.where(chance < 1, (share - chance) / (1 - chance), np.nan)
     found = {"share": share, "chance": chance, "kappa": kappa}
-    rows = [(name, draws[0], *_ends(draws[1:])) for name, draws in found.items()]
+    rows = [(name, *summarised(draws).values()) for name, draws in found.items()]
     return pd.DataFrame(rows, columns=["measure", "value", "low", "high"])
 
 
@@ -224,18 +230,6 @@ def _labels(iou: pd.DataFrame, selectivity: pd.DataFrame) -> Labels:
     alive = iou.max() > 0
     ours, theirs = (table.loc[:, alive].idxmax().to_numpy(str) for table in (selectivity, iou))
     return Labels(ours, theirs)
-
-
-def _resampled(units: int, n: int, seed: int) -> np.ndarray:
-    """Indices (1 + n, units): all of them, then `n` bootstrap resamples."""
-    drawn = np.random.default_rng(seed).integers(units, size=(n, units))
-    return np.concatenate([np.arange(units)[None], drawn])
-
-
-def _ends(draws: np.ndarray) -> tuple[float, float]:
-    tail = (1 - LEVEL) / 2
-    low, high = np.nanquantile(draws, [tail, 1 - tail])
-    return float(low), float(high)
 
 
 @dataclass
@@ -371,12 +365,3 @@ def _predicted(
         )
         rho.append(torch.from_numpy(rank_correlation(x, y)))
     return rho
-
-
-def rank_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return Spearman's correlation (n,) of the rows of x and y (n, units); NaN if one is flat."""
-    x, y = (rankdata(values, axis=1, nan_policy="propagate") for values in (x, y))
-    x, y = (ranks - ranks.mean(1, keepdims=True) for ranks in (x, y))
-    scale = np.sqrt((x * x).sum(1) * (y * y).sum(1))
-    with np.errstate(invalid="ignore"):
-        return (x * y).sum(1) / scale

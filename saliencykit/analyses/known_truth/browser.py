@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...datasets import SaliencyDataset
 from ...dissection.readout_maps import MAP
+from ...intervals import RATE
 from ...models import stimuli
 from ...models.stimuli import to_float
 from ...viewing.controls import explore
@@ -116,7 +117,7 @@ def bar_chart(table: pd.DataFrame, height: int, width: int = 400) -> Picture:
         pen.rectangle((left, top, end, low), fill=CONTROL)
         if np.isnan(row.value):
             continue
-        hue = (AFTER if row.value > 0 else BEFORE) if row.p_adjusted <= 0.05 else CONTROL
+        hue = (AFTER if row.value > 0 else BEFORE) if row.p_adjusted <= RATE else CONTROL
         ends = sorted((zero, zero + scale * row.value))
         pen.rectangle((ends[0], top, ends[1], low), fill=hue)
         pen.line((zero + scale * row.low, (top + low) / 2, zero + scale * row.high,

@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...dissection.readout_maps import MAP
+from ...intervals import RATE
 from ...viewing.style import AFTER, BEFORE, CONTROL, WIDTH, colours, label
 from ...worlds import NOTHING
-from .tables import CONTROLS, RATE
+from .tables import CONTROLS
 
 MEASURES = {"before": "without a control", "flat": "beyond the control"}
 HUES = {"before": CONTROL, "flat": BEFORE}

@@ -3,9 +3,9 @@
 import pandas as pd
 
 from ...dissection.readout_maps import MAP
+from ...intervals import RATE
 from ...viewing.claims import number, verdict
 from ...viewing.style import label
-from .tables import RATE
 
 GOAL = 0.8  # rank correlation, or share of worlds, that is called reliable
 

@@ -12,7 +12,6 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import binomtest, t
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -20,11 +19,20 @@ from ...datasets import CATEGORIES
 from ...dissection import Dissection, bootstrap, favouring
 from ...dissection.readout_maps import MAP
 from ...dissection.top_units import paired_draws
-from ...intervals import adjusted_p, bounds, rank_correlation, tail_p
+from ...intervals import (
+    RATE,
+    adjusted,
+    bounds,
+    rank_correlation,
+    resampled,
+    student_p,
+    summarised,
+    tail_p,
+    wilson,
+)
 from ...worlds import FLAT, NOTHING, Plan, Worlds
 
 CONTROLS = ("before", "flat")
-RATE = 0.05  # false discovery rate at which a category counts as found
 DRAWS = 1000
 SIZES = ["training", "dissected"]
 Key = tuple[str, str]  # layer, control
@@ -109,10 +117,7 @@ class Recovery:
         """Factors and advantages (1 + DRAWS, points): as they are, then resampled."""
         planted = [p for p in self.plans if p.category]
         names = list(dict.fromkeys(p.category for p in planted))
-        chosen = np.random.default_rng(self.worlds.seed).integers(
-            len(names), size=(DRAWS, len(names))
-        )
-        chosen = np.concatenate([np.arange(len(names))[None], chosen])
+        chosen = resampled(len(names), DRAWS, self.worlds.seed)
         cells = [[NOTHING, *(p for p in planted if p.category == c)] for c in names]
         factors = _padded([[np.full(1, p.factor) for p in row] for row in cells])
         values = _padded(
@@ -137,10 +142,7 @@ class Recovery:
         return torch.cat([value[None], draws]).double().numpy()
 
     def _correlations(self, of: Callable[[Key], tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
-        rows = []
-        for key in self.keys:
-            rho = rank_correlation(*of(key))
-            rows.append((*key, rho[0], *np.nanquantile(rho[1:], [0.025, 0.975])))
+        rows = [(*k, *summarised(rank_correlation(*of(k))).values()) for k in self.keys]
         return pd.DataFrame(rows, columns=["layer", "control", "rho", "low", "high"])
 
 
@@ -207,8 +209,8 @@ def against_retrained(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
         values = null["value"].dropna()
         z = group["value"].abs() / np.sqrt(np.square(values).mean())
         free = len(values) * (1 - 1 / len(CATEGORIES))  # advantages of a world sum to 0
-        p = pd.Series(2 * t.sf(z, free), group.index) if len(values) else z * np.nan
-        parts.append(group.assign(p=p, p_adjusted=adjusted_p(p)))
+        p = pd.Series(student_p(z, free), group.index)
+        parts.append(group.assign(p=p, p_adjusted=adjusted(p)))
     return pd.concat(parts)
 
 
@@ -265,8 +267,7 @@ def _shares(table: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFra
     rows = []
     for key, group in table.groupby(list(keys), sort=False):
         hits, tests = int(group[column].sum()), len(group)
-        span = binomtest(hits, tests).proportion_ci(method="wilson")
-        rows.append((*key, tests, hits, hits / tests, span.low, span.high))
+        rows.append((*key, tests, hits, hits / tests, *wilson(hits, tests)))
     return pd.DataFrame(rows, columns=[*keys, "tests", "found", "share", "low", "high"])
 
 
@@ -296,4 +297,4 @@ def advantage_table(categories: tuple[str, ...], value: Tensor, draws: Tensor) -
     low, high = bounds(draws)
     p = tail_p(draws).where(~value.isnan(), torch.nan)
     table = pd.DataFrame({"category": categories, "value": value, "low": low, "high": high, "p": p})
-    return table.assign(p_adjusted=adjusted_p(table["p"]))
+    return table.assign(p_adjusted=adjusted(table["p"]))

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ...datasets import SaliencyDataset
 from ...evaluation import CENTRE, Evaluation
+from ...intervals import RATE
 from ...metrics import METRICS
 from ...viewing.browsers import answers
 from ...viewing.pictures import gallery
@@ -96,17 +97,17 @@ def _lines(axis: Axes, chosen: pd.DataFrame) -> None:
         axis.axvline(row["mean"], color=colour, lw=1.4, label=model)
 
 
-def pairs(table: pd.DataFrame, metric: str = "nss", level: float = 0.05) -> Figure:
+def pairs(table: pd.DataFrame, metric: str = "nss", rate: float = RATE) -> Figure:
     """Matrix: by how much each row's model scores above each column's.
 
-    table: `evaluation.pairwise`; a number is printed where the adjusted p is at most `level`.
+    table: `evaluation.pairwise`; a number is printed where the adjusted p is at most `rate`.
     Models are in the order of their scores.
     """
     turned = table.assign(first=table["second"], second=table["first"], value=-table["value"])
     both = pd.concat([table, turned], ignore_index=True)
     order = both.groupby("first")["value"].mean().sort_values(ascending=False).index
     title = f"row's {METRICS[metric].label} minus column's"
-    return matrix(both, both["p_adjusted"] <= level, title, list(order), digits=2)
+    return matrix(both, both["p_adjusted"] <= rate, title, list(order), digits=2)
 
 
 def side_by_side(

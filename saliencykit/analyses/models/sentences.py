@@ -3,10 +3,10 @@
 import pandas as pd
 
 from ...evaluation import CENTRE
+from ...intervals import RATE
 from ...viewing.claims import SPAN, listed, number, verdict
 from ...viewing.style import label
 
-LEVEL = 0.05  # false discovery rate at which a difference is called one
 NO_CENTRE = (
     "A classical model knows the image and nothing of where people tend to look; people look at "
     "the middle, so a prior that never sees the image starts with an advantage."
@@ -51,19 +51,19 @@ def model_scores(
     ]
     if len(classic):
         lines.append(_classical(classic, nss, pairs))
-    told = int((pairs["p_adjusted"] <= LEVEL).sum())
+    told = int((pairs["p_adjusted"] <= RATE).sum())
     return "\n".join(
         [
             *lines,
             f"- Of the {len(pairs)} pairs of models and people, {told} differ in NSS beyond chance "
-            f"(paired permutation over images, {100 * LEVEL:.0f} % false discovery rate).",
+            f"(paired permutation over images, {100 * RATE:.0f} % false discovery rate).",
         ]
     )
 
 
 def _classical(classic: pd.DataFrame, nss: pd.DataFrame, pairs: pd.DataFrame) -> str:
     """Return a line on classical models, best first, between the centre prior and the network."""
-    sure = pairs[pairs["p_adjusted"] <= LEVEL]
+    sure = pairs[pairs["p_adjusted"] <= RATE]
     differ = {frozenset(pair) for pair in zip(sure["first"], sure["second"], strict=True)}
     best, worst = classic.iloc[0], classic.iloc[-1]
     below = [m for m in classic.index if classic.loc[m, "mean"] <= nss.loc[CENTRE, "mean"]]

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from ...evaluation.summary import by_model
-from ...intervals import interval
+from ...intervals import interval, rank_correlation, resampled_means, summarised, wilson
 
 NETWORKS = ("frozen", "fine-tuned")  # how the names of trained models begin
 
@@ -48,8 +48,7 @@ def found_within(
     for key, group in chosen.groupby(keys, sort=False):
         for k in looks:
             hits, n = int((group["value"] <= k).sum()), len(group)
-            ends = stats.binomtest(hits, n).proportion_ci(method="wilson")
-            rows.append((*key, k, hits / n, ends.low, ends.high))
+            rows.append((*key, k, hits / n, *wilson(hits, n)))
     return pd.DataFrame(rows, columns=[*keys, "looks", "share", "low", "high"])
 
 
@@ -74,38 +73,18 @@ def orders(
     wide = [by_model(t, m) for t, m in zip((natural, arrays), metrics, strict=True)]
     models = [m for m in wide[0].columns if m in wide[1].columns]
     rng = np.random.default_rng(seed)
-    means, draws = zip(*(_means(w[models].dropna().to_numpy(), n, rng) for w in wide), strict=True)
-    ranks = [stats.rankdata(-np.vstack([m, d]), axis=1) for m, d in zip(means, draws, strict=True)]
+    draws = [resampled_means(w[models].dropna().to_numpy(), n, rng) for w in wide]
+    ranks = [stats.rankdata(-means, axis=1) for means in draws]
     table = pd.DataFrame({"model": models})
-    for name, mean, draw in zip(("natural", "arrays"), means, draws, strict=True):
-        low, high = np.percentile(draw, (2.5, 97.5), axis=0)
-        table = table.assign(**{name: mean, f"{name}_low": low, f"{name}_high": high})
+    for name, means in zip(("natural", "arrays"), draws, strict=True):
+        columns = (name, f"{name}_low", f"{name}_high")
+        table = table.assign(**dict(zip(columns, summarised(means).values(), strict=True)))
     table = table.assign(natural_rank=ranks[0][0], arrays_rank=ranks[1][0])
     gained = ranks[1] - ranks[0]  # above 0: better on natural images
     network = np.array([is_network(m) for m in models])
     found = {
-        "correlation": _row_correlation(*ranks),
+        "correlation": rank_correlation(*ranks),
         "networks": gained[:, network].mean(1),
         "classical": gained[:, ~network].mean(1),
     }
-    return table, {name: _first_with_interval(values) for name, values in found.items()}
-
-
-def _means(values: np.ndarray, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Means (M,) over rows of `values` (I, M), and those of `n` resamples of the rows (n, M)."""
-    count = len(values)
-    weights = rng.multinomial(count, np.full(count, 1 / count), size=n) / count
-    return values.mean(0), weights @ values
-
-
-def _row_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of each row of `a` with the same row of `b`; NaN for a constant one."""
-    a, b = (x - x.mean(1, keepdims=True) for x in (a, b))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (a * b).sum(1) / np.sqrt((a**2).sum(1) * (b**2).sum(1))
-
-
-def _first_with_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """The first value, that of the data as they are, and the interval of the others."""
-    low, high = np.nanpercentile(values[1:], (2.5, 97.5))
-    return float(values[0]), float(low), float(high)
+    return table, {name: tuple(summarised(values).values()) for name, values in found.items()}

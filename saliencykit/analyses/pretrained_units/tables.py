@@ -7,9 +7,10 @@ import pandas as pd
 from ...dissection.report import KEYS
 from ...dissection.result import Dissection
 from ...dissection.top_units import share_significant
+from ...intervals import RATE
 
 
-def significant(results: Mapping[str, Dissection], layer: str, alpha: float = 0.05) -> pd.DataFrame:
+def significant(results: Mapping[str, Dissection], layer: str, alpha: float = RATE) -> pd.DataFrame:
     """Return the share of units that respond to each category beyond chance: KEYS, share."""
     parts = [
         share_significant(result, layer, alpha)

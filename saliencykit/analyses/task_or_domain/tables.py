@@ -34,7 +34,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import binomtest
 from torch import Tensor
 
 from ...datasets import SaliencyDataset
@@ -43,7 +42,7 @@ from ...dissection.report import gain
 from ...dissection.result import Dissection
 from ...dissection.similarity import similarity_cached
 from ...dissection.top_units import CHUNK, MIN_IMAGES, SPLITS, ImageSums
-from ...intervals import bounds, image_weights
+from ...intervals import bounds, image_weights, wilson, with_own
 from ...models.tasks import Classification, Task
 from ...registry import check_name
 
@@ -156,7 +155,7 @@ def products(
     if not told:
         nothing = torch.full((1 + n, len(after), len(after)), torch.nan, dtype=torch.float64)
         return {level: Products(nothing[0], nothing[1:]) for level in LEVELS}
-    weights = torch.cat([torch.ones(1, images), image_weights(images, n, seed)])
+    weights = with_own(image_weights(images, n, seed))
     rows = max(1, CHUNK // (len(sums) * len(told) * sums[0].total.shape[2]))
     found = [
         torch.cat([across(sums, told, part, quarters) for part in weights.split(rows)], 1)
@@ -215,9 +214,6 @@ def categories(a: Tensor, b: Tensor) -> Tensor:
     return ((crossed + crossed.mT) / 2).flatten(2)
 
 
-LEVEL = 0.95
-
-
 def learning(
     tasks: Sequence[Task], curves: Sequence[pd.DataFrame], validation: SaliencyDataset
 ) -> pd.DataFrame:
@@ -236,14 +232,8 @@ def _one(task: Task, curve: pd.DataFrame, validation: SaliencyDataset) -> pd.Dat
     chance, images = 0.0, len(validation)
     if isinstance(task, Classification):
         chance, images = task.chance(validation)
-        spans = [accuracy_interval(score, images) for score in curve["validation"]]
+        spans = [wilson(round(score * images), images) for score in curve["validation"]]
         low, high = np.array(spans).T
     columns = {"epoch": curve["epoch"], "train": curve["train"], "validation": curve["validation"]}
     about = {"low": low, "high": high, "chance": chance, "images": images}
     return pd.DataFrame({"task": task.name, "measure": task.measure, **columns, **about})
-
-
-def accuracy_interval(accuracy: float, images: int) -> tuple[float, float]:
-    """Return Wilson's interval of the share of `images` named rightly."""
-    right = binomtest(round(accuracy * images), images)
-    return tuple(right.proportion_ci(LEVEL, method="wilson"))

@@ -1,0 +1,185 @@
+"""The floor of statistics: against textbook values, scipy, and what each number promises."""
+
+import ast
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.stats import spearmanr
+
+from saliencykit import intervals
+from saliencykit.intervals import (
+    adjusted,
+    bounds,
+    image_weights,
+    interval,
+    jackknife,
+    rank_correlation,
+    resampled,
+    resampled_means,
+    sign_flips,
+    student_p,
+    summarised,
+    tail_p,
+    wilson,
+    with_own,
+)
+from saliencykit.paths import PACKAGE
+
+numbers = st.integers(-4, 4)
+
+
+def test_interval_covers_the_mean_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    ends = np.array([interval(rng.normal(size=60), n=300)[1:] for _ in range(200)])
+    covered = ((ends[:, 0] < 0) & (ends[:, 1] > 0)).mean()
+    assert 0.89 < covered <= 0.99
+    mean, low, high = interval([1.0, np.nan])
+    assert mean == 1
+    assert np.isnan([low, high, *interval([])]).all()
+
+
+def test_bounds_of_tensors_and_arrays_are_the_same_percentiles():
+    draws = np.random.default_rng(0).normal(size=(1000, 3))
+    draws[5, 1] = np.nan
+    low, high = bounds(draws)
+    for ours, of_tensor, q in zip(
+        (low, high), bounds(torch.tensor(draws)), (2.5, 97.5), strict=True
+    ):
+        assert np.array_equal(ours, np.nanpercentile(draws, q, axis=0))
+        assert ours == pytest.approx(of_tensor.numpy(), rel=1e-12)
+    narrow = bounds(draws, level=0.5)
+    assert (low < narrow[0]).all()
+    assert (narrow[1] < high).all()
+    found = summarised(np.concatenate([np.full((1, 3), 7.0), draws]))
+    assert list(found) == ["value", "low", "high"]
+    assert found["value"].tolist() == [7, 7, 7]
+    assert np.array_equal(found["high"], high)
+
+
+def test_wilson_s_interval_is_the_textbook_s():
+    z, p, n = 1.959964, 0.8, 50
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    reach = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
+    assert wilson(40, 50) == (pytest.approx(middle - reach), pytest.approx(middle + reach))
+
+
+def test_jackknife_of_a_mean_is_the_textbook_interval():
+    values = torch.randn(12, 1, generator=torch.Generator().manual_seed(0)).double()
+    left = (values.sum(0) - values) / 11
+    low, high = jackknife(values.mean(0), left)
+    reach = 2.200985160 * values.std(0) / 12**0.5  # t at 0.975 with 11 degrees of freedom
+    torch.testing.assert_close(low, values.mean(0) - reach)
+    torch.testing.assert_close(high, values.mean(0) + reach)
+
+
+def test_resamples_come_after_the_data_themselves():
+    drawn = resampled(5, 40, seed=1)
+    assert drawn.shape == (41, 5)
+    assert drawn[0].tolist() == list(range(5))
+    assert set(drawn[1:].ravel()) == set(range(5))
+    weights = with_own(image_weights(5, 40, seed=1))
+    assert weights[0].tolist() == [1] * 5
+    assert (weights.sum(1) == 5).all()
+    values = np.arange(10.0).reshape(5, 2)
+    means = resampled_means(values, 40, np.random.default_rng(1))
+    assert means[0].tolist() == [4, 5]
+    assert means[1:] == pytest.approx(weights[1:].double().numpy() @ values / 5)  # the same draws
+
+
+def test_sign_flips_find_what_is_there_and_nothing_else():
+    rng = np.random.default_rng(0)
+    gaps = rng.normal(0, 1, (30, 400))
+    p = sign_flips(gaps, 999, seed=0)
+    assert p.min() >= 1 / 1000
+    assert (p <= 0.05).mean() == pytest.approx(0.05, abs=0.03)
+    assert (sign_flips(gaps + 2, 999, seed=0) == 1 / 1000).all()
+
+
+def test_p_is_twice_the_smaller_tail():
+    draws = torch.tensor([[1.0, -1.0], [2.0, 1.0], [3.0, 2.0]])
+    assert tail_p(draws).tolist() == [0.5, 1.0]  # 2 · (0 + 1) / 4, 2 · (1 + 1) / 4
+
+
+def test_student_s_p_is_the_table_s():
+    assert student_p(2.228139, 10) == pytest.approx(0.05, abs=1e-6)
+    assert np.isnan(student_p(np.nan, 0))
+
+
+@pytest.mark.parametrize("form", [torch.tensor, np.array, lambda p: pd.Series(np.ravel(p))])
+def test_adjusted_is_benjamini_hochberg(form):
+    given = form([[0.01, 0.04, np.nan], [0.03, 0.5, 0.02]])
+    found = adjusted(given)
+    assert type(found) is type(given)
+    expected = [0.05, 0.05, np.nan, 0.05, 0.5, 0.05]
+    assert np.ravel(found) == pytest.approx(expected, nan_ok=True)
+    assert np.isnan(np.ravel(adjusted(form([[np.nan]])))).all()
+
+
+def test_adjusted_keeps_a_table_s_rows_and_a_tensor_s_type():
+    found = adjusted(pd.Series([0.2, np.nan, 0.01], index=[7, 3, 5]))
+    assert found.index.tolist() == [7, 3, 5]
+    assert found[5] == pytest.approx(0.02)
+    assert adjusted(torch.tensor([0.2])).dtype == torch.float32
+
+
+@given(arrays(np.float64, (2, 8), elements=numbers))
+def test_rank_correlation_is_spearman_s(values):
+    found = rank_correlation(*values)
+    if min(np.ptp(values, 1)) == 0:
+        assert np.isnan(found)
+    else:
+        assert found == pytest.approx(spearmanr(*values).statistic)
+
+
+def test_rank_correlation_goes_row_by_row():
+    x, y = np.random.default_rng(0).integers(0, 5, (2, 6, 30))
+    expected = [spearmanr(a, b).statistic for a, b in zip(x, y, strict=True)]
+    assert rank_correlation(x, y) == pytest.approx(expected)
+    assert np.isnan(rank_correlation(x, np.ones_like(y))).all()
+    assert rank_correlation(x[0], y)[0] == rank_correlation(x, y)[0]
+
+
+@pytest.mark.filterwarnings("error")
+def test_rank_correlation_leaves_missing_pairs_out():
+    first, second = np.array([1.0, 2, 3, np.nan, 5]), np.array([[2.0, 1, 4, 0, 9]] * 2)
+    second[1, 0] = np.nan
+    expected = [spearmanr([1, 2, 3, 5], [2, 1, 4, 9])[0], spearmanr([2, 3, 5], [1, 4, 9])[0]]
+    assert rank_correlation(first, second) == pytest.approx(expected)
+    assert np.isnan(rank_correlation([1, 2, np.nan], [1, 2, 3]))
+    assert np.isnan(rank_correlation([np.nan] * 3, [1, 2, 3]))
+
+
+def assigned(path):
+    """Names that a file gives a value to, at its top."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = [node for node in tree.body if isinstance(node, ast.Assign)]
+    return {target.id for node in nodes for target in node.targets if isinstance(target, ast.Name)}
+
+
+@pytest.mark.parametrize("name", ["LEVEL", "RATE"])
+def test_level_and_rate_stand_once(name):
+    homes = [path for path in PACKAGE.rglob("*.py") if name in assigned(path)]
+    assert homes == [PACKAGE / "intervals.py"]
+
+
+def test_nobody_else_makes_intervals_or_p_values():
+    """Elsewhere, what makes them is not even named; a quantile of something else may be."""
+    makers = {"bootstrap", "binomtest", "proportion_ci", "false_discovery_control", "multinomial",
+              "nanquantile", "nanpercentile", "percentile", "ppf", "sf", "spearmanr"}  # fmt: skip
+    for path in PACKAGE.rglob("*.py"):
+        if path != PACKAGE / "intervals.py":
+            tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            called = {n.attr for n in tree if isinstance(n, ast.Attribute)}
+            assert not called & makers, path
+
+
+def test_the_floor_stands_on_nothing_of_the_house():
+    source = (PACKAGE / "intervals.py").read_text(encoding="utf-8")
+    imported = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.ImportFrom)]
+    assert not any(n.level or (n.module or "").startswith("saliencykit") for n in imported)
+    assert intervals.LEVEL == 0.95
