@@ -86,6 +86,36 @@ def test_scores_are_computed_once(blobs, monkeypatch):
     assert first.value.equals(again.value)
 
 
+def test_an_evaluation_knows_what_kind_each_predictor_is(blobs, model, tmp_path):
+    for name in blobs.names:
+        np.save(tmp_path / f"{name}.npy", np.random.default_rng(0).random((48, 64)))
+    made = {
+        "vgg, frozen": evaluation.network_maps(model, blobs, size=(24, 32)),
+        "frozen in time": evaluation.classical_maps("centre", blobs),
+        "prior": evaluation.prior_maps(CentrePrior(), blobs),
+        "theirs": evaluation.file_maps(tmp_path, blobs),
+    }
+    people = pd.DataFrame({"model": "human", "image": blobs.names, "metric": "nss", "value": 1.0})
+    found = evaluation.evaluate(made, blobs, ("nss",)).beside(people)
+    assert list(found.kinds) == [*made, "human"]
+    assert [str(kind) for kind in found.kinds.values()] == [
+        "network", "classical", "prior", "files", "people"
+    ]  # fmt: skip
+    assert found.networks == ["vgg, frozen"]
+
+
+def test_the_kind_of_a_predictor_is_no_part_of_its_scores(blobs):
+    asked = []
+    for kind in evaluation.Kind:
+        maps = evaluation.Predictor(
+            lambda i: asked.append(i) or torch.rand(48, 64), {"test": "kind"}, kind
+        )
+        found = evaluation.evaluate({"m": maps}, blobs, ("nss",))
+        assert found.kinds == {"m": kind}
+        assert list(found.scores) == ["model", "image", "metric", "value"]
+    assert len(asked) == len(blobs)  # scored once
+
+
 def test_default_metrics_are_all_there_are():
     assert set(evaluation.DEFAULT_METRICS) == set(metrics.names())
 

@@ -60,7 +60,7 @@ def test_orders_that_agree_and_that_invert(turn, correlation):
     means = {"fine-tuned": 3, "frozen": 2, "gbvs": 1, "aim": 0}
     natural = scores({m: noisy(rng, v) for m, v in means.items()}, "nss")
     arrays = scores({m: noisy(rng, turn * v) for m, v in means.items()}, "gsi")
-    table, spans = popout.orders(natural, arrays)
+    table, spans = popout.orders(natural, arrays, ["fine-tuned", "frozen"])
     assert spans["correlation"] == pytest.approx((correlation,) * 3)
     assert spans["networks"][0] == (0 if turn == 1 else 2)
     assert spans["classical"][0] == (0 if turn == 1 else -2)
@@ -68,12 +68,20 @@ def test_orders_that_agree_and_that_invert(turn, correlation):
     assert table.arrays_rank.tolist() == ([1, 2, 3, 4] if turn == 1 else [4, 3, 2, 1])
 
 
+def test_networks_are_those_told_whatever_their_names():
+    rng = np.random.default_rng(0)
+    natural = scores({m: noisy(rng, v) for m, v in {"vgg": 2, "frozen in time": 1}.items()}, "nss")
+    arrays = scores({m: noisy(rng, v) for m, v in {"vgg": 1, "frozen in time": 2}.items()}, "gsi")
+    _, spans = popout.orders(natural, arrays, ["vgg", "not scored here"])
+    assert (spans["networks"][0], spans["classical"][0]) == (1, -1)
+
+
 def test_orders_without_a_difference_are_undecided_and_equal_spearman():
     rng = np.random.default_rng(1)
     names = ["fine-tuned", "frozen", *"abcdef"]
     natural = scores({m: noisy(rng, 0) for m in names}, "nss")
     arrays = scores({m: noisy(rng, 0) for m in names}, "gsi")
-    table, spans = popout.orders(natural, arrays)
+    table, spans = popout.orders(natural, arrays, ["fine-tuned", "frozen"])
     value, low, high = spans["correlation"]
     assert low < 0 < high
     assert value == pytest.approx(stats.spearmanr(table.natural, table.arrays).statistic)
@@ -83,7 +91,7 @@ def test_orders_without_a_difference_are_undecided_and_equal_spearman():
 def test_orders_leave_out_people_and_images_without_a_score():
     natural = scores({"gbvs": [1.0, np.nan, 3], "frozen": [2.0, 5, 6], "human": [9.0, 9, 9]}, "nss")
     arrays = scores({"gbvs": [0.1, 0.2], "frozen": [0.0, 0.0]}, "gsi")
-    table, _ = popout.orders(natural, arrays)
+    table, _ = popout.orders(natural, arrays, ["fine-tuned", "frozen"])
     assert table.model.tolist() == ["gbvs", "frozen"]
     assert table.natural.tolist() == [2, 4]  # the second image has no score of gbvs
 

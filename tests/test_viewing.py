@@ -253,24 +253,25 @@ def test_words_about_models_say_who_lies_where(evaluated):
     gain = {"mean": 1.0, "low": 0.8, "high": 1.2}
     others = ("centre prior", "fine-tuned", "aim")
     pairs = pd.DataFrame({"first": "gbvs", "second": others, "p_adjusted": [0.01, 0.04, 0.2]})
-    text = models_sentences.model_scores(means, gain, pairs, 100)
+    networks = ["frozen", "fine-tuned"]
+    text = models_sentences.model_scores(means, gain, pairs, 100, networks)
     assert "fine-tuned 3.00 [2.90, 3.10] (75 % of human)" in text
     assert "1 of them lie between" in text
     assert "1 beyond chance from both" in text
     unsure = models_sentences.model_scores(
-        means, gain, pairs.assign(p_adjusted=[0.06, 0.04, 0.2]), 100
+        means, gain, pairs.assign(p_adjusted=[0.06, 0.04, 0.2]), 100, networks
     )
     assert "0 beyond chance from both" in unsure
     assert "Scoring above people" not in text
     better = means.assign(mean=means["mean"].replace(3, 4.05))
     assert "Scoring above people, as fine-tuned, is" in models_sentences.model_scores(
-        better, gain, pairs, 9
+        better, gain, pairs, 9, networks
     )
     assert "AIM score no more than the centre prior" in text
     assert "Of the 3 pairs of models and people, 2 differ" in text
     assert "Fine-tuning the encoder helps" in text
     nothing = models_sentences.model_scores(
-        means, {"mean": 0, "low": -0.1, "high": 0.1}, pairs, 100
+        means, {"mean": 0, "low": -0.1, "high": 0.1}, pairs, 100, networks
     )
     assert "not decided" in nothing
 

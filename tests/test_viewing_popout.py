@@ -15,7 +15,7 @@ from saliencykit.analyses.pop_out import figures as pop_out_figures
 from saliencykit.analyses.pop_out import sentences as pop_out_sentences
 from saliencykit.analyses.pop_out import tables as popout
 from saliencykit.datasets.popout import FEATURES, PopOut
-from saliencykit.evaluation import Predictor, evaluate
+from saliencykit.evaluation import Kind, Predictor, evaluate
 from saliencykit.viewing import pictures as overlay
 from saliencykit.viewing import pictures as viewing_pictures
 from tests.conftest import Blobs
@@ -27,7 +27,7 @@ MODELS = ["fine-tuned", "gbvs"]
 def arrays():
     data = PopOut(features=["colour", "size"], set_sizes=[4, 16], repeats=1, size=(128, 160))
     maps = {
-        "fine-tuned": Predictor(lambda i: data.image(i)[0].float(), {"test": "red"}),
+        "fine-tuned": Predictor(lambda i: data.image(i)[0].float(), {"test": "red"}, Kind.NETWORK),
         "gbvs": Predictor(lambda i: data.targets(i).float() + 0.5, {"test": "target"}),
     }
     return data, evaluate(maps, data, ("gsi", "fixations_to_find"))
@@ -63,15 +63,17 @@ def test_matrices_and_curves_draw_the_table(arrays):
     row = table[(table.model == "gbvs") & (table.feature == "size")]
     assert drawn[1, 1] == pytest.approx(row["mean"].item())
     table = popout.by_condition(found.scores, data.table, ["feature", "difference"])
-    line = pop_out_figures.curves(table, "difference", MODELS, "x", "y").axes[0].lines[0]
+    axis = pop_out_figures.curves(table, "difference", MODELS, "x", "y", found.networks).axes[0]
     chosen = table[(table.model == "fine-tuned") & (table.feature == "colour")]
-    assert line.get_ydata().tolist() == pytest.approx(chosen["mean"].tolist())
+    assert axis.lines[0].get_ydata().tolist() == pytest.approx(chosen["mean"].tolist())
+    assert axis.lines[0].get_linewidth() > axis.lines[1].get_linewidth()
+    assert len(axis.collections) == 1  # the network's interval alone is shaded
 
 
 def test_found_draws_models_and_a_search_item_by_item(arrays):
     data, found = arrays
     table = popout.found_within(found.scores, data.table, [1, 4], ["set_size"])
-    figure = pop_out_figures.found(table, MODELS, {4: 1 / 4, 16: 1 / 16})
+    figure = pop_out_figures.found(table, MODELS, {4: 1 / 4, 16: 1 / 16}, found.networks)
     left, right = figure.axes[:2]
     assert left.lines[-1].get_ydata().tolist() == [25, 100]
     assert right.lines[-1].get_ydata().tolist() == [6.25, 25]
@@ -125,7 +127,7 @@ KINDS = pd.DataFrame({
     [((2, 1, 3), "finding holds"), ((-2, -3, -1), "other way round"), ((0, -1, 1), "not decided")],
 )
 def test_words_on_pop_out_follow_the_interval(span, says):
-    text = pop_out_sentences.pop_out(ORDER, {**SPANS, "networks": span}, KINDS, 360)
+    text = pop_out_sentences.pop_out(ORDER, {**SPANS, "networks": span}, KINDS, 360, ["fine-tuned"])
     assert says in text
     assert "Best on natural images is fine-tuned, 3.00 [2.80, 3.20]" in text
     assert "best on the 360 search arrays is GBVS, 0.50 [0.40, 0.60]" in text

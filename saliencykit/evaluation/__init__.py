@@ -1,7 +1,15 @@
 """Models × images × metrics: whose maps are scored, the scores, people's, and what they say."""
 
 from .people import BLURS, ObserverCurve, human_baselines, human_ceiling, observer_curve
-from .predictors import CENTRE, Predictor, classical_maps, file_maps, network_maps, prior_maps
+from .predictors import (
+    CENTRE,
+    Kind,
+    Predictor,
+    classical_maps,
+    file_maps,
+    network_maps,
+    prior_maps,
+)
 from .scoring import DEFAULT_METRICS, Evaluation, evaluate
 from .summary import difference, joined, pairwise, spread, summary
 
@@ -10,6 +18,7 @@ __all__ = [
     "CENTRE",
     "DEFAULT_METRICS",
     "Evaluation",
+    "Kind",
     "ObserverCurve",
     "Predictor",
     "classical_maps",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
@@ -22,16 +23,29 @@ ARRAYS = (".npy",)
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
 
+class Kind(StrEnum):
+    """What kind of predictor somebody is."""
+
+    PRIOR = "prior"  # knows where people look, and no image
+    CLASSICAL = "classical"  # knows the image, and no fixation
+    NETWORK = "network"  # learned from fixations
+    FILES = "files"  # somebody else's maps, however made
+    PEOPLE = "people"
+    OTHER = "other"
+
+
 @dataclass(frozen=True)
 class Predictor:
     """Somebody who answers every image of one data set with a saliency map.
 
     `map_of(i)` is the map (H, W) of image number i, at the image's own size. `key` says all that
-    the maps depend on beside the data, as JSON-able values: scores are cached under it.
+    the maps depend on beside the data, as JSON-able values: scores are cached under it. `kind` is
+    what tables and figures tell predictors apart by.
     """
 
     map_of: Callable[[int], Tensor]
     key: object
+    kind: Kind = Kind.OTHER
 
     def __call__(self, i: int) -> Tensor:
         """Return the map (H, W) of image number i."""
@@ -59,12 +73,13 @@ def network_maps(model: SaliencyModel, data: SaliencyDataset, size: tuple[int, i
         return upsample(small[i][None, None], sizes[i])[0, 0]
 
     code = code_version("models/saliency.py", "models/encoders.py", "models/stimuli.py")
-    return Predictor(map_of, {"network": model.fingerprint, "size": list(size), "code": code})
+    key = {"network": model.fingerprint, "size": list(size), "code": code}
+    return Predictor(map_of, key, Kind.NETWORK)
 
 
 def prior_maps(prior: CentrePrior, data: SaliencyDataset) -> Predictor:
     """Return the centre prior's maps."""
-    return Predictor(lambda i: prior.map(data.size_of(i)), {"prior": asdict(prior)})
+    return Predictor(lambda i: prior.map(data.size_of(i)), {"prior": asdict(prior)}, Kind.PRIOR)
 
 
 def classical_maps(name: str, data: SaliencyDataset, **parameters: object) -> Predictor:
@@ -74,7 +89,8 @@ def classical_maps(name: str, data: SaliencyDataset, **parameters: object) -> Pr
         return classical.saliency(name, data.image(i)[None].float() / 255, **parameters)[0]
 
     code = code_version("models/classical", "models/centre.py", "metrics/blur.py")
-    return Predictor(map_of, {"classical": name, "parameters": parameters, "code": code})
+    key = {"classical": name, "parameters": parameters, "code": code}
+    return Predictor(map_of, key, Kind.CLASSICAL)
 
 
 def file_maps(folder: Path, data: SaliencyDataset) -> Predictor:
@@ -93,7 +109,8 @@ def file_maps(folder: Path, data: SaliencyDataset) -> Predictor:
     def map_of(i: int) -> Tensor:
         return _sized(read_map(found[data.names[i]]), data.size_of(i))
 
-    return Predictor(map_of, {"files": file_stamps([found[name] for name in data.names])})
+    key = {"files": file_stamps([found[name] for name in data.names])}
+    return Predictor(map_of, key, Kind.FILES)
 
 
 def maps_in(folder: Path) -> Mapping[str, Path]:

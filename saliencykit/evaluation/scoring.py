@@ -15,7 +15,7 @@ from ..datasets import Fixations, SaliencyDataset
 from ..metrics import ARRAY_METRICS, METRICS, density, scores
 from ..models import CentrePrior
 from ..registry import check_name
-from .predictors import Predictor
+from .predictors import Kind, Predictor
 
 DEFAULT_METRICS = (
     "nss",
@@ -40,15 +40,23 @@ class Evaluation:
     """What models scored, and their maps to look at.
 
     scores: columns model, image, metric, value; shown: model → (N, h, w) float16, shrunk maps of
-    all images, whatever their shape, on one grid.
+    all images, whatever their shape, on one grid; kinds: model → what kind of predictor it is.
     """
 
     scores: pd.DataFrame
     shown: dict[str, Tensor]
+    kinds: dict[str, Kind]
 
     def beside(self, people: pd.DataFrame) -> "Evaluation":
         """Add the scores of people, who have no maps."""
-        return Evaluation(pd.concat([self.scores, people], ignore_index=True), self.shown)
+        scores = pd.concat([self.scores, people], ignore_index=True)
+        kinds = self.kinds | dict.fromkeys(people["model"], Kind.PEOPLE)
+        return Evaluation(scores, self.shown, kinds)
+
+    @property
+    def networks(self) -> list[str]:
+        """Names of the models that learned from fixations."""
+        return [model for model, kind in self.kinds.items() if kind == Kind.NETWORK]
 
     def score(self, model: str, image: str, metric: str = "nss") -> float:
         """Return one score; NaN if it is not there."""
@@ -90,7 +98,8 @@ def evaluate(
         for m in metrics
     ]
     scores = pd.concat(rows, ignore_index=True)
-    return Evaluation(scores, {name: entry.tensors["shown"] for name, entry in found.items()})
+    shown = {name: entry.tensors["shown"] for name, entry in found.items()}
+    return Evaluation(scores, shown, {name: model.kind for name, model in models.items()})
 
 
 def _scored(name: str, model: Predictor, truth: "_Truth", metrics: list[str]) -> Entry:

@@ -1,5 +1,7 @@
 """Sentences about data sets and whole models: notebooks 00 and 01."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from ...evaluation import CENTRE
@@ -19,21 +21,24 @@ OTHERS = (
 
 
 def model_scores(
-    table: pd.DataFrame, gain: dict[str, float], pairs: pd.DataFrame, images: int
+    table: pd.DataFrame,
+    gain: dict[str, float],
+    pairs: pd.DataFrame,
+    images: int,
+    networks: Sequence[str],
 ) -> str:
     """Words under 01_models: who scores what, who beats whom, and what fine-tuning brings.
 
     table: `evaluation.summary`; gain: `evaluation.difference` of fine-tuned and frozen; pairs:
-    `evaluation.pairwise` on NSS.
+    `evaluation.pairwise` on NSS; networks: the models that learned from fixations.
     """
     nss = table[table["metric"] == "nss"].set_index("model")
     human = nss.loc["human", "mean"]
-    trained = [m for m in nss.index if m.startswith(("frozen", "fine-tuned"))]
-    classic = nss.drop([*trained, "human", CENTRE]).sort_values("mean", ascending=False)
+    classic = nss.drop([*networks, "human", CENTRE]).sort_values("mean", ascending=False)
     rows = [
         f"{model} {number(*nss.loc[model, SPAN])}"
         + ("" if model == "human" else f" ({100 * nss.loc[model, 'mean'] / human:.0f} % of human)")
-        for model in ["human", *trained, CENTRE]
+        for model in ["human", *networks, CENTRE]
     ]
     moved = verdict(
         gain["low"],

@@ -1,6 +1,6 @@
 """Figures about search arrays: what they are, who finds the odd item, whether the order inverts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,7 +15,6 @@ from ...datasets.popout import BACKGROUNDS, FEATURES, SearchArray, draw
 from ...models.classical import names
 from ...viewing.pictures import as_picture, gallery
 from ...viewing.style import MODEL_COLOURS, WIDTH, label
-from .tables import is_network
 
 MARKERS = "osD^vPX*<>p"
 SIDES = [(6, 5, "left"), (6, -13, "left"), (-6, 5, "right"), (-6, -13, "right"), (9, -4, "left")]
@@ -135,7 +134,13 @@ def by_feature(table: pd.DataFrame, models: Sequence[str], title: str = "GSI") -
 
 
 def curves(
-    table: pd.DataFrame, x: str, models: Sequence[str], xlabel: str, ylabel: str, columns: int = 5
+    table: pd.DataFrame,
+    x: str,
+    models: Sequence[str],
+    xlabel: str,
+    ylabel: str,
+    networks: Collection[str],
+    columns: int = 5,
 ) -> Figure:
     """A panel a feature: each model's mean against a condition; networks' intervals are shaded.
 
@@ -152,9 +157,9 @@ def curves(
         for model, style in styles.items():
             chosen = table[(table["feature"] == feature) & (table["model"] == model)]
             chosen = chosen.sort_values(x)
-            width = 2.2 if is_network(model) else 1.2
+            width = 2.2 if model in networks else 1.2
             axis.plot(chosen[x], chosen["mean"], lw=width, ms=3.5, **style)
-            if is_network(model):
+            if model in networks:
                 band = chosen[x], chosen["low"], chosen["high"]
                 axis.fill_between(*band, color=style["color"], alpha=0.15, lw=0)
         axis.set_title(_wrapped(feature), fontsize=9)
@@ -167,11 +172,16 @@ def curves(
     return figure
 
 
-def found(table: pd.DataFrame, models: Sequence[str], chance: Mapping[int, float]) -> Figure:
+def found(
+    table: pd.DataFrame,
+    models: Sequence[str],
+    chance: Mapping[int, float],
+    networks: Collection[str],
+) -> Figure:
     """Share of targets found within so many fixations, a panel a set size.
 
     table: `found_within` over "set_size"; chance: share of the targets found by looking at one
-    item after the other at random, by set size, per fixation.
+    item after the other at random, by set size, per fixation. Networks' lines are wider.
     """
     sizes = sorted(set(table["set_size"]))
     figure, axes = plt.subplots(1, len(sizes), figsize=(WIDTH, 3.9), sharey=True, squeeze=False)
@@ -179,7 +189,7 @@ def found(table: pd.DataFrame, models: Sequence[str], chance: Mapping[int, float
     for axis, n in zip(axes.flat, sizes, strict=True):
         for model, style in styles.items():
             chosen = table[(table["set_size"] == n) & (table["model"] == model)]
-            width = 2.2 if is_network(model) else 1.2
+            width = 2.2 if model in networks else 1.2
             axis.plot(chosen["looks"], 100 * chosen["share"], lw=width, ms=3.5, **style)
         looks = np.array(sorted(set(table["looks"])))
         axis.plot(looks, 100 * np.minimum(1, looks * chance[n]), color="0.5", ls=":", lw=1.4)

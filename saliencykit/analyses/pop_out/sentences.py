@@ -1,16 +1,23 @@
 """Sentences about search arrays, failures and what helps: notebooks 04 and 06."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from ...viewing.claims import listed, number, verdict
 from ...viewing.style import label
-from .tables import is_network
 
 WEAK = 0.3  # a correlation below this is called so (Cohen 1988: medium from here on)
 Spans = dict[str, tuple[float, float, float]]
 
 
-def pop_out(table: pd.DataFrame, spans: Spans, features: pd.DataFrame, arrays: int) -> str:
+def pop_out(
+    table: pd.DataFrame,
+    spans: Spans,
+    features: pd.DataFrame,
+    arrays: int,
+    networks: Sequence[str],
+) -> str:
     """Words under 04_pop_out (F3).
 
     table, spans: `evaluation.popout.orders`; features: `by_condition` over "feature".
@@ -38,7 +45,6 @@ def pop_out(table: pd.DataFrame, spans: Spans, features: pd.DataFrame, arrays: i
         "how well a model predicts fixations says nothing certain about how well it finds the odd "
         "item",
     )
-    networks = [m for m in table["model"] if is_network(m)]
     blind = _blind(features, networks)
     return (
         f"- Best on natural images is {natural} (NSS); best on the {arrays} search arrays is {odd} "
@@ -51,7 +57,7 @@ def pop_out(table: pd.DataFrame, spans: Spans, features: pd.DataFrame, arrays: i
     )
 
 
-def _blind(features: pd.DataFrame, networks: list[str]) -> str:
+def _blind(features: pd.DataFrame, networks: Sequence[str]) -> str:
     """Say in which kinds of search the target is salient to some network, and in which to none."""
     ours = features[features["model"].isin(networks)]
     seen = list(dict.fromkeys(ours.loc[ours["low"] > 0, "feature"]))

@@ -1,6 +1,6 @@
 """Search arrays: who finds the odd one out, and whether that is who predicts fixations best."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,13 +8,6 @@ from scipy import stats
 
 from ...evaluation.summary import by_model
 from ...intervals import interval, rank_correlation, resampled_means, summarised, wilson
-
-NETWORKS = ("frozen", "fine-tuned")  # how the names of trained models begin
-
-
-def is_network(model: str) -> bool:
-    """Tell a trained model from a classical one or the centre prior, by its name."""
-    return model.startswith(NETWORKS)
 
 
 def by_condition(
@@ -55,14 +48,16 @@ def found_within(
 def orders(
     natural: pd.DataFrame,
     arrays: pd.DataFrame,
+    networks: Collection[str],
     metrics: tuple[str, str] = ("nss", "gsi"),
     n: int = 2000,
     seed: int = 0,
 ) -> tuple[pd.DataFrame, dict[str, tuple[float, float, float]]]:
     """Compare the models' order on natural images with that on search arrays.
 
-    natural, arrays: scores of the same models (those in both are compared); metrics: which of
-    either. Images and arrays are resampled `n` times, each on its own.
+    natural, arrays: scores of the same models (those in both are compared); networks: which of them
+    learned from fixations; metrics: which of either. Images and arrays are resampled `n` times,
+    each on its own.
 
     Returns a table, a row a model: model, natural, natural_low, natural_high, arrays, arrays_low,
     arrays_high, natural_rank, arrays_rank (1 is best); and, each as (value, low, high):
@@ -81,7 +76,7 @@ def orders(
         table = table.assign(**dict(zip(columns, summarised(means).values(), strict=True)))
     table = table.assign(natural_rank=ranks[0][0], arrays_rank=ranks[1][0])
     gained = ranks[1] - ranks[0]  # above 0: better on natural images
-    network = np.array([is_network(m) for m in models])
+    network = np.isin(models, list(networks))
     found = {
         "correlation": rank_correlation(*ranks),
         "networks": gained[:, network].mean(1),
