@@ -10,7 +10,18 @@ import torch
 from filelock import FileLock
 
 from saliencykit.datasets import Fixations, Region, SaliencyDataset
-from saliencykit.paths import cache_root
+from saliencykit.paths import ROOT, cache_root
+
+ORACLES = Path(__file__).parent / "oracles"
+"""Reference values of other people's code, those that are small."""
+ALL_ORACLES = ROOT.parent / "shared" / "oracles"
+"""All of them, where they lie beside the repository."""
+
+
+def needs_all_oracles():
+    """Skip, and say so, where only the small reference values are."""
+    if not ALL_ORACLES.is_dir():
+        pytest.skip("no shared/oracles beside the repository: the small reference values alone")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from saliencykit import metrics, paths
+from saliencykit import metrics
 from saliencykit.metrics import METRICS
+from tests.conftest import ALL_ORACLES, ORACLES, needs_all_oracles
 
-ORACLES = paths.ROOT.parent / "shared" / "oracles"
 quick = settings(max_examples=40, deadline=None)
 
 SIZE = (7, 9)
@@ -39,13 +39,16 @@ CALLS = {
 TOLERANCE = 1e-6
 
 
-@pytest.fixture(scope="module")
-def oracle():
+@pytest.fixture(scope="module", params=["small", "all"])
+def oracle(request):
     """{case: (arrays, reference values)}."""
-    if not (ORACLES / "metrics_a.npz").exists():
-        pytest.skip("no shared/oracles beside the repository: reference values not checked")
-    values = json.loads((ORACLES / "metrics_a.json").read_text())
-    with np.load(ORACLES / "metrics_a.npz", allow_pickle=False) as arrays:
+    stem, cases = ORACLES / "metrics", 8
+    if request.param == "all":
+        needs_all_oracles()
+        stem, cases = ALL_ORACLES / "metrics_a", 26
+    values = json.loads(stem.with_suffix(".json").read_text())
+    assert len(values) == cases
+    with np.load(stem.with_suffix(".npz"), allow_pickle=False) as arrays:
         names = ("map", "fix", "dens", "other", "base")
         return {c: ({n: arrays[f"{c}/{n}"] for n in names}, values[c]) for c in values}
 
@@ -69,7 +72,6 @@ UNDEFINED = {
 
 @pytest.mark.parametrize("name", EXACT + MIT)
 def test_equals_the_reference(oracle, name):
-    assert len(oracle) >= 26
     for case, (arrays, values) in oracle.items():
         ours, expected = float(CALLS[name](arrays)), values[name]
         if expected is None:
@@ -132,7 +134,8 @@ SEEDED = {
 
 
 def test_a_batch_of_one_oracle_shape_equals_single_maps(oracle):
-    cases = [oracle[c][0] for c in ("a01_smooth", "a14_ties_sparse", "a20_osie")]
+    cases = [arrays for arrays, _ in oracle.values() if arrays["map"].shape == (90, 70)]
+    assert len(cases) >= 2
     truth = {
         "fixations": np.stack([c["fix"] for c in cases]),
         "density": np.stack([c["dens"] for c in cases]),

@@ -1,6 +1,7 @@
 """Pop-out metrics: against the authors' code, brute force, and their definitions."""
 
 import json
+from functools import cache
 
 import numpy as np
 import pytest
@@ -10,35 +11,39 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from saliencykit import metrics, paths
+from saliencykit import metrics
 from saliencykit.metrics.odd_one_out import dilated
+from tests.conftest import ALL_ORACLES, ORACLES, needs_all_oracles
 
-ORACLE = paths.ROOT.parent / "shared" / "oracles" / "popout"
+SMALL = [f"synthetic{k}" for k in range(10) if k not in (3, 7)]
 CASES = ["example_P3", "example_O3", *(f"synthetic{k}" for k in range(10))]
 quick = settings(max_examples=40, deadline=None)
 SIZE = (9, 11)
 
 
-@pytest.fixture(scope="module")
-def oracle():
-    """Values by case, and arrays."""
-    if not (ORACLE / "popout.json").exists():
-        pytest.skip("no shared/oracles beside the repository: reference values not checked")
-    with np.load(ORACLE / "popout.npz", allow_pickle=False) as arrays:
-        return json.loads((ORACLE / "popout.json").read_text()), dict(arrays)
+@cache
+def reference(folder, case):
+    """A case's values, and its arrays."""
+    values = json.loads((folder / "popout.json").read_text())[case]
+    with np.load(folder / "popout.npz", allow_pickle=False) as arrays:
+        return values, {k.split("/")[1]: arrays[k] for k in arrays if k.split("/")[0] == case}
 
 
-def maps_of(oracle, case):
-    arrays = oracle[1]
-    return (
-        arrays[f"{case}/{n}"] / scale for n, scale in (("map", 1), ("targ", 255), ("dist", 255))
-    )
+@pytest.fixture(
+    params=[*(("small", case) for case in SMALL), *(("all", case) for case in CASES)], ids=" ".join
+)
+def oracle(request):
+    """Values and the three maps of a case."""
+    which, case = request.param
+    if which == "all":
+        needs_all_oracles()
+    values, arrays = reference(ORACLES if which == "small" else ALL_ORACLES / "popout", case)
+    return values, arrays["map"], arrays["targ"] / 255, arrays["dist"] / 255
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_gsi_and_msr_equal_the_reference(oracle, case):
-    saliency, target, distractors = maps_of(oracle, case)
-    want = oracle[0][case]["all"]
+def test_gsi_and_msr_equal_the_reference(oracle):
+    values, saliency, target, distractors = oracle
+    want = values["all"]
     assert float(metrics.gsi(saliency, target, distractors)) == pytest.approx(want["GSI"], abs=1e-9)
     for dilate in (0, 3, 5):
         ours = metrics.msr(saliency, target, distractors, dilate=dilate)
@@ -46,10 +51,9 @@ def test_gsi_and_msr_equal_the_reference(oracle, case):
             assert float(value) == pytest.approx(want[f"MSR_{name}_dilate{dilate}"], abs=1e-9)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_fixations_to_find_equal_the_reference(oracle, case):
-    saliency, target, _ = maps_of(oracle, case)
-    values, settings_ = oracle[0][case]["all"], oracle[0][case]["params"]
+def test_fixations_to_find_equal_the_reference(oracle):
+    found, saliency, target, _ = oracle
+    values, settings_ = found["all"], found["params"]
     most = settings_["max_tries"] + 1
     checked = 0
     for name, (tries, found) in ((k, v) for k, v in values.items() if k.startswith("numfix")):
@@ -68,11 +72,12 @@ def test_fixations_to_find_equal_the_reference(oracle, case):
     assert checked == 8
 
 
-def test_demo_values_of_the_authors(oracle):
-    values, arrays = oracle
-    saliency, circle = arrays["example_P3/map"], arrays["example_P3/targ_circle"] / 255
+def test_demo_values_of_the_authors():
+    needs_all_oracles()
+    values, arrays = reference(ALL_ORACLES / "popout", "example_P3")
+    saliency, circle = arrays["map"], arrays["targ_circle"] / 255
     for gaussian, name in ((False, "rect"), (True, "gaussian")):
-        tries, _ = values["example_P3"][f"numfix2find_circle_{name}_max3000"]
+        tries, _ = values[f"numfix2find_circle_{name}_max3000"]
         ours = metrics.fixations_to_find(saliency, circle, 75, gaussian=gaussian, most=3001)
         assert int(ours) == tries
     assert int(metrics.fixations_to_find(saliency, circle, 75, most=100)) == 100
