@@ -5,9 +5,8 @@ with them it comes first, so that there are 1 + n rows. Resampling is seeded, so
 gives the same digits everywhere.
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -26,9 +25,7 @@ Values = TypeVar("Values", Tensor, np.ndarray, pd.Series)
 # Intervals
 
 
-def interval(
-    values: Sequence[float] | np.ndarray | pd.Series, seed: int = 0, n: int = 2000
-) -> tuple[float, float, float]:
+def interval(values: ArrayLike, seed: int = 0, n: int = 2000) -> tuple[float, float, float]:
     """Return mean and percentile-bootstrap interval over images, at `LEVEL`; NaNs are left out.
 
     One value has no interval, none no mean: NaN.
@@ -44,7 +41,7 @@ def interval(
         n_resamples=n,
         confidence_level=LEVEL,
         method="percentile",
-        random_state=seed,
+        random_state=seed,  # pyright: ignore[reportCallIssue]  (scipy's newer `rng` draws others)
     ).confidence_interval
     return float(found.mean()), float(ends.low), float(ends.high)
 
@@ -54,16 +51,17 @@ def bounds(draws: Draws, level: float = LEVEL) -> tuple[Draws, Draws]:
     tail = round((1 - level) / 2, 12)  # 0.025, not 0.025000000000000022
     if isinstance(draws, Tensor):
         at = torch.tensor([tail, 1 - tail], dtype=draws.dtype)
-        low, high = torch.nanquantile(draws, at, dim=0)
+        ends: Any = torch.nanquantile(draws, at, dim=0)
     else:
-        low, high = np.nanquantile(draws, [tail, 1 - tail], axis=0)
-    return low, high
+        ends = np.nanquantile(draws, [tail, 1 - tail], axis=0)
+    return ends[0], ends[1]
 
 
 def summarised(draws: Draws) -> dict[str, Draws]:
     """Return value, low and high (…) of draws (1 + n, …), the data's own first."""
+    own: Any = draws[0]
     low, high = bounds(draws[1:])
-    return {"value": draws[0], "low": low, "high": high}
+    return {"value": own, "low": low, "high": high}
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
@@ -82,9 +80,11 @@ def jackknife(value: Tensor, left_out: Tensor) -> tuple[Tensor, Tensor]:
     degrees of freedom, at `LEVEL`.
     """
     blocks = len(left_out)
+    if blocks < 2:
+        return value * torch.nan, value * torch.nan
     error = (left_out.var(0, correction=0) * (blocks - 1)).sqrt()
-    reach = stats.t.ppf((1 + LEVEL) / 2, max(blocks - 1, 1)) * error
-    return (value - reach, value + reach) if blocks > 1 else (value * torch.nan,) * 2
+    reach = float(stats.t.ppf((1 + LEVEL) / 2, blocks - 1)) * error
+    return value - reach, value + reach
 
 
 # Resampling
@@ -161,9 +161,12 @@ def adjusted(p: Values) -> Values:
     result, told = np.full_like(values, np.nan), ~np.isnan(values)
     if told.any():
         result[told] = stats.false_discovery_control(values[told])
+    found: Any = result
     if isinstance(p, Tensor):
-        return torch.from_numpy(result).to(p)
-    return pd.Series(result, p.index) if isinstance(p, pd.Series) else result
+        found = torch.from_numpy(result).to(p)
+    elif isinstance(p, pd.Series):
+        found = pd.Series(result, p.index)
+    return found
 
 
 # Agreement

@@ -116,6 +116,12 @@ def test_the_kind_of_a_predictor_is_no_part_of_its_scores(blobs):
     assert len(asked) == len(blobs)  # scored once
 
 
+def test_metrics_of_search_arrays_want_search_arrays(blobs):
+    maps = evaluation.Predictor(lambda i: torch.rand(48, 64), {"test": "no arrays"})
+    with pytest.raises(ValueError, match="'blobs' holds no search arrays"):
+        evaluation.evaluate({"m": maps}, blobs, ("gsi",))
+
+
 def test_default_metrics_are_all_there_are():
     assert set(evaluation.DEFAULT_METRICS) == set(metrics.names())
 

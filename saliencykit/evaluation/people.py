@@ -105,8 +105,9 @@ def observer_curve(
     numbers = _numbers(data)
     scores = _tuned(data, metric, prior, "growing", numbers).numpy()
     law = power_law(numbers, scores)
-    rows = [(n, *interval(column), law(n)) for n, column in zip(numbers, scores.T, strict=True)]
-    rows.append((np.inf, law.limit, law.low, law.high, law.limit))
+    spans = [interval(column) for column in scores.T]
+    rows = [(n, *span, float(law(n))) for n, span in zip(numbers, spans, strict=True)]
+    rows = [*rows, (np.inf, law.limit, law.low, law.high, law.limit)]
     table = pd.DataFrame(rows, columns=["n", "mean", "low", "high", "fitted"])
     return ObserverCurve(table, law, torch.from_numpy(limits(numbers, scores, law)))
 
@@ -144,9 +145,8 @@ def _tuned(
         what = f"human {metric}, {kind}, {data.name}"
         images, best = range(len(data)), torch.zeros(len(numbers), dtype=torch.long)
         if metric in TUNED:
-            best = sum(scores(i).nan_to_num() for i in tqdm(images, desc=what, leave=False)).argmax(
-                0
-            )
+            tried = (scores(i).nan_to_num() for i in tqdm(images, desc=what, leave=False))
+            best = sum(tried, torch.zeros(())).argmax(0)
         again = tqdm(images, desc=f"{what}, scoring", leave=False)
         chosen = [scores(i).gather(0, best[None])[0] for i in again]
         return Entry({"values": torch.stack(chosen), "settings": best})

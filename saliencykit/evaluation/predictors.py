@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,7 +83,7 @@ def prior_maps(prior: CentrePrior, data: SaliencyDataset) -> Predictor:
     return Predictor(lambda i: prior.map(data.size_of(i)), {"prior": asdict(prior)}, Kind.PRIOR)
 
 
-def classical_maps(name: str, data: SaliencyDataset, **parameters: object) -> Predictor:
+def classical_maps(name: str, data: SaliencyDataset, **parameters: Any) -> Predictor:
     """Return the maps of classical model `name` on the images as they are."""
 
     def map_of(i: int) -> Tensor:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Protocol, runtime_checkable
 
 import pandas as pd
 import torch
@@ -86,7 +87,8 @@ def evaluate(
     Gaussian, a quarter of the sides wide); shuffled AUCs take the fixations on all other images of
     `data`, scaled to this one's size, for negatives; EMD is on a grid of 16 cells; metrics of
     search arrays need a data set with `targets` and `distractors`. An image that nobody looked at
-    scores NaN. Cached model by model. Raises UnknownNameError for a metric.
+    scores NaN. Cached model by model. Raises UnknownNameError for a metric, ValueError for one of
+    search arrays on other data.
     """
     for metric in metrics:
         check_name("metric", metric, ALL)
@@ -147,6 +149,19 @@ def _shrunk(saliency: Tensor) -> Tensor:
     return _stretched(interpolate(saliency[None, None].float(), GRID, mode="area")[0, 0]).half()
 
 
+@runtime_checkable
+class SearchArrays(Protocol):
+    """Data that know where the odd item and the others are."""
+
+    def targets(self, i: int) -> Tensor:
+        """Return the mask (H, W) of array i's target."""
+        ...
+
+    def distractors(self, i: int) -> Tensor:
+        """Return the mask (H, W) of array i's distractors."""
+        ...
+
+
 class _Truth:
     """What people did, image by image: as much of it as the metrics ask for."""
 
@@ -176,11 +191,17 @@ class _Truth:
 
     def target(self, i: int) -> Tensor:
         """Return the mask of array i's target."""
-        return self.data.targets(i)
+        return self._arrays.targets(i)
 
     def distractors(self, i: int) -> Tensor:
         """Return the mask of array i's distractors."""
-        return self.data.distractors(i)
+        return self._arrays.distractors(i)
+
+    @property
+    def _arrays(self) -> SearchArrays:
+        if not isinstance(self.data, SearchArrays):
+            raise ValueError(f"{self.data.name!r} holds no search arrays: nobody knows the targets")
+        return self.data
 
     @cached_property
     def _relative(self) -> Fixations:

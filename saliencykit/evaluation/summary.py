@@ -11,10 +11,10 @@ from ..intervals import adjusted, interval, sign_flips
 
 def summary(scores: pd.DataFrame) -> pd.DataFrame:
     """Return one row per model and metric of an `evaluate` table: mean, low, high, images."""
-    rows = [
-        (model, metric, *interval(group["value"]), int(group["value"].notna().sum()))
-        for (model, metric), group in scores.groupby(["model", "metric"], sort=False)
-    ]
+    rows = []
+    for _, group in scores.groupby(["model", "metric"], sort=False):
+        whose, values = group[["model", "metric"]].iloc[0], group["value"].dropna()
+        rows.append((*whose, *interval(values), len(values)))
     return pd.DataFrame(rows, columns=["model", "metric", "mean", "low", "high", "images"])
 
 
@@ -32,9 +32,8 @@ def pairwise(scores: pd.DataFrame, metric: str, n: int = 9999, seed: int = 0) ->
     images), p (two-sided, from `n` paired permutations: each image's difference keeps or changes
     its sign), p_adjusted (Benjamini–Hochberg over the pairs), in the table's order of models.
     """
-    chosen = scores[scores["metric"] == metric]
-    models = list(dict.fromkeys(chosen["model"]))
-    wide = chosen.pivot(index="image", columns="model", values="value")[models].dropna()
+    wide = by_model(scores, metric).dropna()
+    models = list(wide)
     if len(wide) < 2 or len(models) < 2:
         raise ValueError(f"{len(wide)} images, {len(models)} models: nothing to compare in pairs")
     pairs = list(combinations(models, 2))
@@ -47,10 +46,9 @@ def pairwise(scores: pd.DataFrame, metric: str, n: int = 9999, seed: int = 0) ->
 
 def spread(scores: pd.DataFrame, model: str, metric: str, n: int) -> list[int]:
     """Return `n` image numbers, evenly spread from the model's (or people's) worst to its best."""
-    chosen = scores[(scores["model"] == model) & (scores["metric"] == metric)].reset_index(
-        drop=True
-    )
-    order = chosen["value"].dropna().sort_values(kind="stable").index.to_numpy()
+    chosen = (scores["model"] == model) & (scores["metric"] == metric)
+    values = scores["value"].to_numpy(float)[chosen]
+    order = np.argsort(values, kind="stable")[: np.count_nonzero(~np.isnan(values))]  # NaN is last
     return [int(i) for i in order[np.linspace(0, len(order) - 1, min(n, len(order))).astype(int)]]
 
 
@@ -64,4 +62,5 @@ def by_model(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return a metric's scores, images × models, models in the table's order."""
     chosen = scores[scores["metric"] == metric]
     models = list(dict.fromkeys(chosen["model"]))
-    return chosen.pivot(index="image", columns="model", values="value")[models]
+    wide = chosen.pivot(index="image", columns="model", values="value")
+    return wide.reindex(columns=models)

@@ -1,5 +1,6 @@
 """Gaussian blur: from fixations to densities."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -10,7 +11,7 @@ from .maps import Maps, as_tensor
 TRUNCATE = 4  # standard deviations; what lies further out is 6e-5 of the mass along a line
 
 
-def default_sigma(size: tuple[int, int]) -> float:
+def default_sigma(size: Sequence[int]) -> float:
     """Standard deviation, in pixels, of about one degree of visual angle.
 
     3 % of the longer side of `size` (height, width): 24 pixels for OSIE (800 pixels over 33.7°),
@@ -81,6 +82,6 @@ def density(counts: Maps, sigma: float | None = None) -> Tensor:
         ValueError: `sigma` is negative or NaN.
     """
     counts = as_tensor(counts)
-    sigma = default_sigma(tuple(counts.shape[-2:])) if sigma is None else sigma
+    sigma = default_sigma(counts.shape[-2:]) if sigma is None else sigma
     blurred = gaussian_blur(counts, sigma)
     return blurred / blurred.sum((-2, -1), keepdim=True)

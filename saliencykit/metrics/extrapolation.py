@@ -8,6 +8,7 @@ least squares are exact; the exponent is the best of a fine grid, for any number
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..intervals import bounds, resampled
 
@@ -30,7 +31,7 @@ class PowerLaw:
     high: float
     determined: bool
 
-    def __call__(self, n: np.ndarray) -> np.ndarray:
+    def __call__(self, n: ArrayLike) -> np.ndarray:
         """Return the score when n observers predict."""
         return self.limit - self.scale * np.asarray(n, dtype=float) ** -self.exponent
 
@@ -56,7 +57,7 @@ def _nearest(n: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, ...]:
     return limit[best, curve], scale[best, curve], EXPONENTS[best]
 
 
-def power_law(n: np.ndarray, scores: np.ndarray, resamples: int = 1000, seed: int = 0) -> PowerLaw:
+def power_law(n: ArrayLike, scores: ArrayLike, resamples: int = 1000, seed: int = 0) -> PowerLaw:
     """Fit the power law to the mean over images of `scores`.
 
     Args:
@@ -83,7 +84,7 @@ def power_law(n: np.ndarray, scores: np.ndarray, resamples: int = 1000, seed: in
     return PowerLaw(limit, scale, exponent, low, high, determined)
 
 
-def limits(n: np.ndarray, scores: np.ndarray, law: PowerLaw) -> np.ndarray:
+def limits(n: ArrayLike, scores: ArrayLike, law: PowerLaw) -> np.ndarray:
     """Return the score of each image (images,) with infinitely many observers.
 
     All images share the exponent of `law`, so that the mean over complete images is its limit.

@@ -5,6 +5,7 @@ a few maps at a time.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -67,7 +68,9 @@ def check_counts(name: str, counts: Tensor) -> None:
 
 
 def _as_rows(named: dict[str, Tensor]) -> dict[str, Rows]:
-    rows = {name: Rows(maps.flatten(1), maps.shape[1:]) for name, maps in named.items()}
+    rows = {
+        name: Rows(maps.flatten(1), (maps.shape[1], maps.shape[2])) for name, maps in named.items()
+    }
     levels = {name: r for name, r in rows.items() if name not in COUNTS}
     double = any(r.values.dtype == torch.float64 or r.wide() for r in levels.values())
     for name, r in rows.items():
@@ -98,7 +101,7 @@ def score(metric: Callable[..., Tensor], **named: Maps | Rows) -> Tensor:
     """
     if all(isinstance(rows, Rows) for rows in named.values()):
         return metric(*named.values())
-    lead, chunks = in_chunks(named)
+    lead, chunks = in_chunks(cast("dict[str, Maps]", named))
     return joined([metric(*rows.values()) for rows in chunks], lead)
 
 

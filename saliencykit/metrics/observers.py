@@ -55,7 +55,7 @@ def fixated(
         )
     sigma = default_sigma(size) if sigma is None else float(sigma)
     member = torch.arange(observers, device=x.device)[:, None] == observer[keep]
-    return Points(x[keep].long(), y[keep].long(), tuple(size), sigma), member.double()
+    return Points(x[keep].long(), y[keep].long(), (size[0], size[1]), sigma), member.double()
 
 
 def everybody_else(member: Tensor) -> Trials:
@@ -209,4 +209,5 @@ def leave_one_out_maps(counts: Maps, metric: Metric = "nss", sigma: float | None
     observer, y, x = counts.nonzero(as_tuple=True)
     times = counts[observer, y, x].long()
     observer, y, x = (v.repeat_interleave(times) for v in (observer, y, x))
-    return leave_one_out(x, y, observer, tuple(counts.shape[-2:]), metric, sigma, len(counts))
+    observers, height, width = counts.shape
+    return leave_one_out(x, y, observer, (height, width), metric, sigma, observers)

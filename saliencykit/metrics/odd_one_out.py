@@ -191,12 +191,13 @@ def _search(
         fixated = row, int(left[row].argmax())
         if target[fixated]:
             return looks
-        patch = tuple(
+        rows, columns = (
             slice(max(0, int(at - side / 2)), min(n, int(at + side / 2)))
             for at, side, n in zip(fixated, ior, left.shape, strict=True)
         )
+        patch = rows, columns
         left[patch] = left[patch] * _cone(patch, fixated) if gaussian else 0
-        peaks[patch[0]] = left[patch[0]].max(axis=1)
+        peaks[rows] = left[rows].max(axis=1)
     return most
 
 

@@ -87,7 +87,8 @@ class Trials:
     @cached_property
     def pairs(self) -> tuple[Tensor, Tensor]:
         """Trial and point of each of the M targets, trial by trial."""
-        return self.target.nonzero(as_tuple=True)
+        trial, point = self.target.nonzero(as_tuple=True)
+        return trial, point
 
     def mean(self, values: Tensor) -> Tensor:
         """Mean of `values` (..., M) over each trial's targets: (..., K).
@@ -168,17 +169,19 @@ class InformationGain:
         """Return the gain (G, K) under each of G pairs of weights, uniform and prior (G, 2)."""
         trial, point = trials.pairs
         flat = 1 / (points.size[0] * points.size[1])
-        base = self._share(points)[point] if self.baseline is not None else flat
+        base = flat if self.baseline is None else _share(self.baseline, points)[point]
         kernel = trials.at_targets(points) / (trials.predict @ points.inside)[trial]
         uniform, prior = weights.to(kernel)[..., None].unbind(1)
         mixed = (1 - uniform - prior) * kernel + uniform * flat + prior * base
         return trials.mean((mixed / base).log2())
 
-    def _share(self, points: Points) -> Tensor:
-        baseline = self.baseline.to(points.x.device, torch.float64)
-        if tuple(baseline.shape) != tuple(points.size):
-            raise ValueError(f"baseline is {tuple(baseline.shape)}, the image {points.size}")
-        return (baseline / baseline.sum())[points.y, points.x]
+
+def _share(baseline: Tensor, points: Points) -> Tensor:
+    """What share of the baseline lies at each point (n,)."""
+    if tuple(baseline.shape) != tuple(points.size):
+        raise ValueError(f"baseline is {tuple(baseline.shape)}, the image {points.size}")
+    baseline = baseline.to(points.x.device, torch.float64)
+    return (baseline / baseline.sum())[points.y, points.x]
 
 
 SCORES: dict[str, Callable[[Points, Trials], Tensor]] = {

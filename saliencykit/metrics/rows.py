@@ -170,7 +170,8 @@ def sort_rows(rows: Tensor) -> Tensor:
 def nonzero(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Row and column of each value other than 0, in order."""
     if rows.device.type != "cpu":
-        return rows.nonzero(as_tuple=True)
+        row, column = rows.nonzero(as_tuple=True)
+        return row, column
     flat = torch.from_numpy(np.flatnonzero(rows.numpy() != 0))
     return flat // rows.shape[-1], flat % rows.shape[-1]
 

@@ -26,7 +26,9 @@ class Metric:
     better: Literal["higher", "lower"]
     label: str
 
-    def __call__(self, saliency: Tensor, truth: Mapping[str, Tensor], **settings: object) -> Tensor:
+    def __call__(
+        self, saliency: Tensor, truth: Mapping[str, Tensor], **settings: float | str
+    ) -> Tensor:
         """Score `saliency` against those entries of `truth` that this metric needs.
 
         `truth` may hold more than is needed, so one mapping serves a loop over all metrics.

@@ -10,6 +10,7 @@ U = Uy A Uxᵀ, where Uy (H, h) and Ux (W, w) have at most two entries a row. He
   cell a multiple of its neighbour, once along x and once along y: cheap, and never negative.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -58,19 +59,19 @@ def _axis(
     """
     up = upsampler(n_in, n_out)
     gram = up.T @ up / n_out
-    diagonal, beside = gram.diagonal().tolist(), gram.diagonal(1).tolist()
+    diagonal, neighbours = gram.diagonal().tolist(), gram.diagonal(1).tolist()
     main, upper, carried = [], [], 0.0
     for i, d in enumerate(diagonal):
         pivot = d - carried**2
         main.append(pivot**0.5 if pivot > 1e-14 * d else 0.0)
         if i < n_in - 1:
-            carried = beside[i] / main[i] if main[i] else 0.0
+            carried = neighbours[i] / main[i] if main[i] else 0.0
             upper.append(carried)
-    made = (up.mean(0), *(torch.tensor(band, dtype=torch.float64) for band in (main, upper)))
-    return tuple(t.to(device, dtype) for t in made)
+    own, beside = (torch.tensor(band, dtype=torch.float64) for band in (main, upper))
+    return up.mean(0).to(device, dtype), own.to(device, dtype), beside.to(device, dtype)
 
 
-def mean_weights(inner: Size, size: Size, like: Tensor) -> Tensor:
+def mean_weights(inner: Sequence[int], size: Size, like: Tensor) -> Tensor:
     """Return (h, w), summing to 1: its dot product with a map is the upsampled map's mean."""
     (h, w), (height, width) = inner, size
     rows, columns = (_axis(n, m, like.dtype, like.device)[0] for n, m in ((h, height), (w, width)))
@@ -192,8 +193,8 @@ def pull_back_maps(fixations: Tensor, inner: Size) -> Tensor:
     else:
         sparse = fixations.to_sparse().coalesce()
         (owner, y, x), weight = sparse.indices(), sparse.values()
-    count, *size = fixations.shape
-    return pull_back(x, y, weight, owner, count, tuple(size), inner).to(fixations.device)
+    count, height, width = fixations.shape
+    return pull_back(x, y, weight, owner, count, (height, width), inner).to(fixations.device)
 
 
 def nss_upsampled(maps: Tensor, pulled: Tensor, count: Tensor, size: Size) -> Tensor:
