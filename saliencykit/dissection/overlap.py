@@ -30,6 +30,7 @@ from torch.nn.functional import interpolate
 from .. import cache
 from ..datasets import Region, SaliencyDataset
 from ..intervals import rank_correlation
+from ..metrics.transport import area_weights
 from ..metrics.upsampling import Size
 from ..registry import check_name
 from .dissect import Reducing
@@ -211,10 +212,7 @@ def coverage(
 @torch.inference_mode(False)
 def shares(pixels: int, cells: int) -> Tensor:
     """Return (cells, pixels) float32: the share of each cell that each pixel makes up."""
-    edge = torch.arange(cells + 1, dtype=torch.float64)[:, None] * (pixels / cells)
-    pixel = torch.arange(pixels, dtype=torch.float64)
-    both = torch.minimum(edge[1:], pixel + 1) - torch.maximum(edge[:-1], pixel)
-    return (both.clamp(min=0) / (pixels / cells)).float()
+    return (area_weights(pixels, cells) / (pixels / cells)).float()
 
 
 def rank_agreement(over: Overlap, res: Dissection, layer: str) -> pd.DataFrame:

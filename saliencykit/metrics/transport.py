@@ -15,11 +15,10 @@ ROUNDING = 1e-15  # share of the mass below which two cells' masses are the same
 
 def area_weights(n_in: int, n_out: int) -> Tensor:
     """Return (n_out, n_in), float64: the share of each pixel that lies in each of equal cells."""
-    edges = torch.arange(n_out + 1, dtype=torch.float64) * (n_in / n_out)
+    edge = torch.arange(n_out + 1, dtype=torch.float64)[:, None] * (n_in / n_out)
     pixel = torch.arange(n_in, dtype=torch.float64)
-    return (edges[1:, None].clamp(max=n_in) - pixel).clamp(0, 1) - (edges[:-1, None] - pixel).clamp(
-        0, 1
-    )
+    both = torch.minimum(edge[1:], pixel + 1) - torch.maximum(edge[:-1], pixel)
+    return both.clamp(min=0)
 
 
 def cells_of(size: tuple[int, int], grid: int) -> tuple[int, int]:
