@@ -125,7 +125,9 @@ def test_figures_draw_what_the_tables_say(studied):
     gain = reports.gain(results["untrained"], results["pre-trained"], layers[1:2], 3)
     panels = viewing.units.by_category(at_layer, styles, gain=gain, shares=shares).axes
     assert panels[1].get_xlabel() == "their difference"
-    assert panels[1].lines[0].get_xdata().tolist() == pytest.approx(gain.difference.tolist())
+    assert panels[1].containers[0].lines[0].get_xdata().tolist() == pytest.approx(
+        gain.difference.tolist()
+    )
     assert [bar.get_width() for bar in panels[2].patches] == pytest.approx(
         [100 * s for name in styles for s in shares[shares.encoder == name].share]
     )
@@ -213,7 +215,7 @@ def test_score_table_orders_models_and_draws_people_as_a_line(evaluated):
     table = evaluation.summary(evaluated[1].scores)
     figure = models_figures.score_table(table)
     first = figure.axes[0]
-    assert [t.get_text() for t in first.get_yticklabels()] == ["flat", "best"]
+    assert [t.get_text() for t in first.get_yticklabels()] == ["best", "flat"]
     lines = {line.get_label(): line.get_xdata()[0] for line in first.lines}
     assert lines["human"] == pytest.approx(9)
     prior = table[(table.model == "centre prior") & (table.metric == "nss")]
@@ -232,9 +234,9 @@ def test_pairs_matrix_prints_only_what_is_significant(evaluated):
     plt.close(figure)
 
 
-def test_side_by_side_shows_every_model_s_map_and_score(evaluated):
+def test_maps_of_images_show_every_model_s_map_and_score(evaluated):
     data, found = evaluated
-    figure, table = models_figures.side_by_side(data, found, [0, 5])
+    figure, table = models_figures.maps_of_images(data, found, [0, 5])
     assert len(table) == 2 * 3
     assert table.nss.tolist() == [found.score(m, i) for i, m in zip(table.image, table.model)]  # noqa: B905
     written = " ".join(axis.get_xlabel() for axis in figure.axes)

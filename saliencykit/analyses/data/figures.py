@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -13,20 +12,9 @@ from ...datasets import SaliencyDataset
 from ...evaluation import ObserverCurve
 from ...intervals import interval
 from ...metrics import METRICS
-from ...viewing.pictures import (
-    Picture,
-    as_picture,
-    fit,
-    gallery,
-    stimulus,
-)
-from ...viewing.style import (
-    BEFORE,
-    HUMAN,
-    MODEL_COLOURS,
-    WIDTH,
-    label,
-)
+from ...viewing.pictures import Picture, as_picture, fit, gallery, stimulus
+from ...viewing.plots import beside, doubling, only, panels, points, row_panels
+from ...viewing.style import BEFORE, HUMAN, label, look_of
 
 
 def sheet(data: SaliencyDataset, columns: int = 3, rows: int = 3) -> Figure:
@@ -101,37 +89,30 @@ def attraction(table: pd.DataFrame, categories: Sequence[str]) -> tuple[Figure, 
         if len(chosen := table[table["category"] == c])
     ]
     shown = pd.DataFrame(rows, columns=["category", "mean", "low", "high", "regions", "images"])
-    figure, axis = plt.subplots(figsize=(WIDTH, 0.36 * len(shown) + 1.2))
-    ranked = shown.sort_values("mean", ignore_index=True)
-    y = np.arange(len(ranked))
-    errors = [ranked["mean"] - ranked["low"], ranked["high"] - ranked["mean"]]
-    axis.errorbar(ranked["mean"], y, xerr=np.nan_to_num(errors), fmt="o", color=BEFORE, lw=1.6)
-    for k, row in ranked.iterrows():
-        text = f"{row['regions']} regions"
-        axis.text(1.01, k, text, transform=axis.get_yaxis_transform(), va="center", fontsize=8.5)
-    axis.set_yticks(y, [label(c) for c in ranked["category"]])
-    axis.axvline(1, color="0.6", lw=1, ls=":")
+    ranked = shown.sort_values("mean", ascending=False)
+    figure, (axis,), y = row_panels(ranked["category"], against=1)
+    points(axis, ranked, y, "mean", BEFORE)
+    beside(axis, y, [f"{n} regions" for n in ranked["regions"]])
     axis.set_xlabel("fixations in the region ÷ expected from its area (1: chance)")
     axis.set_xlim(left=0)
-    axis.grid(axis="y", color="0.92")
     return figure, shown
 
 
 def ceilings(scores: pd.DataFrame, metrics: Sequence[str] = ("nss", "auc")) -> Figure:
     """Histograms over images of what people and the centre prior score."""
-    figure, axes = plt.subplots(1, len(metrics), figsize=(WIDTH, 3.0), squeeze=False)
-    for axis, metric in zip(axes.flat, metrics, strict=True):
-        chosen = scores[scores["metric"] == metric]
+    figure, axes = panels([""] * len(metrics), None, tall=2.4, sharex=False, sharey=False)
+    for axis, metric in zip(axes, metrics, strict=True):
+        chosen = only(scores, metric=metric)
         bins = np.histogram_bin_edges(chosen["value"].dropna(), 30)
         for model, group in chosen.groupby("model", sort=False):
-            colour = MODEL_COLOURS.get(model, "0.4")
+            colour = look_of(model).colour
             mean, low, high = interval(group["value"])
             axis.hist(group["value"].dropna(), bins, color=colour, alpha=0.55, label=model)
             axis.axvline(mean, color=colour, lw=2)
             axis.axvspan(low, high, color=colour, alpha=0.25, lw=0)
         axis.set_xlabel(METRICS[metric].label)
         axis.set_ylabel("images")
-    axes[0, 0].legend()
+    axes[0].legend()
     return figure
 
 
@@ -141,19 +122,16 @@ def observers(curves: Mapping[str, ObserverCurve]) -> tuple[Figure, pd.DataFrame
     The band at the right is the limit's 95 % interval, where it is determined. Also returns the
     numbers: metric, n, mean, low, high, fitted.
     """
-    figure, axes = plt.subplots(1, len(curves), figsize=(WIDTH, 3.0), squeeze=False)
-    for axis, (metric, curve) in zip(axes.flat, curves.items(), strict=True):
+    figure, axes = panels([""] * len(curves), None, tall=2.4, sharex=False, sharey=False)
+    for axis, (metric, curve) in zip(axes, curves.items(), strict=True):
         seen = curve.table[np.isfinite(curve.table["n"])]
-        span = [seen["mean"] - seen["low"], seen["high"] - seen["mean"]]
-        axis.errorbar(seen["n"], seen["mean"], span, fmt="o", ms=5, color=HUMAN, lw=1.6)
+        points(axis, seen, seen["n"], "mean", HUMAN, upright=True)
         n = np.geomspace(1, 8 * seen["n"].max(), 100)
         axis.plot(n, [curve.law(k) for k in n], color=HUMAN, lw=1.3)
         if curve.law.determined:
             axis.axhspan(curve.law.low, curve.law.high, color=HUMAN, alpha=0.15, lw=0)
             axis.axhline(curve.law.limit, color=HUMAN, lw=1.2, ls=":")
-        axis.set_xscale("log", base=2)
-        ticks = 2 ** np.arange(0, np.log2(n[-1]), 2).astype(int)
-        axis.set_xticks(ticks, [str(k) for k in ticks])
+        doubling(axis, 2 ** np.arange(0, np.log2(n[-1]), 2))
         axis.set_xlabel("observers who predict one more")
         axis.set_ylabel(f"{METRICS[metric].label}, {METRICS[metric].unit}")
     tables = [curve.table.assign(metric=metric) for metric, curve in curves.items()]
