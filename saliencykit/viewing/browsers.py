@@ -15,7 +15,17 @@ from ..metrics import density
 from ..models import Encoder, stimuli
 from .activity import seen, telling
 from .controls import explore, slider
-from .pictures import Picture, captioned, fit, gallery, mapped, montage, spotlight, stimulus
+from .pictures import (
+    Picture,
+    at_height,
+    captioned,
+    fit,
+    gallery,
+    mapped,
+    montage,
+    spotlight,
+    stimulus,
+)
 from .style import label
 
 COLUMNS = 6  # pictures to a unit
@@ -41,8 +51,7 @@ class ImageBrowser:
         scene, looks = self.data.scene(image), len(self.data.fixations(image))
         under[0] += f"{f', {label(scene)}' if scene else ''}: {looks} fixations"
         texts = [text.replace("\n", " ") for text in under]
-        small = [captioned(p, text) for p, text in zip(pictures, texts, strict=True)]
-        return montage(small, columns=6 if many else 3, height=height + 18)
+        return montage(pictures, texts, 6 if many else 3, height)
 
     def widget(self) -> widgets.VBox:
         """Return the slider over images."""
@@ -143,7 +152,7 @@ def answers(
     """Pictures of stimulus `i`, people's density and the models' maps, and what to write below."""
     size = data.size_of(i)
     counts = data.fixations(i).inside(*size, data.names[i]).count_map(*size)
-    shape = (height, round(height * size[1] / size[0]))
+    shape = at_height(size, height)
     pictures = [fit(stimulus(data, i, regions=False), height)]
     under = [data.names[i]]
     if counts.any():

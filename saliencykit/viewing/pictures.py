@@ -97,10 +97,15 @@ def outline(
     return drawn
 
 
+def at_height(size: tuple[int, int], height: int) -> tuple[int, int]:
+    """Scale a size (height, width) to a height."""
+    return height, round(height * size[1] / size[0])
+
+
 def fit(picture: Picture, height: int) -> Picture:
     """Resize a picture to `height`, keeping its shape."""
-    width = round(picture.shape[1] * height / picture.shape[0])
-    return np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
+    size = at_height(picture.shape[:2], height)
+    return np.array(Image.fromarray(picture).resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 @cache
@@ -119,12 +124,22 @@ def captioned(picture: Picture, text: str, strip: int = 18, ink: Ink = INK) -> P
 
 
 def montage(
-    pictures: Sequence[Picture], columns: int = 6, height: int = 120, gap: int = 4
+    pictures: Sequence[Picture],
+    captions: Sequence[str] = (),
+    columns: int = 6,
+    height: int = 120,
+    gap: int = 4,
 ) -> Picture:
-    """Set pictures side by side on white, `columns` to a row, each `height` pixels tall."""
+    """Set pictures side by side on white, `columns` to a row, each `height` pixels tall.
+
+    captions: a line under each picture, or none.
+    """
     if not len(pictures):
         return np.full((height, height, 3), 255, np.uint8)
     small = [fit(p, height) for p in pictures]
+    if captions:
+        small = [captioned(p, text) for p, text in zip(small, captions, strict=True)]
+        height = small[0].shape[0]
     width = max(p.shape[1] for p in small)
     rows = -(-len(small) // columns)
     shape = (rows * (height + gap) - gap, min(columns, len(small)) * (width + gap) - gap, 3)

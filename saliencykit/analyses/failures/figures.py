@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from ...datasets import SaliencyDataset
 from ...evaluation import Evaluation
 from ...metrics import density
-from ...viewing.pictures import Picture, difference, fit, gallery, mapped, stimulus
+from ...viewing.pictures import Picture, at_height, difference, fit, gallery, mapped, stimulus
 from ...viewing.plots import beside, level, only, row_panels, unique, verdicts
 from ...viewing.style import AFTER, HUMAN, WIDTH, legend
 from .tables import OUTSIDE, residual
@@ -55,7 +55,7 @@ def row(
     All from the small maps that the evaluation kept: no model runs.
     """
     size = data.size_of(i)
-    shape = (height, round(height * size[1] / size[0]))
+    shape = at_height(size, height)
     picture, answer = fit(stimulus(data, i), height), found.shown[model][i].float()
     counts = data.fixations(i).inside(*size, data.names[i]).scaled(size, answer.shape)
     counts = counts.count_map(*answer.shape)

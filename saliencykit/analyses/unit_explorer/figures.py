@@ -15,7 +15,7 @@ from ...models import Encoder, SaliencyModel, classical, stimuli
 from ...models.stimuli import resize
 from ...study import Study
 from ...viewing.activity import Activity, seen, telling
-from ...viewing.bars import selectivity_bars
+from ...viewing.bars import bars
 from ...viewing.pictures import (
     Picture,
     as_picture,
@@ -209,7 +209,7 @@ class UnitExplorer:
         colours = {beside: BEFORE, model: AFTER}
         size = (2 * (TILE + STRIP + 4), 460)
         title = f"{layer}, unit {unit}"
-        return selectivity_bars(profiles, colours, threshold, category, title, size)
+        return bars(profiles, colours, threshold, category, title, size=size)
 
     def top_images(
         self,
