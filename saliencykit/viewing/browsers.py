@@ -21,10 +21,12 @@ from .pictures import (
     captioned,
     fit,
     gallery,
+    looks_at,
     mapped,
     montage,
     spotlight,
     stimulus,
+    title_of,
 )
 from .style import label
 
@@ -48,8 +50,7 @@ class ImageBrowser:
         height = 132 if many else 230
         pictures, under = answers(self.data, self.found, image, self.models, height)
         pictures[0] = fit(stimulus(self.data, image), height)
-        scene, looks = self.data.scene(image), len(self.data.fixations(image))
-        under[0] += f"{f', {label(scene)}' if scene else ''}: {looks} fixations"
+        under[0] = f"{title_of(self.data, image)}: {len(self.data.fixations(image))} fixations"
         texts = [text.replace("\n", " ") for text in under]
         return montage(pictures, texts, 6 if many else 3, height)
 
@@ -91,18 +92,16 @@ class UnitBrowser:
         table = best_units(self.results[self.first], layer).set_index("category")
         return int(table.loc[category, "unit"])
 
-    def tile(self, encoder: str, layer: str, unit: int, image: str) -> Picture:
-        """Draw one unit's activation over one image."""
-        i = self.data.names.index(image)
-        return spotlight(self.shown[i], self.activity.unit(encoder, layer, unit, i))
-
     def tiles(
         self, encoder: str, layer: str, unit: int, columns: int, category: str | None = None
     ) -> list[Picture]:
         """Draw the images whose fixated regions (of `category`) drive the unit most."""
         result = self.results[encoder].subset(self.data.names)
         chosen = best_images(result, layer, unit, columns, category)
-        return [self.tile(encoder, layer, unit, image) for image in chosen]
+        places = [self.data.names.index(image) for image in chosen]
+        return [
+            spotlight(self.shown[i], self.activity.unit(encoder, layer, unit, i)) for i in places
+        ]
 
     def sheet(self, layer: str, columns: int = COLUMNS) -> tuple[Figure, pd.DataFrame]:
         """Draw the first encoder's best unit of each category at `layer`: a row a category.
@@ -150,9 +149,7 @@ def answers(
     data: SaliencyDataset, found: Evaluation, i: int, models: Sequence[str], height: int = 180
 ) -> tuple[list[Picture], list[str]]:
     """Pictures of stimulus `i`, people's density and the models' maps, and what to write below."""
-    size = data.size_of(i)
-    counts = data.fixations(i).inside(*size, data.names[i]).count_map(*size)
-    shape = at_height(size, height)
+    counts, shape = looks_at(data, i), at_height(data.size_of(i), height)
     pictures = [fit(stimulus(data, i, regions=False), height)]
     under = [data.names[i]]
     if counts.any():

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..datasets import Fixations, Region, SaliencyDataset
 from ..models import upsample
-from .style import PALETTE, WIDTH, colours
+from .style import PALETTE, WIDTH, colours, label
 
 LINE = (255, 176, 0)  # amber: told from any greyed picture, by everybody
 INK = (30, 30, 30)
@@ -232,13 +232,23 @@ def poster(picture: Picture) -> Figure:
 
 def stimulus(data: SaliencyDataset, i: int, regions: bool = True, looks: bool = True) -> Picture:
     """Draw stimulus i with its regions' outlines and its fixations."""
-    picture = as_picture(data.image(i))
+    picture, names = as_picture(data.image(i)), data.categories
     if regions:
-        picture = outline(picture, data.regions(i), _palette(data))
-    return (
-        with_fixations(picture, data.fixations(i).inside(*picture.shape[:2])) if looks else picture
-    )
+        hues = dict(zip(names, colours(names), strict=True)) or PALETTE
+        picture = outline(picture, data.regions(i), hues)
+    if looks:
+        picture = with_fixations(picture, data.fixations(i).inside(*picture.shape[:2]))
+    return picture
 
 
-def _palette(data: SaliencyDataset) -> dict[str, tuple]:
-    return dict(zip(data.categories, colours(data.categories), strict=True)) or PALETTE
+def title_of(data: SaliencyDataset, i: int) -> str:
+    """Return stimulus i's name and scene class."""
+    scene = data.scene(i)
+    return data.names[i] + (f", {label(scene)}" if scene else "")
+
+
+def looks_at(data: SaliencyDataset, i: int, size: tuple[int, int] | None = None) -> Tensor:
+    """Count where people looked at stimulus i: a map of `size`, the stimulus' own if None."""
+    own = data.size_of(i)
+    looks = data.fixations(i).inside(*own, data.names[i])
+    return (looks.scaled(own, size) if size else looks).count_map(*(size or own))

@@ -67,8 +67,6 @@ def panels(
 def row_panels(
     names: Sequence[str],
     widths: Sequence[float] = (1,),
-    tall: float = 0.36,
-    around: float = 1.4,
     against: float | None = 0.0,
     sharex: bool = False,
     apart: str | None = None,
@@ -76,11 +74,10 @@ def row_panels(
 ) -> tuple[Figure, list[Axes], pd.Series]:
     """Make panels of such widths side by side, of a row a name, the first on top.
 
-    tall, around: height in inches of a row, and of what is around all of them; against: see
-    `level`; apart: the last name, if its row stands off from the others; text: what is written of
-    a name. Also returns the height of each name's row.
+    against: see `level`; apart: the last name, if its row stands off from the others; text: what is
+    written of a name. Also returns where each name's row is.
     """
-    size = (WIDTH, tall * len(names) + around)
+    size = (WIDTH, max(2.8, 0.36 * len(names) + 1.4))
     figure, grid = plt.subplots(
         1, len(widths), figsize=size, sharex=sharex, sharey=True, squeeze=False, width_ratios=widths
     )
@@ -97,7 +94,7 @@ def name_rows(
     apart: str | None = None,
     text: Callable[[str], str] = label,
 ) -> pd.Series:
-    """Label rows, the first on top, `apart` off from the others; return their heights by name."""
+    """Label rows, the first on top, `apart` off from the others; return each name's place."""
     places = pd.Series(np.arange(len(names))[::-1].astype(float), index=list(names))
     if apart in places:
         places[apart] -= 0.4

@@ -143,7 +143,7 @@ def agreement(table: pd.DataFrame) -> Figure:
 
 def _rows(table: pd.DataFrame, n: int) -> tuple[Figure, list[Axes], pd.Series]:
     """Make `n` panels of a row a category, `ALL` apart at the bottom."""
-    figure, axes, places = row_panels(unique(table, "category"), [1] * n, around=1.5, apart=ALL)
+    figure, axes, places = row_panels(unique(table, "category"), [1] * n, apart=ALL)
     for axis in axes:
         axis.xaxis.set_major_locator(MaxNLocator(5))
     return figure, axes, places

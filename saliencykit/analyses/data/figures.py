@@ -12,7 +12,7 @@ from ...datasets import SaliencyDataset
 from ...evaluation import ObserverCurve
 from ...intervals import interval
 from ...metrics import METRICS
-from ...viewing.pictures import Picture, as_picture, fit, gallery, stimulus
+from ...viewing.pictures import Picture, as_picture, fit, gallery, stimulus, title_of
 from ...viewing.plots import beside, doubling, only, panels, points, row_panels
 from ...viewing.style import BEFORE, HUMAN, label, look_of
 
@@ -28,13 +28,10 @@ def sheet(data: SaliencyDataset, columns: int = 3, rows: int = 3) -> Figure:
     pictures = [stimulus(data, i) for i in chosen]
     height = min(p.shape[0] for p in pictures)
     pictures = [fit(p, height) for p in pictures]
-    notes = [
-        f"{data.names[i]}{f', {label(data.scene(i))}' if data.scene(i) else ''}" for i in chosen
-    ]
-    split = range(0, len(chosen), columns)
-    return gallery(
-        [pictures[k : k + columns] for k in split], (), [notes[k : k + columns] for k in split]
-    )
+    notes = [title_of(data, i) for i in chosen]
+    starts = range(0, len(chosen), columns)
+    lines, under = ([of[k : k + columns] for k in starts] for of in (pictures, notes))
+    return gallery(lines, notes=under)
 
 
 def category_sheet(
@@ -63,10 +60,8 @@ def category_sheet(
     blank = np.full((side, side, 3), 255, np.uint8)
     pictures = [v + [blank] * (columns - len(v)) for v in rows.values()]
     every = [(r.category, r.sure) for i in range(len(data)) for r in data.regions(i)]
-    table = pd.DataFrame(every, columns=["category", "sure"]).groupby("category", sort=False)[
-        "sure"
-    ]
-    table = table.agg(regions="size", sure="sum").reindex(list(rows)).reset_index()
+    sure = pd.DataFrame(every, columns=["category", "sure"]).groupby("category", sort=False)["sure"]
+    table = sure.agg(regions="size", sure="sum").reindex(list(rows)).reset_index()
     return gallery(pictures, labels=[label(c) for c in rows]), table
 
 

@@ -7,7 +7,16 @@ from matplotlib.figure import Figure
 from ...datasets import SaliencyDataset
 from ...evaluation import Evaluation
 from ...metrics import density
-from ...viewing.pictures import Picture, at_height, difference, fit, gallery, mapped, stimulus
+from ...viewing.pictures import (
+    Picture,
+    at_height,
+    difference,
+    fit,
+    gallery,
+    looks_at,
+    mapped,
+    stimulus,
+)
 from ...viewing.plots import beside, level, only, row_panels, unique, verdicts
 from ...viewing.style import AFTER, HUMAN, WIDTH, legend
 from .tables import OUTSIDE, residual
@@ -54,11 +63,9 @@ def row(
 
     All from the small maps that the evaluation kept: no model runs.
     """
-    size = data.size_of(i)
-    shape = at_height(size, height)
+    shape = at_height(data.size_of(i), height)
     picture, answer = fit(stimulus(data, i), height), found.shown[model][i].float()
-    counts = data.fixations(i).inside(*size, data.names[i]).scaled(size, answer.shape)
-    counts = counts.count_map(*answer.shape)
+    counts = looks_at(data, i, tuple(answer.shape))
     if not counts.any():
         return [picture, mapped(counts, shape), mapped(answer, shape), mapped(counts, shape)]
     people, left = mapped(density(counts), shape), residual(answer, counts)
@@ -87,7 +94,7 @@ def remedies(table: pd.DataFrame, plain: str) -> Figure:
     table: `tables.compared` with `plain`.
     """
     models = [m for m in unique(table, "model") if m != plain]
-    figure, axes, y = row_panels(models, widths=(1, 1), tall=0.5)
+    figure, axes, y = row_panels(models, widths=(1, 1))
     titles = {"natural": "natural images: change of NSS", "arrays": "search arrays: change of GSI"}
     for axis, (side, title) in zip(axes, titles.items(), strict=True):
         chosen = only(table, side=side).set_index("model").loc[models]

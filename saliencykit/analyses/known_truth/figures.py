@@ -64,7 +64,7 @@ def flip(table: pd.DataFrame, worlds: Sequence[str]) -> Figure:
     table: `Recovery.favouring`.
     """
     layers = unique(table, "layer")
-    figure, axes, y = row_panels(layers, (1, 1), tall=0.55, text=layer_name)
+    figure, axes, y = row_panels(layers, (1, 1), text=layer_name)
     first, second = (label(table[k].iloc[0]) for k in ("first", "second"))
     for axis, control in zip(axes, CONTROLS, strict=True):
         for world, colour, shift in zip(worlds, (AFTER, BEFORE), SHIFTS, strict=True):
@@ -121,7 +121,7 @@ def alarms(table: pd.DataFrame) -> Figure:
     """
     names = table["networks"] + ": " + table["layer"].map(layer_name) + ", "
     names += table["control"].map(MEASURES)
-    figure, (axis,), places = row_panels(names.unique(), tall=0.33, against=None, text=str)
+    figure, (axis,), places = row_panels(names.unique(), against=None, text=str)
     tests = {"images": ("resampling images", CONTROL), "networks": ("retraining", BEFORE)}
     for (by, (text, hue)), shift in zip(tests.items(), SHIFTS, strict=True):
         percent = 100 * only(table, by=by)[["share", "low", "high"]]

@@ -66,8 +66,7 @@ def similarity(table: pd.DataFrame, layer: str) -> Figure:
 def change(table: pd.DataFrame, xlabel: str = TOP) -> Figure:
     """Top means by category before and after, a panel a task. table: `gains` of one layer."""
     categories, tasks = present(table, "difference"), unique(table, "task")
-    widths = [1] * len(tasks)
-    figure, axes, y = row_panels(categories, widths, tall=0.3, against=None, sharex=True)
+    figure, axes, y = row_panels(categories, [1] * len(tasks), against=None, sharex=True)
     for axis, task in zip(axes, tasks, strict=True):
         of_task = only(table, task=task).set_index("category").loc[categories]
         axis.hlines(y, of_task["before"], of_task["after"], color="0.8", lw=4, zorder=0)
