@@ -34,6 +34,8 @@ def unique(table: pd.DataFrame, column: str) -> list:
 
 def panels(
     titles: Sequence[str],
+    x: str = "",
+    y: str = "",
     columns: int | None = 4,
     tall: float = 2.0,
     around: float = 0.6,
@@ -42,8 +44,8 @@ def panels(
 ) -> tuple[Figure, list[Axes]]:
     """Make a titled panel a category, metric or task; the lowest of each column have labels.
 
-    tall, around: height in inches of a row of panels, and of what is around all of them;
-    columns: at most so many (None: all in one row).
+    x, y: what the axes of all show; columns: at most so many (None: all in one row); tall, around:
+    height in inches of a row of panels, and of what is around all of them.
     """
     n = len(titles)
     columns = min(columns or n, n)
@@ -61,27 +63,31 @@ def panels(
         axis.set_visible(False)
     for axis in shown[-columns:]:
         axis.tick_params(labelbottom=True)
+    figure.supxlabel(x)
+    figure.supylabel(y)
     return figure, shown
 
 
 def row_panels(
     names: Sequence[str],
-    widths: Sequence[float] = (1,),
+    labels: Sequence[str],
+    widths: Sequence[float] | None = None,
     against: float | None = 0.0,
     sharex: bool = False,
     apart: str | None = None,
     text: Callable[[str], str] = label,
 ) -> tuple[Figure, list[Axes], pd.Series]:
-    """Make panels of such widths side by side, of a row a name, the first on top.
+    """Make panels side by side of a row a name, the first on top; labels: what each shows.
 
     against: see `level`; apart: the last name, if its row stands off from the others; text: what is
     written of a name. Also returns where each name's row is.
     """
     size = (WIDTH, max(2.8, 0.36 * len(names) + 1.4))
     figure, grid = plt.subplots(
-        1, len(widths), figsize=size, sharex=sharex, sharey=True, squeeze=False, width_ratios=widths
+        1, len(labels), figsize=size, sharex=sharex, sharey=True, squeeze=False, width_ratios=widths
     )
-    for axis in grid[0]:
+    for axis, what in zip(grid[0], labels, strict=True):
+        axis.set_xlabel(what)
         places = name_rows(axis, names, apart, text)
         if against is not None:
             level(axis, against, upright=True)

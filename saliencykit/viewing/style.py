@@ -124,11 +124,12 @@ def legend(
     side: Literal["left", "center", "right"] = "right",
     columns: int | None = None,
     size: float = 9.5,
-) -> None:
-    """Name what `axis` shows above the figure: in one line, or in so many columns."""
+) -> Figure:
+    """Name what `axis` shows above its figure, in one line or so many columns; return that."""
     handles, names = axis.get_legend_handles_labels()
     where, columns = f"outside upper {side}", columns or len(names)
     figure.legend(handles, names, loc=where, ncols=columns, fontsize=size, columnspacing=1.4)
+    return figure
 
 
 def save(

@@ -40,16 +40,14 @@ def by_layer(
     table: `report.tops`; styles: encoder → colour.
     """
     categories, layers = present(table), unique(table, "layer")
-    figure, axes = panels([label(c) for c in categories], columns)
+    figure, axes = panels([label(c) for c in categories], "", ylabel, columns)
     for axis, category in zip(axes, categories, strict=True):
         for encoder, colour in styles.items():
             line = only(table, category=category, encoder=encoder).set_index("layer")
             trace(axis, np.arange(len(layers)), line.reindex(layers), "mean", colour, encoder)
         level(axis)
         over_layers(axis, layers, step=max(1, len(layers) // 6))
-    figure.supylabel(ylabel)
-    legend(figure, axes[0])
-    return figure
+    return legend(figure, axes[0])
 
 
 def by_category(
@@ -65,8 +63,10 @@ def by_category(
     beside it; shares: `report.significant`, at the right.
     """
     categories = present(table)
-    widths = [2, *(1 for part in (gain, shares) if part is not None)]
-    figure, axes, places = row_panels(categories, widths)
+    labels = [xlabel]
+    labels += [] if gain is None else ["their difference"]
+    labels += [] if shares is None else ["units significantly\nselective (%)"]
+    figure, axes, places = row_panels(categories, labels, [2, 1, 1][: len(labels)])
     for (encoder, colour), offset in zip(styles.items(), offsets(len(styles), 0.32), strict=True):
         chosen = only(table, encoder=encoder).set_index("category").reindex(categories)
         points(axes[0], chosen, places - offset, "mean", colour, encoder)
@@ -74,15 +74,11 @@ def by_category(
             share = only(shares, encoder=encoder).set_index("category")["share"]
             length = 100 * share.reindex(categories)
             axes[-1].barh(places - offset, length, height=0.3, color=colour)
-    axes[0].set_xlabel(xlabel)
     if gain is not None:
         points(axes[1], gain.set_index("category").reindex(categories), places, "difference")
-        axes[1].set_xlabel("their difference")
     if shares is not None:
-        axes[-1].set_xlabel("units significantly\nselective (%)")
         axes[-1].set_xlim(0, 100)
-    legend(figure, axes[0])
-    return figure
+    return legend(figure, axes[0])
 
 
 def counts(table: pd.DataFrame, styles: Mapping[str, Colour], threshold: float) -> Figure:
@@ -91,7 +87,8 @@ def counts(table: pd.DataFrame, styles: Mapping[str, Colour], threshold: float) 
     table: `report.counts`; `threshold`, the T that the text is about, is marked.
     """
     categories = present(table, "units")
-    figure, axes = panels([label(c) for c in categories])
+    titles = [label(c) for c in categories]
+    figure, axes = panels(titles, "threshold T on region NSS", "units above T (%)")
     for axis, category in zip(axes, categories, strict=True):
         for encoder, colour in styles.items():
             chosen = only(table, category=category, encoder=encoder)
@@ -101,7 +98,4 @@ def counts(table: pd.DataFrame, styles: Mapping[str, Colour], threshold: float) 
         axis.axvline(threshold, color="0.5", lw=1, ls=":")
     reached = table.loc[table["units"] > 0, "threshold"].max()
     axes[0].set_xlim(0, max(threshold, reached) + 0.25)
-    figure.supxlabel("threshold T on region NSS")
-    figure.supylabel("units above T (%)")
-    legend(figure, axes[0])
-    return figure
+    return legend(figure, axes[0])

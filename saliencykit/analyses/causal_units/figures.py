@@ -49,15 +49,14 @@ def specificity(table: pd.DataFrame) -> Figure:
     first with full dots.
     """
     ways = unique(table, "way")
-    figure, axes, places = _rows(table, 3)
+    labels = [f"{whose} regions:\n{CHANGE}" for whose in ("own", "others'")]
+    figure, axes, places = _rows(table, *labels, "own − others,\nbeyond matched units")
     main = only(table, way=ways[0])
     present = [u for u in UNITS if u in set(main["units"])]
     for axis, where in zip(axes, ("own", "others"), strict=False):
         for units, offset in zip(present, offsets(len(present), 0.44), strict=True):
             chosen, look = only(main, units=units, where=where), (UNITS[units], f"{units} units")
             points(axis, chosen, chosen["category"].map(places) - offset, "value", *look)
-    axes[0].set_xlabel(f"own regions:\n{CHANGE}")
-    axes[1].set_xlabel(f"others' regions:\n{CHANGE}")
     axes[1].set_xlim(axes[0].get_xlim())
     beyond = only(table, units="beyond matched", where="difference")
     fills = ("0.2", "white", CLASSICAL)
@@ -65,10 +64,8 @@ def specificity(table: pd.DataFrame) -> Figure:
         chosen = only(beyond, way=way)
         place = chosen["category"].map(places) - offset
         points(axes[2], chosen, place, colour="0.2", name=way, fill=fill)
-    axes[2].set_xlabel("own − others,\nbeyond matched units")
     legend(figure, axes[0], "left", size=9)
-    legend(figure, axes[2], size=9)
-    return figure
+    return legend(figure, axes[2], size=9)
 
 
 def dose(table: pd.DataFrame, columns: int = 4) -> Figure:
@@ -77,7 +74,8 @@ def dose(table: pd.DataFrame, columns: int = 4) -> Figure:
     table: `losses_by` over "k".
     """
     names = [ALL, *(c for c in unique(table, "category") if c != ALL)]
-    figure, axes = panels([label(n) for n in names], columns, tall=1.75, around=0.8)
+    titles = [label(n) for n in names]
+    figure, axes = panels(titles, "units ablated", CHANGE, columns, tall=1.75, around=0.8)
     lines = (
         ("named", "own", AFTER, "-"),
         ("named", "others", AFTER, ":"),
@@ -92,10 +90,7 @@ def dose(table: pd.DataFrame, columns: int = 4) -> Figure:
             trace(axis, doses, line.reindex(doses), "value", colour, text, dash=dash)
         level(axis)
         doubling(axis, doses)
-    figure.supxlabel("units ablated")
-    figure.supylabel(CHANGE)
-    legend(figure, axes[0])
-    return figure
+    return legend(figure, axes[0])
 
 
 def contributions(table: pd.DataFrame) -> Figure:
@@ -103,7 +98,11 @@ def contributions(table: pd.DataFrame) -> Figure:
 
     table: `carried`.
     """
-    figure, (left, right), places = _rows(table, 2)
+    figure, (left, right), places = _rows(
+        table,
+        "region NSS of the map, the part that units carry",
+        "Spearman's ρ over units:\nselectivity and contribution",
+    )
     texts = {"carried": "named units", "fair": "as many units of the layer on average"}
     for (what, text), colour, offset in zip(
         texts.items(), (AFTER, CONTROL), offsets(2, 0.26), strict=True
@@ -116,12 +115,9 @@ def contributions(table: pd.DataFrame) -> Figure:
         for whole, part in wide[["map", "carried"]].itertuples(index=False)
     ]
     beside(left, places, notes)
-    left.set_xlabel("region NSS of the map, the part that units carry")
     rho = only(table, what="rho")
     points(right, rho, rho["category"].map(places))
-    right.set_xlabel("Spearman's ρ over units:\nselectivity and contribution")
-    legend(figure, left)
-    return figure
+    return legend(figure, left)
 
 
 def agreement(table: pd.DataFrame) -> Figure:
@@ -129,21 +125,19 @@ def agreement(table: pd.DataFrame) -> Figure:
 
     table: `method_agreement`.
     """
-    figure, (left, right), places = _rows(table, 2)
+    correlation = "Spearman's ρ over units:\nIoU and region NSS"
+    figure, (left, right), places = _rows(table, correlation, "units whose best category it is")
     y = table["category"].map(places)
     points(left, table, y, "rho")
-    left.set_xlabel("Spearman's ρ over units:\nIoU and region NSS")
     right.barh(y + 0.17, table["by_nss"], 0.3, color=BEFORE, label="best by region NSS")
     right.barh(y - 0.17, table["by_iou"], 0.3, color=CLASSICAL, label="best by IoU")
     right.plot(table["by_both"], y, "D", ms=5, color="0.15", clip_on=False, label="by both")
-    right.set_xlabel("units whose best category it is")
-    legend(figure, right)
-    return figure
+    return legend(figure, right)
 
 
-def _rows(table: pd.DataFrame, n: int) -> tuple[Figure, list[Axes], pd.Series]:
-    """Make `n` panels of a row a category, `ALL` apart at the bottom."""
-    figure, axes, places = row_panels(unique(table, "category"), [1] * n, apart=ALL)
+def _rows(table: pd.DataFrame, *labels: str) -> tuple[Figure, list[Axes], pd.Series]:
+    """Make panels of a row a category, `ALL` apart at the bottom."""
+    figure, axes, places = row_panels(unique(table, "category"), labels, apart=ALL)
     for axis in axes:
         axis.xaxis.set_major_locator(MaxNLocator(5))
     return figure, axes, places

@@ -85,17 +85,19 @@ def attraction(table: pd.DataFrame, categories: Sequence[str]) -> tuple[Figure, 
     ]
     shown = pd.DataFrame(rows, columns=["category", "mean", "low", "high", "regions", "images"])
     ranked = shown.sort_values("mean", ascending=False)
-    figure, (axis,), y = row_panels(ranked["category"], against=1)
+    what = "fixations in the region ÷ expected from its area (1: chance)"
+    figure, (axis,), y = row_panels(ranked["category"], [what], against=1)
     points(axis, ranked, y, "mean", BEFORE)
     beside(axis, y, [f"{n} regions" for n in ranked["regions"]])
-    axis.set_xlabel("fixations in the region ÷ expected from its area (1: chance)")
     axis.set_xlim(left=0)
     return figure, shown
 
 
 def ceilings(scores: pd.DataFrame, metrics: Sequence[str] = ("nss", "auc")) -> Figure:
     """Histograms over images of what people and the centre prior score."""
-    figure, axes = panels([""] * len(metrics), None, tall=2.4, sharex=False, sharey=False)
+    figure, axes = panels(
+        [""] * len(metrics), "", "images", None, tall=2.4, sharex=False, sharey=False
+    )
     for axis, metric in zip(axes, metrics, strict=True):
         chosen = only(scores, metric=metric)
         bins = np.histogram_bin_edges(chosen["value"].dropna(), 30)
@@ -106,7 +108,6 @@ def ceilings(scores: pd.DataFrame, metrics: Sequence[str] = ("nss", "auc")) -> F
             axis.axvline(mean, color=colour, lw=2)
             axis.axvspan(low, high, color=colour, alpha=0.25, lw=0)
         axis.set_xlabel(METRICS[metric].label)
-        axis.set_ylabel("images")
     axes[0].legend()
     return figure
 
@@ -117,7 +118,8 @@ def observers(curves: Mapping[str, ObserverCurve]) -> tuple[Figure, pd.DataFrame
     The band at the right is the limit's 95 % interval, where it is determined. Also returns the
     numbers: metric, n, mean, low, high, fitted.
     """
-    figure, axes = panels([""] * len(curves), None, tall=2.4, sharex=False, sharey=False)
+    x, none = "observers who predict one more", [""] * len(curves)
+    figure, axes = panels(none, x, "", None, tall=2.4, sharex=False, sharey=False)
     for axis, (metric, curve) in zip(axes, curves.items(), strict=True):
         seen = curve.table[np.isfinite(curve.table["n"])]
         points(axis, seen, seen["n"], "mean", HUMAN, upright=True)
@@ -127,7 +129,6 @@ def observers(curves: Mapping[str, ObserverCurve]) -> tuple[Figure, pd.DataFrame
             axis.axhspan(curve.law.low, curve.law.high, color=HUMAN, alpha=0.15, lw=0)
             axis.axhline(curve.law.limit, color=HUMAN, lw=1.2, ls=":")
         doubling(axis, 2 ** np.arange(0, np.log2(n[-1]), 2))
-        axis.set_xlabel("observers who predict one more")
         axis.set_ylabel(f"{METRICS[metric].label}, {METRICS[metric].unit}")
     tables = [curve.table.assign(metric=metric) for metric, curve in curves.items()]
     columns = ["metric", "n", "mean", "low", "high", "fitted"]

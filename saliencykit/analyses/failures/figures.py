@@ -37,8 +37,7 @@ def ranking(table: pd.DataFrame, model: str) -> Figure:
     axis.set_xlabel("images, from the widest gap to the narrowest")
     axis.set_ylabel("NSS")
     axis.set_xlim(0.5, len(table) + 0.5)
-    legend(figure, axis)
-    return figure
+    return legend(figure, axis)
 
 
 def excess(table: pd.DataFrame) -> Figure:
@@ -48,11 +47,11 @@ def excess(table: pd.DataFrame) -> Figure:
     """
     shown = table.sort_values("excess", ascending=False)
     names = shown["category"].replace(OUTSIDE, "outside all regions")
-    figure, (axis,), y = row_panels(names)
+    what = "under-predicted ←  share of density, % of people's  → over-predicted"
+    figure, (axis,), y = row_panels(names, [what])
     verdicts(axis, shown, y, "excess")
     told = zip(shown["images"], 100 * shown["people"], strict=True)
     beside(axis, y, [f"{images} images, {share:.0f} % of fixations" for images, share in told])
-    axis.set_xlabel("under-predicted ←  share of density, % of people's  → over-predicted")
     return figure
 
 
@@ -94,10 +93,9 @@ def remedies(table: pd.DataFrame, plain: str) -> Figure:
     table: `tables.compared` with `plain`.
     """
     models = [m for m in unique(table, "model") if m != plain]
-    figure, axes, y = row_panels(models, widths=(1, 1))
-    titles = {"natural": "natural images: change of NSS", "arrays": "search arrays: change of GSI"}
-    for axis, (side, title) in zip(axes, titles.items(), strict=True):
+    whats = ("natural images: change of NSS", "search arrays: change of GSI")
+    figure, axes, y = row_panels(models, [f"{what} (→ better)" for what in whats])
+    for axis, side in zip(axes, ("natural", "arrays"), strict=True):
         chosen = only(table, side=side).set_index("model").loc[models]
         verdicts(axis, chosen, y, "difference", above=HUMAN, below=AFTER)
-        axis.set_xlabel(f"{title} (→ better)")
     return figure

@@ -16,16 +16,13 @@ def before_after(table: pd.DataFrame, xlabel: str = TOP) -> Figure:
     table: `statistics.change`.
     """
     table = table[table["difference"].notna()].sort_values("difference", ascending=False)
-    figure, (left, right), y = row_panels(table["category"], widths=(2, 1), against=None)
+    figure, (left, right), y = row_panels(table["category"], [xlabel, "change"], [2, 1], None)
     left.hlines(y, table["before"], table["after"], color="0.8", lw=4, zorder=0)
     points(left, table, y, "before", BEFORE, "before")
     points(left, table, y, "after", AFTER, "after fine-tuning")
-    left.set_xlabel(xlabel)
     points(right, table, y, "difference")
     level(right, upright=True)
-    right.set_xlabel("change")
-    legend(figure, left)
-    return figure
+    return legend(figure, left)
 
 
 def favouring(table: pd.DataFrame) -> Figure:

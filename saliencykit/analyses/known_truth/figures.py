@@ -39,7 +39,9 @@ def dose(table: pd.DataFrame, correlations: pd.DataFrame) -> Figure:
         for layer in layers
         for found in [only(correlations, control=control, layer=layer)]
     ]
-    figure, axes = panels([n.strip() for n in notes], len(layers), tall=2.3, sharey="row")
+    x = "planted weight of the favoured category (all others 1)"
+    titles = [note.strip() for note in notes]
+    figure, axes = panels(titles, x, "", len(layers), tall=2.3, sharey="row")
     factors = sorted(table.loc[table["favoured"].isin(["", *names]), "factor"].unique())
     for k, axis in enumerate(axes):
         control, layer = CONTROLS[k // len(layers)], layers[k % len(layers)]
@@ -53,9 +55,7 @@ def dose(table: pd.DataFrame, correlations: pd.DataFrame) -> Figure:
         doubling(axis, factors)
         if layer == layers[0]:
             axis.set_ylabel(f"advantage (region NSS),\n{MEASURES[control]}", fontsize=9.5)
-    figure.supxlabel("planted weight of the favoured category (all others 1)")
-    legend(figure, axes[0])
-    return figure
+    return legend(figure, axes[0])
 
 
 def flip(table: pd.DataFrame, worlds: Sequence[str]) -> Figure:
@@ -64,17 +64,15 @@ def flip(table: pd.DataFrame, worlds: Sequence[str]) -> Figure:
     table: `Recovery.favouring`.
     """
     layers = unique(table, "layer")
-    figure, axes, y = row_panels(layers, (1, 1), text=layer_name)
-    first, second = (label(table[k].iloc[0]) for k in ("first", "second"))
+    what = " minus ".join(label(table[k].iloc[0]) for k in ("first", "second"))
+    figure, axes, y = row_panels(layers, [f"{what} (region NSS)"] * 2, text=layer_name)
     for axis, control in zip(axes, CONTROLS, strict=True):
         for world, colour, shift in zip(worlds, (AFTER, BEFORE), SHIFTS, strict=True):
             chosen = only(table, world=world, control=control).set_index("layer").loc[layers]
             name = f"observers favour {label(world)}"
             points(axis, chosen, y + shift, "value", colour, name)
         axis.set_title(MEASURES[control])
-        axis.set_xlabel(f"{first} minus {second} (region NSS)")
-    legend(figure, axes[0])
-    return figure
+    return legend(figure, axes[0])
 
 
 def order(correlations: pd.DataFrame, layered: pd.DataFrame) -> Figure:
@@ -121,7 +119,8 @@ def alarms(table: pd.DataFrame) -> Figure:
     """
     names = table["networks"] + ": " + table["layer"].map(layer_name) + ", "
     names += table["control"].map(MEASURES)
-    figure, (axis,), places = row_panels(names.unique(), against=None, text=str)
+    what = f"categories found (%); the rate aimed at, {100 * RATE:.0f} %, is dashed"
+    figure, (axis,), places = row_panels(names.unique(), [what], against=None, text=str)
     tests = {"images": ("resampling images", CONTROL), "networks": ("retraining", BEFORE)}
     for (by, (text, hue)), shift in zip(tests.items(), SHIFTS, strict=True):
         percent = 100 * only(table, by=by)[["share", "low", "high"]]
@@ -129,9 +128,7 @@ def alarms(table: pd.DataFrame) -> Figure:
         points(axis, percent, y, "share", hue, f"tested by {text}")
     axis.axvline(100 * RATE, color=AFTER, lw=1.2, ls="--")
     axis.set_xlim(-2, 102)
-    axis.set_xlabel(f"categories found (%); the rate aimed at, {100 * RATE:.0f} %, is dashed")
-    legend(figure, axis)
-    return figure
+    return legend(figure, axis)
 
 
 def power(found: pd.DataFrame, nothing: pd.DataFrame) -> Figure:
@@ -147,7 +144,7 @@ def power(found: pd.DataFrame, nothing: pd.DataFrame) -> Figure:
     }
     quiet = [nothing.head(0), only(nothing, by="images"), only(nothing, by="networks")]
     sizes = sorted(found["dissected"].unique())
-    figure, axes = panels(list(shown), None, tall=2.9)
+    figure, axes = panels(list(shown), "training images", "worlds (%)", None, tall=2.9)
     hues = sns.color_palette("cividis_r", len(sizes) + 1)[1:]
     for axis, seen, null in zip(axes, shown.values(), quiet, strict=True):
         for k, (size, hue) in enumerate(zip(sizes, hues, strict=True)):
@@ -158,9 +155,6 @@ def power(found: pd.DataFrame, nothing: pd.DataFrame) -> Figure:
             one = only(null, dissected=size).sort_values("training")
             axis.plot(one["training"], 100 * one["share"], ls=":", lw=1.6, color=hue)
         doubling(axis, sorted(found["training"].unique()))
-        axis.set_xlabel("training images")
         axis.set_ylim(-3, 105)
-    axes[0].set_ylabel("worlds (%)")
     axes[0].plot([], [], ls=":", color="0.4", label="false alarms")
-    legend(figure, axes[0])
-    return figure
+    return legend(figure, axes[0])

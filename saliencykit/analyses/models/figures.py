@@ -22,7 +22,7 @@ LINES = (CENTRE, "human")  # drawn as lines that models lie between
 def learning_curves(curves: Mapping[str, pd.DataFrame], baselines: pd.DataFrame) -> Figure:
     """NSS over epochs, a panel a model, with the baselines' means (`evaluation.summary`)."""
     lines = only(baselines, metric="nss").set_index("model")["mean"]
-    figure, axes = panels(list(curves), None, tall=2.6, sharex=False)
+    figure, axes = panels(list(curves), "epoch", "NSS", None, tall=2.6, sharex=False)
     for axis, (model, curve) in zip(axes, curves.items(), strict=True):
         for part, look in {"training": {"ls": "--"}, "validation": {"lw": 2}}.items():
             column = "train" if part == "training" else part
@@ -30,12 +30,9 @@ def learning_curves(curves: Mapping[str, pd.DataFrame], baselines: pd.DataFrame)
             axis.plot([], [], color=OTHER, label=f"{part} images", **look)
         for name, mean in lines.items():
             axis.axhline(mean, color=look_of(name).colour, lw=1.4, ls=":", label=name)
-        axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set_ylim(bottom=0)
-    axes[0].set_ylabel("NSS")
-    legend(figure, axes[0])
-    return figure
+    return legend(figure, axes[0])
 
 
 def score_table(table: pd.DataFrame, columns: int = 4) -> Figure:
@@ -48,7 +45,7 @@ def score_table(table: pd.DataFrame, columns: int = 4) -> Figure:
     first = only(table, metric=metrics[0]).sort_values("mean", ascending=False, kind="stable")
     models = [m for m in first["model"] if m not in LINES]
     tall = 0.23 * len(models) + 0.75
-    figure, axes = panels([""] * len(metrics), columns, tall, around=0.3, sharex=False)
+    figure, axes = panels([""] * len(metrics), "", "", columns, tall, around=0.3, sharex=False)
     for axis, metric in zip(axes, metrics, strict=True):
         chosen = only(table, metric=metric).set_index("model")
         _lines(axis, chosen)
@@ -57,8 +54,7 @@ def score_table(table: pd.DataFrame, columns: int = 4) -> Figure:
             points(axis, chosen.reindex([model]), [y], "mean", colour, size=4.5)
         arrow = "→" if METRICS[metric].better == "higher" else "←"
         axis.set_xlabel(f"{METRICS[metric].label} ({arrow} better)", fontsize=9.5)
-    legend(figure, axes[0])
-    return figure
+    return legend(figure, axes[0])
 
 
 def _lines(axis: Axes, chosen: pd.DataFrame) -> None:

@@ -114,14 +114,12 @@ def curves(
     holds the others' intervals too; twelve bands over each other would hide the lines.
     """
     features = unique(table, "feature")
-    figure, axes = panels([_wrapped(f) for f in features], columns, tall=1.9, around=1.1)
+    titles = [_wrapped(f) for f in features]
+    figure, axes = panels(titles, xlabel, ylabel, columns, tall=1.9, around=1.1)
     for axis, feature in zip(axes, features, strict=True):
         _lines(axis, only(table, feature=feature), x, "mean", models)
         level(axis)
-    figure.supxlabel(xlabel)
-    figure.supylabel(ylabel)
-    legend(figure, axes[0], "center", columns=5, size=8.5)
-    return figure
+    return legend(figure, axes[0], "center", columns=5, size=8.5)
 
 
 def _lines(
@@ -142,14 +140,12 @@ def found(table: pd.DataFrame, models: Sequence[str], chance: Mapping[int, float
     """
     sizes, looks = (sorted(set(table[column])) for column in ("set_size", "looks"))
     percent = table.assign(share=100 * table["share"])
-    figure, axes = panels([f"{n} items" for n in sizes], None, tall=3.3)
+    titles = [f"{n} items" for n in sizes]
+    figure, axes = panels(titles, "fixations", "targets found (%)", None, tall=3.3)
     for axis, n in zip(axes, sizes, strict=True):
         _lines(axis, only(percent, set_size=n), "looks", "share", models, shaded=False)
         one_by_one = 100 * np.minimum(1, np.array(looks) * chance[n])
         axis.plot(looks, one_by_one, color="0.5", ls=":", lw=1.4, label="item by item")
         doubling(axis, looks)
-        axis.set_xlabel("fixations")
         axis.set_ylim(0, 103)
-    axes[0].set_ylabel("targets found (%)")
-    legend(figure, axes[0], "center", columns=5, size=8.5)
-    return figure
+    return legend(figure, axes[0], "center", columns=5, size=8.5)

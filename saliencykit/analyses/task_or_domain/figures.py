@@ -30,19 +30,17 @@ LIMITS = (-40, 160)  # per cent that the shares' axis shows
 def learning(table: pd.DataFrame) -> Figure:
     """Scores over epochs, a panel a task, against a constant answer's. table: `learning`."""
     tasks = unique(table, "task")
-    figure, axes = panels(tasks, None, tall=2.6, sharey=False)
+    figure, axes = panels(tasks, "epoch", "", None, tall=2.6, sharey=False)
     for axis, task in zip(axes, tasks, strict=True):
         curve, colour = only(table, task=task), look_of(task).colour
         measure = curve["measure"].iloc[0]
         axis.plot(curve["epoch"], curve["train"], "--", color=colour, label="training images")
         trace(axis, curve["epoch"], curve, "validation", colour, "validation", "o")
         axis.axhline(curve["chance"].iloc[0], color="0.4", ls=":", label="constant answer")
-        axis.set_xlabel("epoch")
         axis.set_ylabel(measure)
         axis.set_ylim(0, 1.02 if measure == "accuracy" else None)
         axis.xaxis.get_major_locator().set_params(integer=True)
-    legend(figure, axes[0])
-    return figure
+    return legend(figure, axes[0])
 
 
 def similarity(table: pd.DataFrame, layer: str) -> Figure:
@@ -51,22 +49,21 @@ def similarity(table: pd.DataFrame, layer: str) -> Figure:
     table: `tables.drift`; `layer`, the one the findings are about, is shaded.
     """
     layers, tasks = unique(table, "layer"), unique(table, "task")
-    figure, axes = panels(list(MEASURES.values()), None, tall=3.0)
+    what = "similarity to the pre-trained network"
+    figure, axes = panels(list(MEASURES.values()), "", what, None, tall=3.0)
     for axis, measure in zip(axes, MEASURES, strict=True):
         for task, offset in zip(tasks, offsets(len(tasks)), strict=True):
             values = only(table, measure=measure, task=task).set_index("layer").reindex(layers)
             place, (colour, mark) = np.arange(len(layers)) + offset, look_of(task)
             points(axis, values, place, "value", colour, task, mark, upright=True, line=1)
         over_layers(axis, layers, layer)
-    axes[0].set_ylabel("similarity to the pre-trained network")
-    legend(figure, axes[0])
-    return figure
+    return legend(figure, axes[0])
 
 
 def change(table: pd.DataFrame, xlabel: str = TOP) -> Figure:
     """Top means by category before and after, a panel a task. table: `gains` of one layer."""
     categories, tasks = present(table, "difference"), unique(table, "task")
-    figure, axes, y = row_panels(categories, [1] * len(tasks), against=None, sharex=True)
+    figure, axes, y = row_panels(categories, [""] * len(tasks), against=None, sharex=True)
     for axis, task in zip(axes, tasks, strict=True):
         of_task = only(table, task=task).set_index("category").loc[categories]
         axis.hlines(y, of_task["before"], of_task["after"], color="0.8", lw=4, zorder=0)
@@ -86,7 +83,8 @@ def shares(table: pd.DataFrame, layer: str, task: str = "saliency") -> Figure:
     """
     table = only(table[table["other"] != OTHERS], task=task)
     layers, others = unique(table, "layer"), unique(table, "other")
-    figure, axes = panels(list(LEVELS.values()), None, tall=3.2)
+    what = f"share of the change by {task}\nthat comes as well (%)"
+    figure, axes = panels(list(LEVELS.values()), "", what, None, tall=3.2)
     told = table[table["high"] - table["low"] <= WIDEST]
     for axis, kind in zip(axes, LEVELS, strict=True):
         for other, offset in zip(others, offsets(len(others)), strict=True):
@@ -100,9 +98,7 @@ def shares(table: pd.DataFrame, layer: str, task: str = "saliency") -> Figure:
         level(axis, 100)
         axis.set_ylim(*LIMITS)
         over_layers(axis, layers, layer)
-    axes[0].set_ylabel(f"share of the change by {task}\nthat comes as well (%)")
-    legend(figure, axes[0])
-    return figure
+    return legend(figure, axes[0])
 
 
 def _beyond(axis: Axes, percent: pd.Series, place: np.ndarray, colour: Colour) -> None:
