@@ -1,5 +1,6 @@
 """What all figures are drawn with: points lie where the tables say, and colours mean one thing."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +8,12 @@ from matplotlib.colors import to_hex
 
 from saliencykit.models import classical
 from saliencykit.viewing import plots, style
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
 
 
 @pytest.fixture
@@ -47,7 +54,7 @@ def test_verdicts_are_coloured_by_the_interval(table):
 )
 def test_no_panel_stands_alone_if_that_can_be_helped(n, columns, grid):
     figure, axes = plots.panels([f"p{k}" for k in range(n)], "x", "y", columns)
-    assert [a.get_title(loc="left") for a in axes] == [f"p{k}" for k in range(n)]
+    assert [a.get_title() or a.get_title(loc="left") for a in axes] == [f"p{k}" for k in range(n)]
     assert axes[0].get_gridspec().get_geometry() == grid
     assert sum(a.get_visible() for a in figure.axes) == n
     assert (figure.get_supxlabel(), figure.get_supylabel()) == ("x", "y")

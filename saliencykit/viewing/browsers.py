@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import ipywidgets as widgets
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -109,13 +108,10 @@ class UnitBrowser:
         Also returns what is shown: category, unit, selectivity.
         """
         table = best_units(self.results[self.first], layer).drop(columns="rank")
-        blank = np.full((*self.shown.shape[-2:], 3), 255, np.uint8)
-        rows = []
-        for category, unit, _ in table.itertuples(index=False):
-            tiles = self.tiles(self.first, layer, unit, columns, category)
-            rows.append(tiles + [blank] * (columns - len(tiles)))
-        labels = [f"{label(c)}\nunit {u}: {s:.1f}" for c, u, s in table.itertuples(index=False)]
-        return gallery(rows, labels=labels), table
+        best = list(table.itertuples(index=False))
+        rows = [self.tiles(self.first, layer, u, columns, c) for c, u, _ in best]
+        labels = [f"{label(c)}\nunit {u}: {s:.1f}" for c, u, s in best]
+        return gallery(rows, labels=labels, columns=columns), table
 
     def draw(self, layer: str, unit: int, category: str = ANY, columns: int = COLUMNS) -> Picture:
         """Draw a row per encoder: the images whose fixated regions drive the unit most.

@@ -190,10 +190,14 @@ def gallery(
     titles: Sequence[str] = (),
     notes: Sequence[Sequence[str]] = (),
     labels: Sequence[str] = (),
+    columns: int = 1,
     size: float = 8.5,
 ) -> Figure:
-    """Pictures in rows and columns: `titles` over columns, `labels` left of rows, `notes` below."""
-    columns = max(len(r) for r in rows)
+    """Pictures in rows and columns: `titles` over columns, `labels` left of rows, `notes` below.
+
+    columns: at least so many, where rows may be shorter; size: of the notes, in points.
+    """
+    columns = max(columns, *map(len, rows))
     tall, wide = rows[0][0].shape[:2]
     margin = 1.15 if labels else 0.0
     height = (WIDTH - margin) / columns * tall / wide + (0.22 if notes else 0.04)

@@ -57,12 +57,11 @@ def category_sheet(
             seen.add(region.category)
             found[region.category].append(_cut(image, ys, xs, side))
     rows = {c: v for c, v in found.items() if v}
-    blank = np.full((side, side, 3), 255, np.uint8)
-    pictures = [v + [blank] * (columns - len(v)) for v in rows.values()]
     every = [(r.category, r.sure) for i in range(len(data)) for r in data.regions(i)]
     sure = pd.DataFrame(every, columns=["category", "sure"]).groupby("category", sort=False)["sure"]
     table = sure.agg(regions="size", sure="sum").reindex(list(rows)).reset_index()
-    return gallery(pictures, labels=[label(c) for c in rows]), table
+    names = [label(c) for c in rows]
+    return gallery(list(rows.values()), labels=names, columns=columns), table
 
 
 def _cut(image: Picture, ys: np.ndarray, xs: np.ndarray, side: int) -> Picture:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -82,18 +81,13 @@ def maps_of_images(
 ) -> tuple[Figure, pd.DataFrame]:
     """Stimulus, human density and each model's map, with its NSS, image after image."""
     models = sorted(found.shown, key=lambda m: -found.mean(m))
-    table = [
-        (data.names[i], model, found.score(model, data.names[i]))
-        for i in chosen
-        for model in found.shown
-    ]
+    names = [data.names[i] for i in chosen]
+    table = [(name, model, found.score(model, name)) for name in names for model in found.shown]
     rows, notes = [], []
     for i in chosen:
         pictures, under = answers(data, found, i, models)
-        blank = np.full_like(pictures[0], 255)
         for k in range(0, len(pictures), columns):
-            gap = columns - len(pictures[k : k + columns])
-            rows.append(pictures[k : k + columns] + [blank] * gap)
-            notes.append(under[k : k + columns] + [""] * gap)
-    figure = gallery(rows, notes=notes, size=7.2)
+            rows.append(pictures[k : k + columns])
+            notes.append(under[k : k + columns])
+    figure = gallery(rows, notes=notes, columns=columns, size=7.2)
     return figure, pd.DataFrame(table, columns=["image", "model", "nss"])
