@@ -26,7 +26,7 @@ def bars(
 ) -> Picture:
     """Draw bars with intervals, a row a category, a bar in it for each of `profiles`.
 
-    profiles: name → category, value, low, high (`dissection.unit_profile`), all of the same
+    profiles: name → category, value, low, high (`report.unit_profile`), all of the same
     categories, of which `chosen` is marked; colours: by name, one for all bars or one for each;
     only the former are named in a legend; threshold: where a line is drawn; axis: what the values
     are; reach: what the axis shows at least; size: height, width.

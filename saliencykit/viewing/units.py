@@ -32,15 +32,13 @@ def present(table: pd.DataFrame, column: str = "mean") -> list[str]:
     return found
 
 
-def by_layer(
-    table: pd.DataFrame, styles: Mapping[str, Colour], ylabel: str = TOP, columns: int = 4
-) -> Figure:
+def by_layer(table: pd.DataFrame, styles: Mapping[str, Colour], ylabel: str = TOP) -> Figure:
     """One panel a category: encoders' lines over layers, with intervals.
 
-    table: `report.tops`; styles: encoder → colour.
+    table: `dissection.tops`; styles: encoder → colour.
     """
     categories, layers = present(table), unique(table, "layer")
-    figure, axes = panels([label(c) for c in categories], "", ylabel, columns)
+    figure, axes = panels([label(c) for c in categories], "", ylabel)
     for axis, category in zip(axes, categories, strict=True):
         for encoder, colour in styles.items():
             line = only(table, category=category, encoder=encoder).set_index("layer")
@@ -59,8 +57,8 @@ def by_category(
 ) -> Figure:
     """Points with intervals, a row a category, a colour an encoder.
 
-    table: `report.tops` of one layer; gain: `statistics.change` between two of the encoders, drawn
-    beside it; shares: `report.significant`, at the right.
+    table: `dissection.tops` of one layer; gain: `dissection.gain` between two of the encoders, in
+    a panel beside; shares: `tables.significant` of 02, at the right.
     """
     categories = present(table)
     labels = [xlabel]
@@ -84,7 +82,7 @@ def by_category(
 def counts(table: pd.DataFrame, styles: Mapping[str, Colour], threshold: float) -> Figure:
     """How many units exceed T, with T swept: a panel a category, a line an encoder.
 
-    table: `report.counts`; `threshold`, the T that the text is about, is marked.
+    table: `dissection.counts`; `threshold`, the T that the text is about, is marked.
     """
     categories = present(table, "units")
     titles = [label(c) for c in categories]

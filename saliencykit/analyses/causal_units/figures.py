@@ -68,14 +68,14 @@ def specificity(table: pd.DataFrame) -> Figure:
     return legend(figure, axes[2], size=9)
 
 
-def dose(table: pd.DataFrame, columns: int = 4) -> Figure:
+def dose(table: pd.DataFrame) -> Figure:
     """A panel a category: the change against the number of ablated units, with intervals.
 
     table: `losses_by` over "k".
     """
     names = [ALL, *(c for c in unique(table, "category") if c != ALL)]
     titles = [label(n) for n in names]
-    figure, axes = panels(titles, "units ablated", CHANGE, columns, tall=1.75, around=0.8)
+    figure, axes = panels(titles, "units ablated", CHANGE, tall=1.75, around=0.8)
     lines = (
         ("named", "own", AFTER, "-"),
         ("named", "others", AFTER, ":"),

@@ -75,7 +75,7 @@ def _cut(image: Picture, ys: np.ndarray, xs: np.ndarray, side: int) -> Picture:
 def attraction(table: pd.DataFrame, categories: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
     """Fixations in each category's regions against chance, with intervals over images.
 
-    table: `datasets.describe.attraction`. Also returns the numbers shown.
+    table: `tables.attraction`. Also returns the numbers shown.
     """
     rows = [
         (c, *interval(chosen["ratio"]), int(chosen["regions"].sum()), len(chosen))

@@ -13,7 +13,7 @@ from ...viewing.units import TOP
 def before_after(table: pd.DataFrame, xlabel: str = TOP) -> Figure:
     """Two points a category, before and after, joined; their difference at the right.
 
-    table: `statistics.change`.
+    table: `dissection.change`.
     """
     table = table[table["difference"].notna()].sort_values("difference", ascending=False)
     figure, (left, right), y = row_panels(table["category"], [xlabel, "change"], [2, 1], None)
@@ -28,7 +28,7 @@ def before_after(table: pd.DataFrame, xlabel: str = TOP) -> Figure:
 def favouring(table: pd.DataFrame) -> Figure:
     """Matrix: by how much more each row category gained than each column category.
 
-    table: `statistics.favouring_pairs`; a cell whose interval excludes 0 shows its number.
+    table: `tables.favouring_pairs`; a cell whose interval excludes 0 shows its number.
     """
     return differences(table, decided(table), "row's change minus column's change (region NSS)")
 
@@ -36,7 +36,7 @@ def favouring(table: pd.DataFrame) -> Figure:
 def favoured_by_layer(table: pd.DataFrame, layer: str) -> Figure:
     """Points with intervals over layers: how much more one category gained than another.
 
-    table: `report.favouring_by_layer`; `layer`, the one the findings are about, is marked.
+    table: `tables.favouring_by_layer`; `layer`, the one the findings are about, is marked.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 3.2))
     points(axis, table, np.arange(len(table)), upright=True)

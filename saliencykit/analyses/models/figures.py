@@ -34,7 +34,7 @@ def learning_curves(curves: Mapping[str, pd.DataFrame], baselines: pd.DataFrame)
     return legend(figure, axes[0])
 
 
-def score_table(table: pd.DataFrame, columns: int = 4) -> Figure:
+def score_table(table: pd.DataFrame) -> Figure:
     """Points with intervals, a panel a metric, models in the order of the first metric.
 
     The centre prior and people are vertical lines, their intervals shaded. table:
@@ -44,7 +44,7 @@ def score_table(table: pd.DataFrame, columns: int = 4) -> Figure:
     first = only(table, metric=metrics[0]).sort_values("mean", ascending=False, kind="stable")
     models = [m for m in first["model"] if m not in LINES]
     tall = 0.23 * len(models) + 0.75
-    figure, axes = panels([""] * len(metrics), "", "", columns, tall, around=0.3, sharex=False)
+    figure, axes = panels([""] * len(metrics), "", "", 4, tall, around=0.3, sharex=False)
     for axis, metric in zip(axes, metrics, strict=True):
         chosen = only(table, metric=metric).set_index("model")
         _lines(axis, chosen)

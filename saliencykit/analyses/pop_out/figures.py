@@ -105,9 +105,7 @@ def by_feature(table: pd.DataFrame, models: Sequence[str], title: str = "GSI") -
     return matrix(value, value.notna(), title, ".2f", (WIDTH, 0.34 * len(models) + 1.9), sure)
 
 
-def curves(
-    table: pd.DataFrame, x: str, models: Sequence[str], xlabel: str, ylabel: str, columns: int = 5
-) -> Figure:
+def curves(table: pd.DataFrame, x: str, models: Sequence[str], xlabel: str, ylabel: str) -> Figure:
     """A panel a feature: each model's mean against a condition; networks' intervals are shaded.
 
     table: `by_condition` over "feature" and `x` (psychometric curves, if that is "difference"). It
@@ -115,7 +113,7 @@ def curves(
     """
     features = unique(table, "feature")
     titles = [_wrapped(f) for f in features]
-    figure, axes = panels(titles, xlabel, ylabel, columns, tall=1.9, around=1.1)
+    figure, axes = panels(titles, xlabel, ylabel, 5, tall=1.9, around=1.1)
     for axis, feature in zip(axes, features, strict=True):
         _lines(axis, only(table, feature=feature), x, "mean", models)
         level(axis)
