@@ -171,9 +171,9 @@ def test_bars_are_as_long_as_the_numbers():
     table = pd.DataFrame(
         {"category": ["a", "b"], "value": [2.0, -0.5], "low": [1.0, np.nan], "high": [3.0, np.nan]}
     )
-    from saliencykit.viewing.bars import LEFT, REACH, selectivity_bars
+    from saliencykit.viewing.bars import LEFT, REACH, bars
 
-    picture = selectivity_bars({"it": table}, {"it": "#ff0000"}, 3.5, size=(200, 500))
+    picture = bars({"it": table}, {"it": "#ff0000"}, 3.5, size=(200, 500))
     red = (picture == [255, 0, 0]).all(-1)
     scale = (500 - LEFT - 14) / (REACH[1] - REACH[0])
     rows = [np.flatnonzero(red[y]) for y in (50, 130)]  # within either bar, off the interval

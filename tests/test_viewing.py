@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from saliencykit import evaluation, paths, viewing
+from saliencykit import evaluation, viewing
 from saliencykit.analyses.data import figures as data_figures
 from saliencykit.analyses.data import sentences as data_sentences
 from saliencykit.analyses.fine_tuning import figures as fine_tuning_figures
@@ -27,6 +27,7 @@ from saliencykit.metrics import PowerLaw
 from saliencykit.models import CentrePrior, build_encoder
 from saliencykit.viewing import claims as viewing_claims
 from saliencykit.viewing import pictures as overlay
+from saliencykit.viewing.style import write_figure
 from tests.conftest import Blobs
 
 
@@ -46,25 +47,23 @@ def studied():
     return data, encoders, results, layers
 
 
-def test_save_writes_picture_and_numbers_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "FIGURES", tmp_path)
-    table = pd.DataFrame({"x": [1 / 3]})
-    viewing.save(plt.figure(), "00_demo", table, "toy")
-    viewing.save(plt.figure(), "00_face", table, "toy", photographs=True)
-    names = sorted(p.name for p in (tmp_path / "toy").iterdir())
-    assert names == ["00_demo.csv", "00_demo.png", "00_face_photos.csv", "00_face_photos.png"]
-    assert (tmp_path / "toy" / "00_demo.csv").read_text() == "x\n0.333333\n"
+def test_a_figure_is_written_with_its_numbers(tmp_path):
+    path = tmp_path / "toy" / "00_demo.png"
+    figure = plt.figure(figsize=(2, 1), dpi=50)
+    assert write_figure(figure, path, pd.DataFrame({"x": [1 / 3]})) == (100, 50)
+    assert sorted(p.name for p in path.parent.iterdir()) == ["00_demo.csv", "00_demo.png"]
+    assert path.with_suffix(".csv").read_text() == "x\n0.333333\n"
 
 
-def test_a_failed_save_keeps_the_old_figure(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "FIGURES", tmp_path)
-    viewing.save(plt.figure(), "00_demo", pd.DataFrame({"x": [1]}), "toy")
+def test_a_figure_that_fails_keeps_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "00_demo.png"
+    write_figure(plt.figure(), path, pd.DataFrame({"x": [1]}))
     figure = plt.figure()
     monkeypatch.setattr(figure, "savefig", lambda *_, **__: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
-        viewing.save(figure, "00_demo", pd.DataFrame({"x": [2]}), "toy")
-    assert len(list((tmp_path / "toy").iterdir())) == 2
-    assert (tmp_path / "toy" / "00_demo.png").stat().st_size > 0
+        write_figure(figure, path, pd.DataFrame({"x": [2]}))
+    assert len(list(tmp_path.iterdir())) == 2
+    assert path.stat().st_size > 0
 
 
 def test_spotlight_shows_the_image_where_the_map_is_high():
@@ -125,7 +124,9 @@ def test_figures_draw_what_the_tables_say(studied):
     gain = reports.gain(results["untrained"], results["pre-trained"], layers[1:2], 3)
     panels = viewing.units.by_category(at_layer, styles, gain=gain, shares=shares).axes
     assert panels[1].get_xlabel() == "their difference"
-    assert panels[1].lines[0].get_xdata().tolist() == pytest.approx(gain.difference.tolist())
+    assert panels[1].containers[0].lines[0].get_xdata().tolist() == pytest.approx(
+        gain.difference.tolist()
+    )
     assert [bar.get_width() for bar in panels[2].patches] == pytest.approx(
         [100 * s for name in styles for s in shares[shares.encoder == name].share]
     )
@@ -213,7 +214,7 @@ def test_score_table_orders_models_and_draws_people_as_a_line(evaluated):
     table = evaluation.summary(evaluated[1].scores)
     figure = models_figures.score_table(table)
     first = figure.axes[0]
-    assert [t.get_text() for t in first.get_yticklabels()] == ["flat", "best"]
+    assert [t.get_text() for t in first.get_yticklabels()] == ["best", "flat"]
     lines = {line.get_label(): line.get_xdata()[0] for line in first.lines}
     assert lines["human"] == pytest.approx(9)
     prior = table[(table.model == "centre prior") & (table.metric == "nss")]
@@ -232,9 +233,9 @@ def test_pairs_matrix_prints_only_what_is_significant(evaluated):
     plt.close(figure)
 
 
-def test_side_by_side_shows_every_model_s_map_and_score(evaluated):
+def test_maps_of_images_show_every_model_s_map_and_score(evaluated):
     data, found = evaluated
-    figure, table = models_figures.side_by_side(data, found, [0, 5])
+    figure, table = models_figures.maps_of_images(data, found, [0, 5])
     assert len(table) == 2 * 3
     assert table.nss.tolist() == [found.score(m, i) for i, m in zip(table.image, table.model)]  # noqa: B905
     written = " ".join(axis.get_xlabel() for axis in figure.axes)

@@ -187,7 +187,7 @@ def test_words_and_figures_on_failures(failing):
     nothing = excess.assign(low=-1.0, high=1.0)
     assert "no category beyond doubt" in failures_sentences.failures(gaps, nothing, "blind")
     labels = failures_figures.excess(excess).axes[0].get_yticklabels()
-    assert labels[0].get_text() == "bright"  # least first
+    assert [text.get_text() for text in labels] == ["dark", "bright"]  # most first, on top
     lines = failures_figures.ranking(gaps, "blind").axes[0].lines
     assert lines[2].get_ydata().tolist() == gaps.gap.tolist()
     assert len(failures_figures.worst(data, found, "blind", gaps, n=5).axes) == 2 * 8

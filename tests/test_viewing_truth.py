@@ -15,6 +15,7 @@ from saliencykit.analyses.known_truth.browser import WorldBrowser
 from saliencykit.analyses.known_truth.tables import CONTROLS
 from saliencykit.datasets import CATEGORIES
 from saliencykit.dissection.readout_maps import MAP
+from saliencykit.viewing.bars import BOTTOM, TOP
 from saliencykit.worlds import Plan, Worlds
 
 LAYERS = ["conv3_3", "conv5_3", MAP]
@@ -183,15 +184,18 @@ def test_words_on_power_name_the_least_images_or_say_more_are_needed(found):
 def test_bars_are_as_long_as_their_numbers(table):
     one = table[(table["world"] == "text × 4") & (table["layer"] == MAP)]
     one = one[one["control"] == "flat"]
-    bars = browsing.bar_chart(one, 400)
-    red = (bars == np.array((213, 94, 0))).all(-1)  # what is found and favoured
+    drawn = browsing.planted_and_found(one, 400)
+    red = (drawn == np.array((213, 94, 0))).all(-1)  # what is found and favoured
     lines = red.any(1).nonzero()[0]
-    step = (400 - 26) / 12
-    k = CATEGORIES.index("text")
-    assert 24 + k * step - 1 <= lines.min() <= lines.max() <= 24 + (k + 0.72) * step + 1
-    quiet = browsing.bar_chart(one.assign(p_adjusted=0.5), 400)
+    step = (400 - TOP - BOTTOM) / 12
+    top = TOP + CATEGORIES.index("text") * step
+    assert top <= lines.min() <= lines.max() <= top + step
+    grey = (drawn[:, :210] == np.array((154, 154, 154))).all(-1).sum(1)  # planted weights
+    k = int(top + step / 2), int(TOP + step / 2)
+    assert grey[k[0]] == pytest.approx(4 * grey[k[1]], abs=4)
+    quiet = browsing.planted_and_found(one.assign(p_adjusted=0.5), 400)
     assert not (quiet == np.array((213, 94, 0))).all(-1).any()
-    assert browsing.bar_chart(one.assign(value=np.nan, low=np.nan, high=np.nan), 400).any()
+    assert browsing.planted_and_found(one.assign(value=np.nan, low=np.nan, high=np.nan), 400).any()
 
 
 def test_browser_draws_every_world_without_a_network(table, monkeypatch):

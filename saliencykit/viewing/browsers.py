@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import ipywidgets as widgets
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -15,7 +14,19 @@ from ..metrics import density
 from ..models import Encoder, stimuli
 from .activity import seen, telling
 from .controls import explore, slider
-from .pictures import Picture, captioned, fit, gallery, mapped, montage, spotlight, stimulus
+from .pictures import (
+    Picture,
+    at_height,
+    captioned,
+    fit,
+    gallery,
+    looks_at,
+    mapped,
+    montage,
+    spotlight,
+    stimulus,
+    title_of,
+)
 from .style import label
 
 COLUMNS = 6  # pictures to a unit
@@ -38,11 +49,9 @@ class ImageBrowser:
         height = 132 if many else 230
         pictures, under = answers(self.data, self.found, image, self.models, height)
         pictures[0] = fit(stimulus(self.data, image), height)
-        scene, looks = self.data.scene(image), len(self.data.fixations(image))
-        under[0] += f"{f', {label(scene)}' if scene else ''}: {looks} fixations"
+        under[0] = f"{title_of(self.data, image)}: {len(self.data.fixations(image))} fixations"
         texts = [text.replace("\n", " ") for text in under]
-        small = [captioned(p, text) for p, text in zip(pictures, texts, strict=True)]
-        return montage(small, columns=6 if many else 3, height=height + 18)
+        return montage(pictures, texts, 6 if many else 3, height)
 
     def widget(self) -> widgets.VBox:
         """Return the slider over images."""
@@ -82,18 +91,16 @@ class UnitBrowser:
         table = best_units(self.results[self.first], layer).set_index("category")
         return int(table.loc[category, "unit"])
 
-    def tile(self, encoder: str, layer: str, unit: int, image: str) -> Picture:
-        """Draw one unit's activation over one image."""
-        i = self.data.names.index(image)
-        return spotlight(self.shown[i], self.activity.unit(encoder, layer, unit, i))
-
     def tiles(
         self, encoder: str, layer: str, unit: int, columns: int, category: str | None = None
     ) -> list[Picture]:
         """Draw the images whose fixated regions (of `category`) drive the unit most."""
         result = self.results[encoder].subset(self.data.names)
         chosen = best_images(result, layer, unit, columns, category)
-        return [self.tile(encoder, layer, unit, image) for image in chosen]
+        places = [self.data.names.index(image) for image in chosen]
+        return [
+            spotlight(self.shown[i], self.activity.unit(encoder, layer, unit, i)) for i in places
+        ]
 
     def sheet(self, layer: str, columns: int = COLUMNS) -> tuple[Figure, pd.DataFrame]:
         """Draw the first encoder's best unit of each category at `layer`: a row a category.
@@ -101,13 +108,10 @@ class UnitBrowser:
         Also returns what is shown: category, unit, selectivity.
         """
         table = best_units(self.results[self.first], layer).drop(columns="rank")
-        blank = np.full((*self.shown.shape[-2:], 3), 255, np.uint8)
-        rows = []
-        for category, unit, _ in table.itertuples(index=False):
-            tiles = self.tiles(self.first, layer, unit, columns, category)
-            rows.append(tiles + [blank] * (columns - len(tiles)))
-        labels = [f"{label(c)}\nunit {u}: {s:.1f}" for c, u, s in table.itertuples(index=False)]
-        return gallery(rows, labels=labels), table
+        best = list(table.itertuples(index=False))
+        rows = [self.tiles(self.first, layer, u, columns, c) for c, u, _ in best]
+        labels = [f"{label(c)}\nunit {u}: {s:.1f}" for c, u, s in best]
+        return gallery(rows, labels=labels, columns=columns), table
 
     def draw(self, layer: str, unit: int, category: str = ANY, columns: int = COLUMNS) -> Picture:
         """Draw a row per encoder: the images whose fixated regions drive the unit most.
@@ -141,9 +145,7 @@ def answers(
     data: SaliencyDataset, found: Evaluation, i: int, models: Sequence[str], height: int = 180
 ) -> tuple[list[Picture], list[str]]:
     """Pictures of stimulus `i`, people's density and the models' maps, and what to write below."""
-    size = data.size_of(i)
-    counts = data.fixations(i).inside(*size, data.names[i]).count_map(*size)
-    shape = (height, round(height * size[1] / size[0]))
+    counts, shape = looks_at(data, i), at_height(data.size_of(i), height)
     pictures = [fit(stimulus(data, i, regions=False), height)]
     under = [data.names[i]]
     if counts.any():

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..datasets import Fixations, Region, SaliencyDataset
 from ..models import upsample
-from .style import PALETTE, WIDTH, colours
+from .style import PALETTE, WIDTH, colours, label
 
 LINE = (255, 176, 0)  # amber: told from any greyed picture, by everybody
 INK = (30, 30, 30)
@@ -97,10 +97,15 @@ def outline(
     return drawn
 
 
+def at_height(size: tuple[int, int], height: int) -> tuple[int, int]:
+    """Scale a size (height, width) to a height."""
+    return height, round(height * size[1] / size[0])
+
+
 def fit(picture: Picture, height: int) -> Picture:
     """Resize a picture to `height`, keeping its shape."""
-    width = round(picture.shape[1] * height / picture.shape[0])
-    return np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
+    size = at_height(picture.shape[:2], height)
+    return np.array(Image.fromarray(picture).resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 @cache
@@ -119,12 +124,22 @@ def captioned(picture: Picture, text: str, strip: int = 18, ink: Ink = INK) -> P
 
 
 def montage(
-    pictures: Sequence[Picture], columns: int = 6, height: int = 120, gap: int = 4
+    pictures: Sequence[Picture],
+    captions: Sequence[str] = (),
+    columns: int = 6,
+    height: int = 120,
+    gap: int = 4,
 ) -> Picture:
-    """Set pictures side by side on white, `columns` to a row, each `height` pixels tall."""
+    """Set pictures side by side on white, `columns` to a row, each `height` pixels tall.
+
+    captions: a line under each picture, or none.
+    """
     if not len(pictures):
         return np.full((height, height, 3), 255, np.uint8)
     small = [fit(p, height) for p in pictures]
+    if captions:
+        small = [captioned(p, text) for p, text in zip(small, captions, strict=True)]
+        height = small[0].shape[0]
     width = max(p.shape[1] for p in small)
     rows = -(-len(small) // columns)
     shape = (rows * (height + gap) - gap, min(columns, len(small)) * (width + gap) - gap, 3)
@@ -175,10 +190,14 @@ def gallery(
     titles: Sequence[str] = (),
     notes: Sequence[Sequence[str]] = (),
     labels: Sequence[str] = (),
+    columns: int = 1,
     size: float = 8.5,
 ) -> Figure:
-    """Pictures in rows and columns: `titles` over columns, `labels` left of rows, `notes` below."""
-    columns = max(len(r) for r in rows)
+    """Pictures in rows and columns: `titles` over columns, `labels` left of rows, `notes` below.
+
+    columns: at least so many, where rows may be shorter; size: of the notes, in points.
+    """
+    columns = max(columns, *map(len, rows))
     tall, wide = rows[0][0].shape[:2]
     margin = 1.15 if labels else 0.0
     height = (WIDTH - margin) / columns * tall / wide + (0.22 if notes else 0.04)
@@ -217,13 +236,23 @@ def poster(picture: Picture) -> Figure:
 
 def stimulus(data: SaliencyDataset, i: int, regions: bool = True, looks: bool = True) -> Picture:
     """Draw stimulus i with its regions' outlines and its fixations."""
-    picture = as_picture(data.image(i))
+    picture, names = as_picture(data.image(i)), data.categories
     if regions:
-        picture = outline(picture, data.regions(i), _palette(data))
-    return (
-        with_fixations(picture, data.fixations(i).inside(*picture.shape[:2])) if looks else picture
-    )
+        hues = dict(zip(names, colours(names), strict=True)) or PALETTE
+        picture = outline(picture, data.regions(i), hues)
+    if looks:
+        picture = with_fixations(picture, data.fixations(i).inside(*picture.shape[:2]))
+    return picture
 
 
-def _palette(data: SaliencyDataset) -> dict[str, tuple]:
-    return dict(zip(data.categories, colours(data.categories), strict=True)) or PALETTE
+def title_of(data: SaliencyDataset, i: int) -> str:
+    """Return stimulus i's name and scene class."""
+    scene = data.scene(i)
+    return data.names[i] + (f", {label(scene)}" if scene else "")
+
+
+def looks_at(data: SaliencyDataset, i: int, size: tuple[int, int] | None = None) -> Tensor:
+    """Count where people looked at stimulus i: a map of `size`, the stimulus' own if None."""
+    own = data.size_of(i)
+    looks = data.fixations(i).inside(*own, data.names[i])
+    return (looks.scaled(own, size) if size else looks).count_map(*(size or own))

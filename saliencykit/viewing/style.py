@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -13,7 +14,10 @@ from PIL import Image
 
 from ..datasets import CATEGORIES
 from ..evaluation import CENTRE
+from ..models import classical
 from ..paths import FIGURE_MIME, whole
+
+Colour = str | tuple[float, float, float]
 
 WIDTH = 9.0  # inches: a figure fills a notebook's column and a README's
 BEFORE, AFTER, CONTROL, HUMAN, CLASSICAL = "#0072B2", "#D55E00", "#9A9A9A", "#009E73", "#CC79A7"
@@ -26,14 +30,46 @@ PALETTE = {
     for i, name in enumerate(CATEGORIES)
 }
 
-MODEL_COLOURS = {
-    CENTRE: CONTROL,
-    "frozen": BEFORE,
-    "fine-tuned": AFTER,
-    "frozen, one layer": "#56B4E9",
-    "fine-tuned, one layer": "#E69F00",
-    "human": HUMAN,
+
+class Look(NamedTuple):
+    """How a model, network or task is drawn."""
+
+    colour: Colour
+    mark: str = "o"
+
+
+OTHER = "0.3"  # who is not in the table
+LOOKS = {
+    # models
+    CENTRE: Look(CONTROL),
+    "human": Look(HUMAN),
+    "frozen": Look(BEFORE),
+    "fine-tuned": Look(AFTER),
+    "frozen, one layer": Look("#56B4E9"),
+    "fine-tuned, one layer": Look("#E69F00"),
+    # encoders, and the tasks that they learned
+    "pre-trained": Look(BEFORE),
+    "untrained": Look(CONTROL),
+    "saliency": Look(AFTER),
+    "scenes": Look(HUMAN, "s"),
+    "shuffled scenes": Look(CONTROL, "^"),
+    "rotations": Look(CLASSICAL, "D"),
 }
+"""The same look in every figure."""
+MARKS = "osD^vPX*<>p"  # of models that share a hue
+
+
+def look_of(name: str, other: Colour = OTHER) -> Look:
+    """Return how a model, network or task is drawn; `other`: the colour of unknown ones."""
+    return LOOKS.get(name, Look(other))
+
+
+def model_looks(models: Sequence[str]) -> dict[str, Look]:
+    """Return each model's look where many are told apart: classical ones in shades of a hue."""
+    shaded = [m for m in dict.fromkeys([*classical.names(), *models]) if m not in LOOKS]
+    shades = sns.color_palette("RdPu", len(shaded) + 2)[2:]
+    looks = {m: Look(shades[k], MARKS[k % len(MARKS)]) for k, m in enumerate(shaded)} | LOOKS
+    return {m: looks[m] for m in models}
 
 
 def use_style() -> None:
@@ -47,10 +83,11 @@ def use_style() -> None:
             "figure.constrained_layout.use": True,
             "axes.spines.top": False,
             "axes.spines.right": False,
-            "axes.titlesize": 12,
+            "axes.titlesize": 10.5,
             "axes.titleweight": "bold",
             "axes.titlelocation": "left",
             "axes.labelsize": 10.5,
+            "figure.labelsize": 10.5,
             "xtick.labelsize": 9.5,
             "ytick.labelsize": 9.5,
             "legend.fontsize": 9.5,
@@ -82,10 +119,18 @@ def colours(names: Sequence[str]) -> list[tuple[float, float, float]]:
     return [PALETTE.get(name) or next(spare) for name in names]
 
 
-def legend(figure: Figure, axis: Axes, side: str = "right", **look: object) -> None:
-    """Name what `axis` shows in one line above the figure, at its left or right."""
+def legend(
+    figure: Figure,
+    axis: Axes,
+    side: Literal["left", "center", "right"] = "right",
+    columns: int | None = None,
+    size: float = 9.5,
+) -> Figure:
+    """Name what `axis` shows above its figure, in one line or so many columns; return that."""
     handles, names = axis.get_legend_handles_labels()
-    figure.legend(handles, names, loc=f"outside upper {side}", ncols=len(names), **look)
+    where, columns = f"outside upper {side}", columns or len(names)
+    figure.legend(handles, names, loc=where, ncols=columns, fontsize=size, columnspacing=1.4)
+    return figure
 
 
 def write_figure(figure: Figure, path: Path, table: pd.DataFrame) -> tuple[int, int]:

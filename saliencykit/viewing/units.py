@@ -1,17 +1,21 @@
 """Figures about units: selectivity by layer and category, counts, change."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..dissection.top_units import MIN_IMAGES
-from .style import AFTER, BEFORE, CLASSICAL, CONTROL, WIDTH, label, legend
+from .plots import level, offsets, only, over_layers, panels, points, row_panels, trace, unique
+from .style import Colour, label, legend, look_of
 
 TOP = "mean region NSS of the ten best units"
+
+
+def styles(names: Iterable[str]) -> dict[str, Colour]:
+    """Return the colours of encoders, by their names in a `Study`."""
+    return {name: look_of(name).colour for name in names}
 
 
 def present(table: pd.DataFrame, column: str = "mean") -> list[str]:
@@ -19,7 +23,7 @@ def present(table: pd.DataFrame, column: str = "mean") -> list[str]:
 
     Raises ValueError if there is none.
     """
-    found = list(dict.fromkeys(table.loc[table[column].notna(), "category"]))
+    found = unique(table[table[column].notna()], "category")
     if not found:
         raise ValueError(
             f"No category was fixated on {MIN_IMAGES} images or more, so there is nothing to draw "
@@ -28,139 +32,68 @@ def present(table: pd.DataFrame, column: str = "mean") -> list[str]:
     return found
 
 
-def by_layer(
-    table: pd.DataFrame, styles: dict[str, str], ylabel: str = TOP, columns: int = 4
-) -> Figure:
+def by_layer(table: pd.DataFrame, styles: Mapping[str, Colour], ylabel: str = TOP) -> Figure:
     """One panel a category: encoders' lines over layers, with intervals.
 
-    table: `report.tops`; styles: encoder → colour.
+    table: `dissection.tops`; styles: encoder → colour.
     """
-    categories = present(table)
-    layers = list(dict.fromkeys(table["layer"]))
-    figure, axes = _panels(categories, columns)
-    place = np.arange(len(layers))
+    categories, layers = present(table), unique(table, "layer")
+    figure, axes = panels([label(c) for c in categories], "", ylabel)
     for axis, category in zip(axes, categories, strict=True):
         for encoder, colour in styles.items():
-            chosen = table[(table["category"] == category) & (table["encoder"] == encoder)]
-            line = chosen.set_index("layer").reindex(layers)
-            axis.fill_between(place, line["low"], line["high"], color=colour, alpha=0.25, lw=0)
-            axis.plot(place, line["mean"], color=colour, lw=1.8, label=encoder)
-        axis.axhline(0, color="0.7", lw=0.8, zorder=0)
-    step = max(1, len(layers) // 6)
-    for axis in axes[-columns:]:
-        axis.set_xticks(place[::step], layers[::step], rotation=60, ha="right", fontsize=8)
-    figure.supylabel(ylabel, fontsize=10.5)
-    legend(figure, axes[0])
-    return figure
-
-
-def _panels(categories: Sequence[str], columns: int = 4) -> tuple[Figure, list[Axes]]:
-    """A titled panel a category, all with the same axes, which the lowest of each column labels."""
-    columns = min(columns, len(categories))
-    columns -= len(categories) % columns == 1 and columns > 2  # leave none alone in the last row
-    rows = -(-len(categories) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(WIDTH, 2.0 * rows + 0.6), sharex=True, sharey=True, squeeze=False
-    )
-    shown = list(axes.flat[: len(categories)])
-    for axis, category in zip(shown, categories, strict=True):
-        axis.set_title(label(category), fontsize=10.5)
-    for axis in axes.flat[len(categories) :]:
-        axis.set_visible(False)
-    for axis in shown[-columns:]:
-        axis.tick_params(labelbottom=True)
-    return figure, shown
-
-
-def _ranges(axis: Axes, table: pd.DataFrame, y: np.ndarray, name: str, **style: object) -> None:
-    middle = table[name] if name in table else table["mean"]
-    low, high = (table.get(f"{name}_{end}", table.get(end)) for end in ("low", "high"))
-    axis.errorbar(
-        middle,
-        y,
-        xerr=[(middle - low).clip(lower=0), (high - middle).clip(lower=0)],
-        fmt="o",
-        ms=5.5,
-        lw=1.6,
-        capsize=0,
-        **style,
-    )
+            line = only(table, category=category, encoder=encoder).set_index("layer")
+            trace(axis, np.arange(len(layers)), line.reindex(layers), "mean", colour, encoder)
+        level(axis)
+        over_layers(axis, layers, step=max(1, len(layers) // 6))
+    return legend(figure, axes[0])
 
 
 def by_category(
     table: pd.DataFrame,
-    styles: dict[str, str],
+    styles: Mapping[str, Colour],
     xlabel: str = TOP,
     gain: pd.DataFrame | None = None,
     shares: pd.DataFrame | None = None,
 ) -> Figure:
     """Points with intervals, a row a category, a colour an encoder.
 
-    table: `report.tops` of one layer; gain: `statistics.change` between two of the encoders, drawn
-    beside it; shares: `report.significant`, at the right.
+    table: `dissection.tops` of one layer; gain: `dissection.gain` between two of the encoders, in
+    a panel beside; shares: `tables.significant` of 02, at the right.
     """
     categories = present(table)
-    widths = [2, *(1 for part in (gain, shares) if part is not None)]
-    figure, axes = plt.subplots(
-        1,
-        len(widths),
-        figsize=(WIDTH, 0.36 * len(categories) + 1.4),
-        sharey=True,
-        squeeze=False,
-        width_ratios=widths,
-    )
-    left, right = axes[0, 0], axes[0, -1]
-    y = np.arange(len(categories))[::-1]
-    offsets = np.linspace(0.16, -0.16, len(styles)) if len(styles) > 1 else [0]
-    for (encoder, colour), offset in zip(styles.items(), offsets, strict=True):
-        chosen = table[table["encoder"] == encoder].set_index("category").reindex(categories)
-        _ranges(left, chosen, y + offset, "mean", color=colour, label=encoder)
+    labels = [xlabel]
+    labels += [] if gain is None else ["their difference"]
+    labels += [] if shares is None else ["units significantly\nselective (%)"]
+    figure, axes, places = row_panels(categories, labels, [2, 1, 1][: len(labels)])
+    for (encoder, colour), offset in zip(styles.items(), offsets(len(styles), 0.32), strict=True):
+        chosen = only(table, encoder=encoder).set_index("category").reindex(categories)
+        points(axes[0], chosen, places - offset, "mean", colour, encoder)
         if shares is not None:
-            share = shares[shares["encoder"] == encoder].set_index("category")["share"]
-            right.barh(y + offset, 100 * share.reindex(categories), height=0.3, color=colour)
-    left.set_yticks(y, [label(c) for c in categories])
-    left.set_xlabel(xlabel)
+            share = only(shares, encoder=encoder).set_index("category")["share"]
+            length = 100 * share.reindex(categories)
+            axes[-1].barh(places - offset, length, height=0.3, color=colour)
     if gain is not None:
-        paired = gain.set_index("category").reindex(categories)
-        _ranges(axes[0, 1], paired, y, "difference", color="0.25")
-        axes[0, 1].set_xlabel("their difference")
-    for axis in axes[0, : 1 + (gain is not None)]:
-        axis.axvline(0, color="0.7", lw=0.8, zorder=0)
-        axis.grid(axis="y", color="0.92")
+        points(axes[1], gain.set_index("category").reindex(categories), places, "difference")
     if shares is not None:
-        right.set_xlabel("units significantly\nselective (%)")
-        right.set_xlim(0, 100)
-    legend(figure, left)
-    return figure
+        axes[-1].set_xlim(0, 100)
+    return legend(figure, axes[0])
 
 
-def counts(table: pd.DataFrame, styles: dict[str, str], threshold: float) -> Figure:
+def counts(table: pd.DataFrame, styles: Mapping[str, Colour], threshold: float) -> Figure:
     """How many units exceed T, with T swept: a panel a category, a line an encoder.
 
-    table: `report.counts`; `threshold`, the T that the text is about, is marked.
+    table: `dissection.counts`; `threshold`, the T that the text is about, is marked.
     """
     categories = present(table, "units")
-    figure, axes = _panels(categories)
+    titles = [label(c) for c in categories]
+    figure, axes = panels(titles, "threshold T on region NSS", "units above T (%)")
     for axis, category in zip(axes, categories, strict=True):
         for encoder, colour in styles.items():
-            chosen = table[(table["category"] == category) & (table["encoder"] == encoder)]
-            share = 100 * chosen["share"]
-            axis.plot(chosen["threshold"], share, color=colour, lw=1.8, label=encoder)
+            chosen = only(table, category=category, encoder=encoder)
+            axis.plot(
+                chosen["threshold"], 100 * chosen["share"], color=colour, lw=1.8, label=encoder
+            )
         axis.axvline(threshold, color="0.5", lw=1, ls=":")
     reached = table.loc[table["units"] > 0, "threshold"].max()
     axes[0].set_xlim(0, max(threshold, reached) + 0.25)
-    figure.supxlabel("threshold T on region NSS", fontsize=10.5)
-    figure.supylabel("units above T (%)", fontsize=10.5)
-    legend(figure, axes[0])
-    return figure
-
-
-def styles(names: Sequence[str]) -> dict[str, str]:
-    """Return the colours of encoders, by their names in a `Study`."""
-    known = {
-        "pre-trained": BEFORE,
-        "fine-tuned": AFTER,
-        "untrained": CONTROL,
-        "scenes": CLASSICAL,
-    }
-    return {name: known.get(name, "0.3") for name in names}
+    return legend(figure, axes[0])

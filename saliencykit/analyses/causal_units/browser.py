@@ -13,7 +13,7 @@ from ...dissection.top_units import MIN_IMAGES
 from ...models import stimuli
 from ...models.stimuli import to_float
 from ...viewing.controls import explore, slider
-from ...viewing.pictures import Picture, captioned, difference, fit, mapped, montage, stimulus
+from ...viewing.pictures import Picture, at_height, difference, mapped, montage, stimulus
 from ...viewing.style import label
 from .tables import AblationStudy
 
@@ -81,19 +81,15 @@ class AblationBrowser:
         name, maps = self.names[category][k], self.maps[category][k].float()
         data = self.study.score_on
         i = data.names.index(name)
-        size = data.size_of(i)
-        shape = (height, round(height * size[1] / size[0]))
-        texts = ["intact", *self.ablations(category).values()]
-        under = [
-            f"{text}: {score:.2f}"
-            for text, score in zip(texts, self.nss(category, name), strict=True)
-        ]
-        pictures = [
-            captioned(fit(stimulus(data, i), height), f"{name}: {label(category)}"),
-            *(captioned(mapped(m, shape), t) for m, t in zip(maps, under, strict=True)),
-            captioned(difference(_z(maps[1]) - _z(maps[0]), shape), "minus intact: blue is lost"),
-        ]
-        return montage(pictures, columns=3, height=height + 18)
+        shape = at_height(data.size_of(i), height)
+        lost = difference(_z(maps[1]) - _z(maps[0]), shape)
+        pictures = [stimulus(data, i), *(mapped(m, shape) for m in maps), lost]
+        scores = zip(
+            ["intact", *self.ablations(category).values()], self.nss(category, name), strict=True
+        )
+        under = [f"{text}: {score:.2f}" for text, score in scores]
+        texts = [f"{name}: {label(category)}", *under, "minus intact: blue is lost"]
+        return montage(pictures, texts, columns=3, height=height)
 
     def widget(self) -> widgets.VBox:
         """Return the controls: category, and which of its images."""

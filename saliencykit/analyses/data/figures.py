@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -13,20 +12,9 @@ from ...datasets import SaliencyDataset
 from ...evaluation import ObserverCurve
 from ...intervals import interval
 from ...metrics import METRICS
-from ...viewing.pictures import (
-    Picture,
-    as_picture,
-    fit,
-    gallery,
-    stimulus,
-)
-from ...viewing.style import (
-    BEFORE,
-    HUMAN,
-    MODEL_COLOURS,
-    WIDTH,
-    label,
-)
+from ...viewing.pictures import Picture, as_picture, fit, gallery, stimulus, title_of
+from ...viewing.plots import beside, doubling, only, panels, points, row_panels
+from ...viewing.style import BEFORE, HUMAN, label, look_of
 
 
 def sheet(data: SaliencyDataset, columns: int = 3, rows: int = 3) -> Figure:
@@ -40,13 +28,10 @@ def sheet(data: SaliencyDataset, columns: int = 3, rows: int = 3) -> Figure:
     pictures = [stimulus(data, i) for i in chosen]
     height = min(p.shape[0] for p in pictures)
     pictures = [fit(p, height) for p in pictures]
-    notes = [
-        f"{data.names[i]}{f', {label(data.scene(i))}' if data.scene(i) else ''}" for i in chosen
-    ]
-    split = range(0, len(chosen), columns)
-    return gallery(
-        [pictures[k : k + columns] for k in split], (), [notes[k : k + columns] for k in split]
-    )
+    notes = [title_of(data, i) for i in chosen]
+    starts = range(0, len(chosen), columns)
+    lines, under = ([of[k : k + columns] for k in starts] for of in (pictures, notes))
+    return gallery(lines, notes=under)
 
 
 def category_sheet(
@@ -72,14 +57,11 @@ def category_sheet(
             seen.add(region.category)
             found[region.category].append(_cut(image, ys, xs, side))
     rows = {c: v for c, v in found.items() if v}
-    blank = np.full((side, side, 3), 255, np.uint8)
-    pictures = [v + [blank] * (columns - len(v)) for v in rows.values()]
     every = [(r.category, r.sure) for i in range(len(data)) for r in data.regions(i)]
-    table = pd.DataFrame(every, columns=["category", "sure"]).groupby("category", sort=False)[
-        "sure"
-    ]
-    table = table.agg(regions="size", sure="sum").reindex(list(rows)).reset_index()
-    return gallery(pictures, labels=[label(c) for c in rows]), table
+    sure = pd.DataFrame(every, columns=["category", "sure"]).groupby("category", sort=False)["sure"]
+    table = sure.agg(regions="size", sure="sum").reindex(list(rows)).reset_index()
+    names = [label(c) for c in rows]
+    return gallery(list(rows.values()), labels=names, columns=columns), table
 
 
 def _cut(image: Picture, ys: np.ndarray, xs: np.ndarray, side: int) -> Picture:
@@ -93,7 +75,7 @@ def _cut(image: Picture, ys: np.ndarray, xs: np.ndarray, side: int) -> Picture:
 def attraction(table: pd.DataFrame, categories: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
     """Fixations in each category's regions against chance, with intervals over images.
 
-    table: `datasets.describe.attraction`. Also returns the numbers shown.
+    table: `tables.attraction`. Also returns the numbers shown.
     """
     rows = [
         (c, *interval(chosen["ratio"]), int(chosen["regions"].sum()), len(chosen))
@@ -101,37 +83,31 @@ def attraction(table: pd.DataFrame, categories: Sequence[str]) -> tuple[Figure, 
         if len(chosen := table[table["category"] == c])
     ]
     shown = pd.DataFrame(rows, columns=["category", "mean", "low", "high", "regions", "images"])
-    figure, axis = plt.subplots(figsize=(WIDTH, 0.36 * len(shown) + 1.2))
-    ranked = shown.sort_values("mean", ignore_index=True)
-    y = np.arange(len(ranked))
-    errors = [ranked["mean"] - ranked["low"], ranked["high"] - ranked["mean"]]
-    axis.errorbar(ranked["mean"], y, xerr=np.nan_to_num(errors), fmt="o", color=BEFORE, lw=1.6)
-    for k, row in ranked.iterrows():
-        text = f"{row['regions']} regions"
-        axis.text(1.01, k, text, transform=axis.get_yaxis_transform(), va="center", fontsize=8.5)
-    axis.set_yticks(y, [label(c) for c in ranked["category"]])
-    axis.axvline(1, color="0.6", lw=1, ls=":")
-    axis.set_xlabel("fixations in the region ÷ expected from its area (1: chance)")
+    ranked = shown.sort_values("mean", ascending=False)
+    what = "fixations in the region ÷ expected from its area (1: chance)"
+    figure, (axis,), y = row_panels(ranked["category"], [what], against=1)
+    points(axis, ranked, y, "mean", BEFORE)
+    beside(axis, y, [f"{n} regions" for n in ranked["regions"]])
     axis.set_xlim(left=0)
-    axis.grid(axis="y", color="0.92")
     return figure, shown
 
 
 def ceilings(scores: pd.DataFrame, metrics: Sequence[str] = ("nss", "auc")) -> Figure:
     """Histograms over images of what people and the centre prior score."""
-    figure, axes = plt.subplots(1, len(metrics), figsize=(WIDTH, 3.0), squeeze=False)
-    for axis, metric in zip(axes.flat, metrics, strict=True):
-        chosen = scores[scores["metric"] == metric]
+    figure, axes = panels(
+        [""] * len(metrics), "", "images", None, tall=2.4, sharex=False, sharey=False
+    )
+    for axis, metric in zip(axes, metrics, strict=True):
+        chosen = only(scores, metric=metric)
         bins = np.histogram_bin_edges(chosen["value"].dropna(), 30)
         for model, group in chosen.groupby("model", sort=False):
-            colour = MODEL_COLOURS.get(model, "0.4")
+            colour = look_of(model).colour
             mean, low, high = interval(group["value"])
             axis.hist(group["value"].dropna(), bins, color=colour, alpha=0.55, label=model)
             axis.axvline(mean, color=colour, lw=2)
             axis.axvspan(low, high, color=colour, alpha=0.25, lw=0)
         axis.set_xlabel(METRICS[metric].label)
-        axis.set_ylabel("images")
-    axes[0, 0].legend()
+    axes[0].legend()
     return figure
 
 
@@ -141,20 +117,17 @@ def observers(curves: Mapping[str, ObserverCurve]) -> tuple[Figure, pd.DataFrame
     The band at the right is the limit's 95 % interval, where it is determined. Also returns the
     numbers: metric, n, mean, low, high, fitted.
     """
-    figure, axes = plt.subplots(1, len(curves), figsize=(WIDTH, 3.0), squeeze=False)
-    for axis, (metric, curve) in zip(axes.flat, curves.items(), strict=True):
+    x, none = "observers who predict one more", [""] * len(curves)
+    figure, axes = panels(none, x, "", None, tall=2.4, sharex=False, sharey=False)
+    for axis, (metric, curve) in zip(axes, curves.items(), strict=True):
         seen = curve.table[np.isfinite(curve.table["n"])]
-        span = [seen["mean"] - seen["low"], seen["high"] - seen["mean"]]
-        axis.errorbar(seen["n"], seen["mean"], span, fmt="o", ms=5, color=HUMAN, lw=1.6)
+        points(axis, seen, seen["n"], "mean", HUMAN, upright=True)
         n = np.geomspace(1, 8 * seen["n"].max(), 100)
         axis.plot(n, [curve.law(k) for k in n], color=HUMAN, lw=1.3)
         if curve.law.determined:
             axis.axhspan(curve.law.low, curve.law.high, color=HUMAN, alpha=0.15, lw=0)
             axis.axhline(curve.law.limit, color=HUMAN, lw=1.2, ls=":")
-        axis.set_xscale("log", base=2)
-        ticks = 2 ** np.arange(0, np.log2(n[-1]), 2).astype(int)
-        axis.set_xticks(ticks, [str(k) for k in ticks])
-        axis.set_xlabel("observers who predict one more")
+        doubling(axis, 2 ** np.arange(0, np.log2(n[-1]), 2))
         axis.set_ylabel(f"{METRICS[metric].label}, {METRICS[metric].unit}")
     tables = [curve.table.assign(metric=metric) for metric, curve in curves.items()]
     columns = ["metric", "n", "mean", "low", "high", "fitted"]

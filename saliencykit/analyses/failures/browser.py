@@ -6,14 +6,14 @@ import pandas as pd
 from ...datasets import SaliencyDataset
 from ...evaluation import Evaluation
 from ...viewing.controls import explore, slider
-from ...viewing.pictures import Picture, captioned, montage
+from ...viewing.pictures import Picture, montage
 from .figures import row
 
 
 class FailureBrowser:
     """Images from the worst to the best: who looked where, what the model expected, the residual.
 
-    found: an evaluation of `model` on all images of `data`; table: `evaluation.failures.gaps`.
+    found: an evaluation of `model` on all images of `data`; table: `tables.gaps`.
     """
 
     def __init__(self, data: SaliencyDataset, found: Evaluation, model: str, table: pd.DataFrame):
@@ -29,8 +29,7 @@ class FailureBrowser:
             f"{self.model}: NSS {one['model']:.2f}",
             "residual: red too much, blue too little",
         )
-        small = [captioned(p, text) for p, text in zip(pictures, texts, strict=True)]
-        return montage(small, columns=2, height=268)
+        return montage(pictures, texts, columns=2, height=250)
 
     def widget(self) -> widgets.VBox:
         """Return the slider over ranks."""

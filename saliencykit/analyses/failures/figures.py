@@ -1,22 +1,31 @@
 """Figures about failures: images ranked by the gap to people, categories, the worst ones."""
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from ...datasets import SaliencyDataset
 from ...evaluation import Evaluation
 from ...metrics import density
-from ...viewing.pictures import Picture, difference, fit, gallery, mapped, stimulus
-from ...viewing.style import AFTER, BEFORE, HUMAN, WIDTH, label
+from ...viewing.pictures import (
+    Picture,
+    at_height,
+    difference,
+    fit,
+    gallery,
+    looks_at,
+    mapped,
+    stimulus,
+)
+from ...viewing.plots import beside, level, only, row_panels, unique, verdicts
+from ...viewing.style import AFTER, HUMAN, WIDTH, legend
 from .tables import OUTSIDE, residual
 
 
 def ranking(table: pd.DataFrame, model: str) -> Figure:
     """Images from the worst to the best: people's score, the model's, and the gap between.
 
-    table: `evaluation.failures.gaps`.
+    table: `tables.gaps`.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 3.3))
     x = table["rank"]
@@ -24,33 +33,25 @@ def ranking(table: pd.DataFrame, model: str) -> Figure:
     axis.plot(x, table["human"], ".", ms=4, color=HUMAN, label="people")
     axis.plot(x, table["model"], ".", ms=4, color=AFTER, label=model)
     axis.plot(x, table["gap"], color="0.3", lw=1.4, label="gap")
-    axis.axhline(0, color="0.75", lw=0.8, zorder=0)
+    level(axis)
     axis.set_xlabel("images, from the widest gap to the narrowest")
     axis.set_ylabel("NSS")
     axis.set_xlim(0.5, len(table) + 0.5)
-    figure.legend(loc="outside upper right", ncols=3)
-    return figure
+    return legend(figure, axis)
 
 
 def excess(table: pd.DataFrame) -> Figure:
     """By how much each category is over- or under-predicted, in per cent of people's share.
 
-    table: `evaluation.failures.excess`.
+    table: `tables.excess`.
     """
-    shown = table.sort_values("excess", ignore_index=True)
-    figure, axis = plt.subplots(figsize=(WIDTH, 0.36 * len(shown) + 1.1))
-    for y, row in shown.iterrows():
-        decided = row["low"] > 0 or row["high"] < 0
-        colour = (AFTER if row["excess"] > 0 else BEFORE) if decided else "0.6"
-        span = [[row["excess"] - row["low"]], [row["high"] - row["excess"]]]
-        axis.errorbar(row["excess"], y, xerr=span, fmt="o", color=colour, lw=1.8)
-        text = f"{row['images']} images, {100 * row['people']:.0f} % of fixations"
-        axis.text(1.01, y, text, transform=axis.get_yaxis_transform(), va="center", fontsize=8.5)
-    names = ["outside all regions" if c == OUTSIDE else label(c) for c in shown["category"]]
-    axis.set_yticks(range(len(shown)), names)
-    axis.axvline(0, color="0.6", lw=1, ls=":")
-    axis.set_xlabel("under-predicted ←  share of density, % of people's  → over-predicted")
-    axis.grid(axis="y", color="0.92")
+    shown = table.sort_values("excess", ascending=False)
+    names = shown["category"].replace(OUTSIDE, "outside all regions")
+    what = "under-predicted ←  share of density, % of people's  → over-predicted"
+    figure, (axis,), y = row_panels(names, [what])
+    verdicts(axis, shown, y, "excess")
+    told = zip(shown["images"], 100 * shown["people"], strict=True)
+    beside(axis, y, [f"{images} images, {share:.0f} % of fixations" for images, share in told])
     return figure
 
 
@@ -61,11 +62,9 @@ def row(
 
     All from the small maps that the evaluation kept: no model runs.
     """
-    size = data.size_of(i)
-    shape = (height, round(height * size[1] / size[0]))
+    shape = at_height(data.size_of(i), height)
     picture, answer = fit(stimulus(data, i), height), found.shown[model][i].float()
-    counts = data.fixations(i).inside(*size, data.names[i]).scaled(size, answer.shape)
-    counts = counts.count_map(*answer.shape)
+    counts = looks_at(data, i, tuple(answer.shape))
     if not counts.any():
         return [picture, mapped(counts, shape), mapped(answer, shape), mapped(counts, shape)]
     people, left = mapped(density(counts), shape), residual(answer, counts)
@@ -77,7 +76,7 @@ def worst(
 ) -> Figure:
     """Draw the `n` images with the widest gaps, two to a line.
 
-    table: `evaluation.failures.gaps`.
+    table: `tables.gaps`.
     """
     lines, notes = [], []
     for one in table.head(n - n % 2).itertuples():
@@ -91,24 +90,12 @@ def worst(
 def remedies(table: pd.DataFrame, plain: str) -> Figure:
     """What each remedy changes on photographs (left) and on search arrays (right), paired.
 
-    table: `evaluation.popout.compared` with `plain`.
+    table: `tables.compared` with `plain`.
     """
-    models = [m for m in dict.fromkeys(table["model"]) if m != plain]
-    figure, axes = plt.subplots(
-        1, 2, figsize=(WIDTH, 0.5 * len(models) + 1.3), sharey=True, squeeze=False
-    )
-    y = np.arange(len(models))[::-1]
-    titles = {"natural": "natural images: change of NSS", "arrays": "search arrays: change of GSI"}
-    for axis, (side, title) in zip(axes.flat, titles.items(), strict=True):
-        chosen = table[table["side"] == side].set_index("model").loc[models]
-        for place, (_, row) in zip(y, chosen.iterrows(), strict=True):
-            decided = row["low"] > 0 or row["high"] < 0
-            colour = (HUMAN if row["difference"] > 0 else AFTER) if decided else "0.55"
-            span = [[row["difference"] - row["low"]], [row["high"] - row["difference"]]]
-            axis.errorbar(row["difference"], place, xerr=span, fmt="o", color=colour, lw=2)
-        axis.axvline(0, color="0.6", lw=1, ls=":")
-        axis.set_xlabel(f"{title} (→ better)")
-        axis.set_yticks(y, models)
-        axis.set_ylim(-0.6, len(models) - 0.4)
-        axis.grid(axis="y", color="0.92")
+    models = [m for m in unique(table, "model") if m != plain]
+    whats = ("natural images: change of NSS", "search arrays: change of GSI")
+    figure, axes, y = row_panels(models, [f"{what} (→ better)" for what in whats])
+    for axis, side in zip(axes, ("natural", "arrays"), strict=True):
+        chosen = only(table, side=side).set_index("model").loc[models]
+        verdicts(axis, chosen, y, "difference", above=HUMAN, below=AFTER)
     return figure

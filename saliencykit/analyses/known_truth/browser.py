@@ -6,7 +6,6 @@ import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ...datasets import SaliencyDataset
@@ -14,13 +13,13 @@ from ...dissection.readout_maps import MAP
 from ...intervals import RATE
 from ...models import stimuli
 from ...models.stimuli import to_float
+from ...viewing.bars import bars
 from ...viewing.controls import explore
 from ...viewing.pictures import (
     Picture,
     as_picture,
-    captioned,
+    at_height,
     fit,
-    font,
     mapped,
     montage,
     side_by_side,
@@ -33,7 +32,7 @@ from ...worlds import FLAT, NOTHING, Plan, Worlds
 class WorldBrowser:
     """What was planted and what is found of it, and a few scenes as a world's network sees them.
 
-    table: `evaluation.truth.against_retrained` of `Recovery.comparable`, with the worlds `plans`
+    table: `tables.against_retrained` of `Recovery.comparable`, with the worlds `plans`
     and one whose observers favour nothing (`NOTHING`). Maps of `scenes` unseen scenes, those that
     show most categories, are computed once, when the browser is made.
     """
@@ -69,18 +68,14 @@ class WorldBrowser:
     def draw(self, favoured: str, factor: float, height: int = 120) -> Picture:
         """Draw one world: bars at the left; fixations and the maps of two networks at the right."""
         plan = Plan(favoured, factor) if factor != 1 else NOTHING
-        shape = (height, round(height * self.worlds.size[1] / self.worlds.size[0]))
-        columns = [self._scene(self.scenes[plan], i, shape) for i in range(len(self.names))]
-        answers = [[mapped(m, shape) for m in self.maps[which]] for which in (plan, FLAT)]
-        name = label(plan)
+        shape, n, name = at_height(self.worlds.size, height), len(self.names), label(plan)
+        scenes = [self._scene(self.scenes[plan], i, shape) for i in range(n)]
+        answers = [mapped(m, shape) for which in (plan, FLAT) for m in self.maps[which]]
         texts = (f"who looks: {name}", f"its network: {name}", "the control's network: alike")
-        rows = [
-            captioned(p, text) for row, text in zip([columns, *answers], texts, strict=True)
-            for p in row
-        ]  # fmt: skip
-        pictures = montage(rows, columns=len(self.names), height=height + 18)
+        under = [text for text in texts for _ in range(n)]
+        pictures = montage([*scenes, *answers], under, n, height)
         table = self.tables[str(plan)]
-        return side_by_side([bar_chart(table, pictures.shape[0]), pictures])
+        return side_by_side([planted_and_found(table, pictures.shape[0]), pictures])
 
     def _scene(self, data: SaliencyDataset, i: int, shape: tuple[int, int]) -> Picture:
         looks = data.fixations(i).scaled(data.size_of(i), shape)
@@ -94,32 +89,15 @@ class WorldBrowser:
         return explore(self.draw, favoured=widgets.Dropdown(options=self.categories), factor=factor)
 
 
-def bar_chart(table: pd.DataFrame, height: int, width: int = 400) -> Picture:
+def planted_and_found(table: pd.DataFrame, height: int, width: int = 210) -> Picture:
     """Draw planted weights beside recovered advantages with intervals, a row a category.
 
-    table: category, planted, value, low, high. A category found is coloured. Drawn by hand: it is
-    the part of a slider's picture that a figure would take too long for.
+    table: category, planted, value, low, high, p_adjusted. A category found is coloured.
     """
-    sheet = Image.new("RGB", (width, height), "white")
-    pen, step = ImageDraw.Draw(sheet), (height - 26) / len(table)
-    letters = font(round(min(11, step * 0.65), 1))
-    ink, left, middle, right = (30, 30, 30), 92, 200, width - 12
-    pen.text((left, 4), "planted weight", fill=ink, font=letters)
-    pen.text((middle, 4), "advantage, map (beyond control)", fill=ink, font=letters)
-    reach = table[["value", "low", "high"]].abs().fillna(0).to_numpy().max() or 1.0
-    zero, scale = (middle + right) / 2, (right - middle) / 2 / reach
-    most = max(1.0, float(table["planted"].max()))
-    pen.line((zero, 22, zero, height - 4), fill=(170, 170, 170))
-    for k, row in enumerate(table.itertuples()):
-        top, low = 24 + k * step, 24 + (k + 0.72) * step
-        pen.text((2, top), label(row.category), fill=ink, font=letters)
-        end = left + (middle - 22 - left) * row.planted / most
-        pen.rectangle((left, top, end, low), fill=CONTROL)
-        if np.isnan(row.value):
-            continue
-        hue = (AFTER if row.value > 0 else BEFORE) if row.p_adjusted <= RATE else CONTROL
-        ends = sorted((zero, zero + scale * row.value))
-        pen.rectangle((ends[0], top, ends[1], low), fill=hue)
-        pen.line((zero + scale * row.low, (top + low) / 2, zero + scale * row.high,
-                  (top + low) / 2), fill=ink, width=2)  # fmt: skip
-    return np.array(sheet)
+    weights = table[["category"]].assign(value=table["planted"], low=np.nan, high=np.nan)
+    sure, more = table["p_adjusted"] <= RATE, table["value"] > 0
+    hues = np.where(sure, np.where(more, AFTER, BEFORE), CONTROL)
+    grey, size = [CONTROL] * len(table), (height, width)
+    planted = bars({"": weights}, {"": grey}, axis="planted weight", reach=(0, 1), size=size)
+    title, where = "map, beyond control", {"axis": "advantage", "reach": (-1, 1), "size": size}
+    return side_by_side([planted, bars({"": table}, {"": hues}, title=title, **where)])

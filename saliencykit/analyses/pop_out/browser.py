@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from ...datasets.popout import PopOut
 from ...evaluation import Evaluation
 from ...viewing.controls import explore
-from ...viewing.pictures import Picture, as_picture, captioned, fit, mapped, montage
+from ...viewing.pictures import Picture, as_picture, at_height, mapped, montage
 from ...viewing.style import label
 
 
@@ -45,14 +45,12 @@ class ArrayBrowser:
         asked = {"feature": feature, "set_size": set_size, "difference": difference}
         asked |= {"background": background}
         i = int((self.table[list(asked)] == pd.Series(asked)).all(axis=1).idxmax())
-        name, size = self.data.names[i], self.data.size_of(i)
-        shape = (height, round(height * size[1] / size[0]))
+        name, shape = self.data.names[i], at_height(self.data.size_of(i), height)
         image, target = as_picture(self.data.image(i)), self.data.targets(i).numpy()
-        pictures = [captioned(fit(ringed(image, target), height), "target ringed")]
-        for model in self.models:
-            text = f"{label(model)}: GSI {self.found.score(model, name, 'gsi'):.2f}"
-            pictures.append(captioned(mapped(self.found.shown[model][i], shape), text))
-        return montage(pictures, columns=5, height=height + 18)
+        maps = [mapped(self.found.shown[model][i], shape) for model in self.models]
+        scores = [f"{label(m)}: GSI {self.found.score(m, name, 'gsi'):.2f}" for m in self.models]
+        texts = ["target ringed", *scores]
+        return montage([ringed(image, target), *maps], texts, columns=5, height=height)
 
     def widget(self) -> widgets.VBox:
         """Return the controls: feature, set size, difference, background."""

@@ -2,6 +2,7 @@
 
 import io
 from html import escape
+from typing import TypedDict, Unpack
 
 import ipywidgets as widgets
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 from ...datasets.base import IMAGE_ERRORS
 from ...dissection.report import NUMBER, ORDERS, SELECTIVITY, sorted_units, unit_profile
 from ...registry import check_name
-from ...viewing.controls import Panel, View, slider
+from ...viewing.controls import Panel, slider
 from ...viewing.pictures import Picture, side_by_side, stacked
 from ...viewing.style import label
 from .figures import GAP, UnitExplorer
@@ -28,17 +29,30 @@ LARGEST = 1600  # pixels: own images are made no larger
 AS_WIDE_AS_ITS_TEXT = widgets.Layout(width="auto")
 
 
+class First(TypedDict, total=False):
+    """What controls start with."""
+
+    model: str
+    beside: str
+    layer: str
+    category: str | None
+    image: int
+    threshold: float
+    regions: bool
+    fixations: bool
+
+
 class Instrument:
     """Controls over the pictures of a `UnitExplorer`; `widget()` is what a notebook shows.
 
     Choosing a place in an order of units, typing a unit's number, asking for the best unit of a
-    category: all set the control "unit", which the pictures follow. `first`: values to start with,
-    by control (see `start`).
+    category: all set the control "unit", which the pictures follow. first: values to start with,
+    by default the first two networks and no category. Raises UnknownNameError.
     """
 
-    def __init__(self, explorer: UnitExplorer, **first: object):
+    def __init__(self, explorer: UnitExplorer, **first: Unpack[First]):
         self.explorer = explorer
-        self.controls = _controls(explorer, {**start(explorer), **first})
+        self.controls = _controls(explorer, first)
         self.order = widgets.Dropdown(options=ORDERS, value=SELECTIVITY, description="sort by")
         self.place = slider(1, first=1, value=1)
         self.place.description = "place"
@@ -50,7 +64,9 @@ class Instrument:
         self.upload = widgets.FileUpload(accept="image/*", description="own image")
         self.units: list[int] = []
         self._connect()  # before the panel does: it draws what is left when we have answered
-        self.panel = Panel(self.controls, *_views(explorer))
+        e = explorer  # its pictures are set in pairs, in a narrow window one below the other
+        views = e.looked_at, e.over_image, e.by_category, e.top_images, e.maps
+        self.panel = Panel(self.controls, *views)
         self._reordered()
 
     def _connect(self) -> None:
@@ -148,54 +164,29 @@ class Instrument:
         )
 
 
-def start(explorer: UnitExplorer) -> dict[str, object]:
-    """Return the controls' first values: the first two networks, and no category."""
-    names = list(explorer.encoders)
-    return {
-        "model": names[0],
-        "beside": names[min(1, len(names) - 1)],
-        "layer": explorer.layer,
-        "category": None,
-        "image": 0,
-        "threshold": 1.5,
-        "regions": False,
-        "fixations": False,
-    }
-
-
-def _controls(explorer: UnitExplorer, first: dict[str, object]) -> dict[str, widgets.Widget]:
-    for name in ("model", "beside"):
-        check_name("network", first[name], explorer.encoders)
-    check_name("layer", first["layer"], explorer.layers)
-    if first["category"] is not None:
-        check_name("category", first["category"], explorer.categories)
-    names = list(explorer.encoders)
+def _controls(explorer: UnitExplorer, first: First) -> dict[str, widgets.Widget]:
+    names, layers = list(explorer.encoders), explorer.layers
     categories = [(ANY, None), *((label(c), c) for c in explorer.categories)]
     made = {
         "model": widgets.Dropdown(options=names),
         "beside": widgets.Dropdown(options=names),
-        "layer": widgets.SelectionSlider(options=explorer.layers, continuous_update=False),
+        "layer": widgets.SelectionSlider(options=layers, continuous_update=False),
         "category": widgets.Dropdown(options=categories),
         "unit": widgets.BoundedIntText(max=0),
         "image": slider(len(explorer.data) - 1),
-        "threshold": widgets.FloatSlider(max=4, step=0.25, continuous_update=False),
-        "regions": widgets.Checkbox(indent=False, layout=AS_WIDE_AS_ITS_TEXT),
-        "fixations": widgets.Checkbox(indent=False, layout=AS_WIDE_AS_ITS_TEXT),
+        "threshold": widgets.FloatSlider(value=1.5, max=4, step=0.25, continuous_update=False),
+        "regions": widgets.Checkbox(value=False, indent=False, layout=AS_WIDE_AS_ITS_TEXT),
+        "fixations": widgets.Checkbox(value=False, indent=False, layout=AS_WIDE_AS_ITS_TEXT),
     }
-    for name, value in first.items():
+    values = {"model": names[0], "beside": names[:2][-1], "layer": explorer.layer, **first}
+    for name in ("model", "beside"):
+        check_name("network", values[name], names)
+    check_name("layer", values["layer"], layers)
+    if values.get("category") is not None:
+        check_name("category", values["category"], explorer.categories)
+    for name, value in values.items():
         made[name].value = value
     return made
-
-
-def _views(explorer: UnitExplorer) -> tuple[View, ...]:
-    """Set in pairs, which a narrow window sets one below the other."""
-    return (
-        explorer.looked_at,
-        explorer.over_image,
-        explorer.by_category,
-        explorer.top_images,
-        explorer.maps,
-    )
 
 
 def as_image(picture: np.ndarray) -> Tensor:

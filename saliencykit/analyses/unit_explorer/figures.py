@@ -15,18 +15,20 @@ from ...models import Encoder, SaliencyModel, classical, stimuli
 from ...models.stimuli import resize
 from ...study import Study
 from ...viewing.activity import Activity, seen, telling
-from ...viewing.bars import selectivity_bars
+from ...viewing.bars import bars
 from ...viewing.pictures import (
     Picture,
     as_picture,
     captioned,
     fit,
+    looks_at,
     mapped,
     montage,
     side_by_side,
     spotlight,
     stacked,
     stimulus,
+    title_of,
     with_fixations,
 )
 from ...viewing.style import AFTER, BEFORE, label
@@ -72,7 +74,9 @@ class UnitExplorer:
         self.pictures = [_shown(self.data.image(i)) for i in every]
         shape = (TILE, round(TILE * size[1] / size[0]))
         self.small = [resize(picture, shape) for picture in self.pictures]
-        self.outlined = [self._outlined(i) for i in every]
+        self.outlined = [
+            fit(stimulus(self.data, i, looks=False), self.pictures[i].shape[-2]) for i in every
+        ]
         self.people = [self._people(i) for i in every]
 
     @classmethod
@@ -93,14 +97,10 @@ class UnitExplorer:
         encoders = {name: self.encoders[name] for name in dict.fromkeys(self._alias.values())}
         return seen(images, encoders, self.layers, self.readouts, self.classical)
 
-    def _outlined(self, i: int) -> Picture:
-        return fit(stimulus(self.data, i, looks=False), self.pictures[i].shape[-2])
-
     def _people(self, i: int) -> Tensor:
         """Where people looked: the density (h, w) of their fixations."""
-        new = tuple(self.pictures[i].shape[-2:])
-        looks = self.data.fixations(i).inside(*self.data.size_of(i), name=self.data.names[i])
-        return density(looks.scaled(self.data.size_of(i), new).count_map(*new), sigma=new[1] / 32)
+        shape = tuple(self.pictures[i].shape[-2:])
+        return density(looks_at(self.data, i, shape), sigma=shape[1] / 32)
 
     def add(self, name: str, image: Tensor) -> int:
         """Show the networks an image of one's own, uint8 (3, H, W); return its number.
@@ -138,8 +138,9 @@ class UnitExplorer:
         self, model: str, image: int, regions: bool = False, fixations: bool = False
     ) -> Picture:
         """Draw an image, and the saliency map of a network."""
-        stimulus = captioned(self._stimulus(image, regions, fixations), self._title(image), STRIP)
-        return side_by_side([stimulus, self._answer(model, image)], GAP)
+        title = self.name(image) if self.is_own(image) else title_of(self.data, image)
+        left = captioned(self._stimulus(image, regions, fixations), title, STRIP)
+        return side_by_side([left, self._answer(model, image)], GAP)
 
     def over_image(
         self,
@@ -170,10 +171,6 @@ class UnitExplorer:
         looks = self.data.fixations(image).inside(*self.data.size_of(image))
         return with_fixations(picture, looks.scaled(self.data.size_of(image), picture.shape[:2]))
 
-    def _title(self, image: int) -> str:
-        scene = None if self.is_own(image) else self.data.scene(image)
-        return f"{self.name(image)}{f', {label(scene)}' if scene else ''}"
-
     def _here(self, model: str, layer: str, unit: int, image: int, category: str | None) -> str:
         """Say the unit's region NSS in this image: of `category`, or of the best one here."""
         if self.is_own(image):
@@ -187,12 +184,11 @@ class UnitExplorer:
 
     def _answer(self, model: str, image: int) -> Picture:
         shape = tuple(self.pictures[image].shape[-2:])
-        if model not in self.readouts:
-            blank = np.full((*shape, 3), 240, np.uint8)
-            return captioned(blank, f"{model} predicts no saliency", STRIP, AFTER)
-        return captioned(
-            mapped(self.activity.map(model, image), shape), f"{model}: saliency", STRIP, AFTER
-        )
+        if model in self.readouts:
+            picture, text = mapped(self.activity.map(model, image), shape), f"{model}: saliency"
+        else:
+            picture, text = np.full((*shape, 3), 240, np.uint8), f"{model} predicts no saliency"
+        return captioned(picture, text, STRIP, AFTER)
 
     def by_category(
         self,
@@ -209,7 +205,7 @@ class UnitExplorer:
         colours = {beside: BEFORE, model: AFTER}
         size = (2 * (TILE + STRIP + 4), 460)
         title = f"{layer}, unit {unit}"
-        return selectivity_bars(profiles, colours, threshold, category, title, size)
+        return bars(profiles, colours, threshold, category, title, size=size)
 
     def top_images(
         self,
@@ -226,8 +222,7 @@ class UnitExplorer:
             chosen = best_images(self._within[who], layer, unit, TILES, category)
             tiles = [self._tile(who, layer, unit, name, threshold) for name in chosen]
             text = f"{who}: best images{f' for {label(category)}' if category else ''}"
-            row = captioned(montage(tiles, columns=TILES, height=TILE), text, STRIP, ink)
-            rows.append(row)
+            rows.append(captioned(montage(tiles, columns=TILES, height=TILE), text, STRIP, ink))
         return stacked(rows, GAP)
 
     def _tile(self, model: str, layer: str, unit: int, name: str, threshold: float) -> Picture:
@@ -238,12 +233,9 @@ class UnitExplorer:
     def maps(self, image: int) -> Picture:
         """Draw where people looked, and the saliency maps of networks and classical models."""
         shape = tuple(_shown(self.pictures[image], MAP).shape[-2:])
-        parts = [] if self.is_own(image) else [(self.people[image], "people")]
-        parts += [
-            (self.activity.map(name, image), label(name))
-            for name in [*self.readouts, *self.classical]
-        ]
-        drawn = [captioned(mapped(values, shape), text) for values, text in parts]
+        answers = {label(m): self.activity.map(m, image) for m in [*self.readouts, *self.classical]}
+        people = {} if self.is_own(image) else {"people": self.people[image]}
+        drawn = [captioned(mapped(v, shape), text) for text, v in (people | answers).items()]
         return side_by_side(drawn, GAP)
 
     def table(self) -> pd.DataFrame:
