@@ -81,10 +81,10 @@ def _specific(table: pd.DataFrame) -> str:
     """Say by how much more the units' own categories lose, and in which ones surely."""
     difference, average = _changes(table, "difference")
     found = Sides.of(difference)
+    lost = mention(": {}", found.below, ".2f")
+    gained = mention("; the other way round for {}", found.above, ".2f")
     return f"""own − others is {average:.2f}; specific in **{len(found.below)} of
-        {len(difference)}**{mention(": {}", found.below, ".2f")}{
-        mention("; the other way round for {}", found.above, ".2f")
-    }"""
+        {len(difference)}**{lost}{gained}"""
 
 
 def _dose(k: int, table: pd.DataFrame) -> str:

@@ -34,6 +34,6 @@ def what_we_see(
         - The other observers' fixations predict one observer's with NSS {nss["human"]:.2f}; the
           centre prior alone reaches {nss[CENTRE]:.2f}. What lies between is for models to explain.
         - Scores with which infinitely many people would predict one, by a power law through growing
-          groups of them: {listed(limits, ".2f")}
-          {mention("(for {} these observers are too few to say)", untold)}
+          groups of them: {listed(limits, ".2f")}.
+          {mention("For {} these observers are too few to say.", untold)}
     """)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from ...viewing.claims import Span, bullets, listed, mention
+from ...viewing.claims import Span, bullets, listed
 from ...viewing.style import label
 from .tables import is_network
 
@@ -41,6 +41,6 @@ def what_we_see(
           {networks:.1f} ranks of {len(table)}; the others by {others:.1f}.
         - Rank correlation of the two orders: {rho:.2f}; on the whole, models that predict fixations
           better find the odd item {rho:better|worse|neither surely better nor worse}{weak}.
-        - To some network the odd item is more salient than the others in {listed(seen)}
-          {mention("; to none in {}", unseen)}.
+        - To some network the odd item is more salient than the others in {listed(seen)};
+          to none in {listed(unseen) if unseen else "no kind of search"}.
     """)

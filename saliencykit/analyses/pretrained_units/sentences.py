@@ -34,7 +34,7 @@ def what_we_see(
     else:
         holds = "does not hold" if found.below and not found.undecided else "is not shown"
     accuracy = study.pretrained.accuracy
-    known = accuracy is not None
+    taught = "" if accuracy is None else f"to name objects: {percent(accuracy, 1)} held out"
     return bullets(f"""
         - At **{study.layer}**, object recognition alone makes the ten best units respond more than
           an untrained network's in **{found.counted}** categories{found.too_few}:
@@ -47,8 +47,9 @@ def what_we_see(
           as in the paper, average {own:.2f} over categories; chosen on one half and scored on the
           other, {here["after"].mean():.2f}.
         - Selective is not the same as specific: the {len(best)} categories share
-          {best["unit"].nunique()} best units; the most shared, unit {unit}, is that of {times}.
-        - {f"It was taught to name objects: {percent(accuracy, 1)} held out." if known else ""}
+          {best["unit"].nunique()} best units; the most shared, unit {unit}, is the best for {times}
+          of them.
+        - {f"The network was taught {taught}." if taught else ""}
         - **The paper's first finding {holds} at this layer**, by this measure and control.
     """)
 

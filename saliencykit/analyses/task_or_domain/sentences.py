@@ -5,7 +5,7 @@ from collections import Counter
 import pandas as pd
 
 from ...study import Study
-from ...viewing.claims import Sides, Span, Spans, bullets, extremes, listed, moved, spans
+from ...viewing.claims import Sides, Span, Spans, bullets, listed, moved, spans
 from ...viewing.style import label
 from .tables import AGAIN, OTHERS
 
@@ -65,14 +65,19 @@ def _how_far(table: pd.DataFrame, layer: str) -> str:
     wide = table.pivot(index="layer", columns="task", values="value")
     most = [f"{task} at {n}" for task, n in wide.idxmin(axis=1).value_counts().items()]
     return f"""**How far** at {layer}, debiased CKA with the pre-trained network:
-        {listed(at, ".2f")}: saliency moved it {nearer:further than|less far than|about as far as}
-        scenes did. Of the {len(wide)} layers, the task that moved the network
-        furthest is {listed(most)}; saliency moved it further than scenes at
+        {listed(at, ".2f")}: saliency moved it {
+        nearer:further than|less far than|no surely
+        other way than} scenes did. Of the {
+        len(wide)
+    } layers, the task that moved the network furthest is {
+        listed(most)
+    }; saliency moved it further than scenes at
         {(wide["saliency"] < wide["scenes"]).sum()}."""
 
 
 def _where_to(gains: pd.DataFrame, paired: pd.DataFrame, images: int) -> str:
-    found, (most, _) = Sides.of(spans(paired, "difference")), extremes(paired, "difference")
+    found = Sides.of(spans(paired, "difference"))
+    most = paired.loc[paired["difference"].abs().idxmax()]
     pair = gains[gains["category"] == most["category"]].set_index("task")[["before", "after"]]
     return f"""**Where to**, on {images} images that no model learned from: the ten best units
         respond more after saliency than after scenes in {found.counted} categories
@@ -87,17 +92,17 @@ def _shared(whole: Spans, units: Spans) -> str:
     if not whole[OTHERS].known:
         return "too little changed, or too few images, to say."
     others = {other: span for other, span in whole.items() if other not in (OTHERS, AGAIN)}
-    again = (
-        AGAIN in whole
-        and f"""; a second saliency training, from another seed,
-        {whole[AGAIN]:.0%}. Unit by unit, the others bring {units[OTHERS]:.0%} and the second
-        training {units[AGAIN]:.0%}: {
-            units[AGAIN] - HALF:it is mostly the same units that change|
-        which units change is mostly the luck of one training, so single units that changed are no
-        evidence for either side|whether the same units change is not decided}"""
-    )
-    return f"""of what saliency training changes in the layer as a whole, the other tasks on the
-        same images bring {whole[OTHERS]:.0%} on average ({listed(others, ".0%")}){again or ""}."""
+    said = f"""of what saliency training changes in the layer as a whole, the other tasks on the
+        same images bring {whole[OTHERS]:.0%} on average ({listed(others, ".0%")})"""
+    if AGAIN not in whole:
+        return f"{said}."
+    same = units[AGAIN] - HALF
+    return f"""{said}; a second saliency training, from another seed, {whole[AGAIN]:.0%}. Unit by
+        unit, the others bring {units[OTHERS]:.0%} and the second training {units[AGAIN]:.0%}:
+        {
+        same:it is mostly the same units that change|which units change is mostly the luck of one
+        training, so single units that changed are no evidence for either side|whether the same
+        units change is not decided}."""
 
 
 def _finding(table: pd.DataFrame, layer: str) -> str:
