@@ -48,7 +48,7 @@ def what_we_see(
 def _recovered(rho: Spans, found: pd.DataFrame, deepest: str) -> str:
     ours = rho[MAP, "flat"]
     reached = "Yes" if ours.low >= GOAL else "Mostly" if ours.value >= GOAL else "Partly"
-    worlds = found.set_index([*KEYS, "what", "by"]).loc[(MAP, "flat")]
+    worlds = found.set_index([*KEYS, "what", "by"])[["found", "tests"]].loc[(MAP, "flat")]
     first, sure = worlds.loc[("first", "images")], worlds.loc[("found", "networks")]
     return f"""Rank correlation of planted weight and recovered favouring: the map, beyond the
         control {ours:.2f}; the map by itself {rho[MAP, "before"]:.2f}; units of {deepest}, beyond
