@@ -385,7 +385,7 @@ def test_words_on_contributions_and_methods():
     text = told()
     assert "the 2 units at conv5_3" in text
     assert "They carry more than that in **2 of 2**" in text
-    assert "the more selective a unit, the more it adds to the map there." in text
+    assert "more selective units add more to the map there." in text
     assert "alike (interval above 0) in **2 of 2**" in text
     assert "100 % [100, 100] of the units" in text
     assert "more often than chance" in text

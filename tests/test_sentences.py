@@ -141,8 +141,8 @@ CLAIMS = (  # what may only be said of an interval that lies off 0
     r"(units of \w+ favour|map favours) (person|text)|odd item (better|worse)|"
     r"(improves the|costs some) prediction|moved it (further|less far) than scenes did|"
     r"tells (better|worse) than|mostly the same units|is contradicted|loss is specific|"
-    r"the other way round|unit, the (more|less) it adds|category, (more|less) often|"
-    r"grows in [1-9]|is favoured at [1-9]|they (cost|carry).*\*\*[1-9]"
+    r"the other way round|units add (more|less) to|stand (better|worse) among|"
+    r"category, (more|less) often|grows in [1-9]|is favoured at [1-9]|they (cost|carry).*\*\*[1-9]"
 )
 
 

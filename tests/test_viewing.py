@@ -314,6 +314,8 @@ def test_words_follow_the_interval(studied, low, high, says):
     assert "on the other: person head 1.50 → 2.50 and text 0.50 → 0.25." in text
     assert f"undecided at {int(low < 0 < high)};" in text
     assert says in text
+    assert ("favours person head over text" in text) == (low > 0)
+    assert ("favours text over person head" in text) == (high < 0)
     assert f"{(low + high) / 2:.2f} [{low:.2f}, {high:.2f}]" in text
     assert "on 5 images" in text.lower()
     assert f"person head is favoured at {1 + (low > 0)}, text at {int(high < 0)}" in text

@@ -164,7 +164,7 @@ def test_an_undecided_finding_says_when_it_is_for_luck():
 
 
 def test_how_far_and_where_to_are_told_apart():
-    assert "saliency moved it no surely other way than scenes" in say()
+    assert "saliency moved it neither surely further nor less far than scenes" in say()
     assert "saliency moved it further" in say(drift=drift(0.95))
     assert "saliency moved it less far than scenes" in say(drift=drift(0.7))
     table, said = paired(), say()

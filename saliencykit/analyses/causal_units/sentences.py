@@ -98,6 +98,7 @@ def _carried(table: pd.DataFrame, k: int, layer: str) -> str:
     of_all = {what: found.pop(ALL) for what, found in by.items()}
     whole, rho = of_all["map"].value, of_all["rho"]
     part, fair = (percent(of_all[what].value / whole) for what in ("carried", "fair"))
+    hardly = f"{rho:, if hardly|, if hardly|}" if abs(rho.value) < WEAK else ""
     most, least = extremes(table[(table["what"] == "rho") & (table["category"] != ALL)])
     return f"""Of the map's region NSS, {whole:.2f} on average, the {k} units at {layer} carry
         {of_all["carried"]:.2f} ({part}); as many units of the layer on average,
@@ -105,9 +106,8 @@ def _carried(table: pd.DataFrame, k: int, layer: str) -> str:
         **{len(Sides.of(by["beyond"]).above)} of {len(by["beyond"])}** categories. Over units,
         selectivity and contribution correlate by ρ = {rho:.2f} on average
         ({label(least["category"])} {least["value"]:.2f} to {label(most["category"])}
-        {most["value"]:.2f}): the more selective a unit, the
-        {rho:more|less|neither surely more nor less} it adds to the map
-        there{", if hardly" if abs(rho.value) < WEAK else ""}."""
+        {most["value"]:.2f}): more selective units add
+        {rho:more|less|neither surely more nor less} to the map there{hardly}."""
 
 
 def _methods(agreement: pd.DataFrame, same: Spans) -> str:

@@ -38,8 +38,9 @@ def what_we_see(
         - Pairs of a unit and a category above T = {threshold:g} on these images:
           {pairs_above(counts, threshold)}.
         - **The paper's second finding {favoured:holds|is the other way round|is not decided} at
-          this layer**: fine-tuning favours {first} over {second} by {favoured:.2f}, the difference
-          of the two changes.
+          this layer**: fine-tuning favours
+          {favoured:{first} over {second}|{second} over {first}|neither beyond doubt}; the
+          difference of the two changes is {favoured:.2f}.
         - Over the {len(layered)} layers: {first} is favoured at {len(layers.above)}, {second} at
           {len(layers.below)}, undecided at {len(layers.undecided) + len(layers.unknown)}; the
           largest difference is at {furthest["layer"]}: {Span.of(furthest):.2f}.

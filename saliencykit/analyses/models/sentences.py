@@ -59,9 +59,9 @@ def _classical(classic: Spans, nss: Spans, sure: pd.DataFrame) -> str:
         "where people tend to look; people look at the middle, so a prior that never sees the "
         "image starts with an advantage."
     )
-    return f"""Of the {len(classic)} classical models, which never saw a fixation,
-        {label(ranked[0])}
-        scores most, {classic[ranked[0]]:.2f}, and {label(ranked[-1])} least,
-        {classic[ranked[-1]]:.2f}; {len(between)} of them lie between the centre prior and the
-        fine-tuned network, {len(surely)} beyond chance from both.
+    best, worst = ranked[0], ranked[-1]
+    return f"""Of the {len(classic)} classical models, which never saw a fixation, {label(best)}
+        scores most, {classic[best]:.2f}, and {label(worst)} least, {classic[worst]:.2f};
+        {len(between)} of them lie between the centre prior and the fine-tuned network,
+        {len(surely)} beyond chance from both.
         {mention("No worse than the fine-tuned network: {}.", above)} {mention(no_better, below)}"""

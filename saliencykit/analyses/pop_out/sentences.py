@@ -31,16 +31,18 @@ def what_we_see(
     ours = features[features["model"].isin(trained(table["model"]))]
     highest = ours.groupby("feature", sort=False)["low"].max()  # by the network best at it
     seen, unseen = list(highest.index[highest > 0]), list(highest.index[highest <= 0])
-    weak = ", if weakly" if abs(rho.value) < WEAK else ""
+    no_kind = ["no kind of search"]
+    weak = f"{rho:, if weakly|, if weakly|}" if abs(rho.value) < WEAK else ""
     return bullets(f"""
         - Best on natural images is {label(natural["model"])}, {Span.of(natural, "natural"):.2f}
           (NSS); best on the {arrays} search arrays is {label(odd["model"])},
           {Span.of(odd, "arrays"):.2f} (GSI).
         - **The paper's third finding {networks:holds|is the other way round|is not decided} here**:
-          among the models, networks stand better on natural images than on arrays by
-          {networks:.1f} ranks of {len(table)}; the others by {others:.1f}.
+          networks stand {networks:better|worse|neither surely better nor worse} among the models
+          on natural images than on arrays, by {networks:.1f} ranks of {len(table)}; the others by
+          {others:.1f}.
         - Rank correlation of the two orders: {rho:.2f}; on the whole, models that predict fixations
           better find the odd item {rho:better|worse|neither surely better nor worse}{weak}.
-        - To some network the odd item is more salient than the others in {listed(seen)};
-          to none in {listed(unseen) if unseen else "no kind of search"}.
+        - To some network the odd item is more salient than the others in
+          {listed(seen or no_kind)}; to none in {listed(unseen or no_kind)}.
     """)

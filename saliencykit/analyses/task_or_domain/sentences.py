@@ -65,14 +65,10 @@ def _how_far(table: pd.DataFrame, layer: str) -> str:
     wide = table.pivot(index="layer", columns="task", values="value")
     most = [f"{task} at {n}" for task, n in wide.idxmin(axis=1).value_counts().items()]
     return f"""**How far** at {layer}, debiased CKA with the pre-trained network:
-        {listed(at, ".2f")}: saliency moved it {
-        nearer:further than|less far than|no surely
-        other way than} scenes did. Of the {
-        len(wide)
-    } layers, the task that moved the network furthest is {
-        listed(most)
-    }; saliency moved it further than scenes at
-        {(wide["saliency"] < wide["scenes"]).sum()}."""
+        {listed(at, ".2f")}: saliency moved it
+        {nearer:further than|less far than|neither surely further nor less far than} scenes did. Of
+        the {len(wide)} layers, the task that moved the network furthest is {listed(most)}; saliency
+        moved it further than scenes at {(wide["saliency"] < wide["scenes"]).sum()}."""
 
 
 def _where_to(gains: pd.DataFrame, paired: pd.DataFrame, images: int) -> str:
@@ -97,12 +93,12 @@ def _shared(whole: Spans, units: Spans) -> str:
     if AGAIN not in whole:
         return f"{said}."
     same = units[AGAIN] - HALF
+    luck = """which units change is mostly the luck of one training, so single units that changed
+        are no evidence for either side"""
     return f"""{said}; a second saliency training, from another seed, {whole[AGAIN]:.0%}. Unit by
         unit, the others bring {units[OTHERS]:.0%} and the second training {units[AGAIN]:.0%}:
-        {
-        same:it is mostly the same units that change|which units change is mostly the luck of one
-        training, so single units that changed are no evidence for either side|whether the same
-        units change is not decided}."""
+        {same:it is mostly the same units that change|{luck}|whether it is the same ones is open}.
+        """
 
 
 def _finding(table: pd.DataFrame, layer: str) -> str:
