@@ -71,7 +71,7 @@ CASES = {
         SCORES,
         {"nss": SimpleNamespace(law=SimpleNamespace(limit=2, low=1, high=3, determined=True))},
     ),
-    models: (SCORES, {"mean": 1.0, "low": 0.5, "high": 1.5}, PAIRS, 9),
+    models: (SCORES, {"mean": 1.0, "low": 0.5, "high": 1.5}, PAIRS, 9, ["frozen", "fine-tuned"]),
     pretrained_units: (
         table(CHANGES, layer=["a", "b"], category=KINDS),
         table(("share",), encoder=["pre-trained", "untrained"], category=KINDS),
@@ -94,6 +94,7 @@ CASES = {
         dict.fromkeys(("networks", "classical", "correlation"), (1.0, 0.5, 1.5)),
         table(("mean",), model=["fine-tuned", "gbvs"], feature=["colour", "size", "shape"]),
         9,
+        ["fine-tuned"],
     ),
     task_or_domain: (
         table(("validation",), task=["saliency", "scenes"], epoch=[1, 2]).assign(

@@ -125,7 +125,9 @@ KINDS = pd.DataFrame({
     [((2, 1, 3), "finding holds"), ((-2, -3, -1), "other way round"), ((0, -1, 1), "not decided")],
 )
 def test_words_on_pop_out_follow_the_interval(span, says):
-    text = pop_out_sentences.what_we_see(ORDER, {**SPANS, "networks": span}, KINDS, 360)
+    text = pop_out_sentences.what_we_see(
+        ORDER, {**SPANS, "networks": span}, KINDS, 360, ["fine-tuned"]
+    )
     assert says in text
     assert "Best on natural images is fine-tuned, 3.00 [2.80, 3.20]" in text
     assert "best on the 360 search arrays is GBVS, 0.50 [0.40, 0.60]" in text

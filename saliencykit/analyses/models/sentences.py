@@ -1,6 +1,6 @@
 """Who predicts fixations how well, and who better than whom, in sentences: notebook 01."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -11,22 +11,21 @@ from ...viewing.style import label
 LEVEL = 0.05  # false discovery rate at which a difference is called one
 
 
-def trained(models: Iterable[str]) -> list[str]:
-    """Return those of the models that learned from fixations."""
-    return [m for m in models if m.startswith(("frozen", "fine-tuned"))]
-
-
 def what_we_see(
-    table: pd.DataFrame, gain: Mapping[str, float], pairs: pd.DataFrame, images: int
+    table: pd.DataFrame,
+    gain: Mapping[str, float],
+    pairs: pd.DataFrame,
+    images: int,
+    networks: Sequence[str],
 ) -> str:
     """Words under 01_models: who scores what, who beats whom, and what fine-tuning brings.
 
     table: `evaluation.summary`; gain: `evaluation.difference` of fine-tuned and frozen; pairs:
-    `evaluation.pairwise` on NSS.
+    `evaluation.pairwise` on NSS; networks: the models that learned from fixations.
     """
     nss = spans(table[table["metric"] == "nss"], "mean", by="model")
     human, helped, sure = nss["human"], Span.of(gain, "mean"), pairs[pairs["p_adjusted"] <= LEVEL]
-    shown = [*trained(nss), CENTRE]
+    shown = [*networks, CENTRE]
     rows = [f"{m} {nss[m]:.2f} ({percent(nss[m].value / human.value)} of human)" for m in shown]
     classic = {m: span for m, span in nss.items() if m not in (*shown, "human")}
     beaten = [m for m in nss if nss[m].value > human.value]

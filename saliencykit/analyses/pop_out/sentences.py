@@ -1,19 +1,13 @@
 """Who is good on natural images and who on search arrays, in sentences: notebook 04."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from ...viewing.claims import Span, bullets, listed
 from ...viewing.style import label
-from .tables import is_network
 
 WEAK = 0.3  # a correlation below this is called so (Cohen 1988: medium from here on)
-
-
-def trained(models: Iterable[str]) -> list[str]:
-    """Return those of the models that learned from fixations."""
-    return [m for m in models if is_network(m)]
 
 
 def what_we_see(
@@ -21,14 +15,16 @@ def what_we_see(
     spans: Mapping[str, tuple[float, float, float]],
     features: pd.DataFrame,
     arrays: int,
+    networks: Sequence[str],
 ) -> str:
     """Words under 04_pop_out (F3).
 
-    table, spans: `evaluation.popout.orders`; features: `by_condition` over "feature".
+    table, spans: `evaluation.popout.orders`; features: `by_condition` over "feature"; networks: the
+    models that learned from fixations.
     """
     natural, odd = (table.loc[table[side].idxmax()] for side in ("natural", "arrays"))
-    networks, others, rho = (Span(*spans[k]) for k in ("networks", "classical", "correlation"))
-    ours = features[features["model"].isin(trained(table["model"]))]
+    gained, others, rho = (Span(*spans[k]) for k in ("networks", "classical", "correlation"))
+    ours = features[features["model"].isin(networks)]
     highest = ours.groupby("feature", sort=False)["low"].max()  # by the network best at it
     seen, unseen = list(highest.index[highest > 0]), list(highest.index[highest <= 0])
     no_kind = ["no kind of search"]
@@ -37,9 +33,9 @@ def what_we_see(
         - Best on natural images is {label(natural["model"])}, {Span.of(natural, "natural"):.2f}
           (NSS); best on the {arrays} search arrays is {label(odd["model"])},
           {Span.of(odd, "arrays"):.2f} (GSI).
-        - **The paper's third finding {networks:holds|is the other way round|is not decided} here**:
-          networks stand {networks:better|worse|neither surely better nor worse} among the models
-          on natural images than on arrays, by {networks:.1f} ranks of {len(table)}; the others by
+        - **The paper's third finding {gained:holds|is the other way round|is not decided} here**:
+          networks stand {gained:better|worse|neither surely better nor worse} among the models
+          on natural images than on arrays, by {gained:.1f} ranks of {len(table)}; the others by
           {others:.1f}.
         - Rank correlation of the two orders: {rho:.2f}; on the whole, models that predict fixations
           better find the odd item {rho:better|worse|neither surely better nor worse}{weak}.
