@@ -252,24 +252,23 @@ def test_words_about_models_say_who_lies_where(evaluated):
     gain = {"mean": 1.0, "low": 0.8, "high": 1.2}
     others = ("centre prior", "fine-tuned", "aim")
     pairs = pd.DataFrame({"first": "gbvs", "second": others, "p_adjusted": [0.01, 0.04, 0.2]})
-    text = models_sentences.what_we_see(means, gain, pairs, 100)
+
+    def say(means=means, gain=gain, pairs=pairs):
+        return models_sentences.what_we_see(means, gain, pairs, 100, ["frozen", "fine-tuned"])
+
+    text = say()
     assert "fine-tuned 3.00 [2.90, 3.10] (75 % of human)" in text
     assert "1 of them lie between" in text
     assert "1 beyond chance from both" in text
-    unsure = models_sentences.what_we_see(
-        means, gain, pairs.assign(p_adjusted=[0.06, 0.04, 0.2]), 100
-    )
-    assert "0 beyond chance from both" in unsure
+    assert "0 beyond chance from both" in say(pairs=pairs.assign(p_adjusted=[0.06, 0.04, 0.2]))
     assert "Scoring above people" not in text
     better = means.assign(mean=means["mean"].replace(3, 4.05))
-    assert "Scoring above people, as fine-tuned, is" in models_sentences.what_we_see(
-        better, gain, pairs, 9
-    )
+    assert "Scoring above people, as fine-tuned, is" in say(better)
     assert "No better than the centre prior: AIM." in text
     assert "No worse than" not in text
     assert "Of the 3 pairs of models and people, 2 differ" in text
     assert "Fine-tuning the encoder helps" in text
-    nothing = models_sentences.what_we_see(means, {"mean": 0, "low": -0.1, "high": 0.1}, pairs, 100)
+    nothing = say(gain={"mean": 0, "low": -0.1, "high": 0.1})
     assert "encoder is not shown to help or hurt: 0.00 [-0.10, 0.10]" in nothing
 
 
