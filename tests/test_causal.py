@@ -319,15 +319,24 @@ def test_figures_draw_every_category(study, answered):
     plt.close("all")
 
 
-def told(effects):
-    table = losses_by("way", {"set to mean": effects, "set to zero": effects}, n=200)
+def told(effects=None, **tables):
+    effects = effects or made(SPECIFIC)
     images = [f"{i:02}" for i in range(40)]
-    study = type("Study", (), {})()
+    study = type("Study", (), {"read_layer": "conv5_3"})()
     study.moments, study.choose_on = Moments(torch.zeros(96), torch.zeros(96)), images
     study.score_on = type("Data", (list,), {"categories": NAMES})(images)
+    over, res = overlapping(dissection()), common_only(dissection())
+    over.iou["a"][2] = torch.nan
+    given = {
+        "matrix": ablation_matrix(effects, n=50),
+        "losses": losses_by("way", {"set to mean": effects, "set to zero": effects}, n=200),
+        "doses": losses_by("k", {1: effects, 5: effects}, n=50),
+        "carried": carried(dissection(), dissection(), "a", 2, n=100),
+        "agreement": method_agreement(over, res, "a"),
+        "labels": same_labels(over, res, "a"),
+    }
     groups = {"text": [1, 2], "head": [2, 3], "text control 1": [8, 9]}
-    doses = losses_by("k", {1: effects, 5: effects}, n=50)
-    return causal_units_sentences.ablation(table, doses, groups, study)
+    return causal_units_sentences.what_we_see(**given | tables, groups=groups, study=study)
 
 
 def test_words_say_who_loses_most_by_whose_units():
@@ -340,22 +349,23 @@ def test_words_say_who_loses_most_by_whose_units():
     }
     rows = [(*pair, value, value, value) for pair, value in cells.items()]
     table = pd.DataFrame(rows, columns=["first", "second", "value", "low", "high"])
-    text = causal_units_sentences.diagonal(table)
+    text = told(matrix=table)
     assert "named for in **1 of 2** groups (b)" in text
     assert "are its own in **2 of 2** (a and b)" in text
 
 
 def test_words_say_whether_the_loss_is_specific():
-    text = told(made(SPECIFIC))
+    text = told()
     assert "**On average the loss is specific**" in text
-    assert "specific in **2 of 2**: text (-0." in text
+    assert "specific in **2 of 2**: text -0." in text
     assert "3 different ones of 96" in text
     assert "Left out, on fewer than 5 images: rare." in text
     assert "Set to zero instead" in text
-    assert "1 named unit changes their own" in text
+    assert "with 1 of its units ablated a category changes by -0." in text
+    assert "with 5 of its units ablated a category changes by -0." in text
     turned = {"text": {"text": -0.2, "head": -1.0}, "head": {"text": -0.5}, "rare": {}}
     text = told(made(turned))
-    assert "the other way round**" in text
+    assert "the loss is the other way round**" in text
     assert "**0 of 2**; the other way round for" in text
     even = {"text": {"text": -1, "head": -1}, "head": {"text": -1, "head": -1}, "rare": {}}
     text = told(made(even, noise=0.4))
@@ -363,19 +373,13 @@ def test_words_say_whether_the_loss_is_specific():
 
 
 def test_words_on_contributions_and_methods():
-    table = carried(dissection(), dissection(), "a", 6, n=100)
-    text = causal_units_sentences.contribution(table, 6, "conv5_3")
-    assert "the 6 units at conv5_3" in text
-    assert "**2 of 2**" in text
-    assert "the more it adds to the map there." in text
-    weak = table.assign(value=table["value"].where(table["what"] != "rho", 0.05))
-    assert "there, if hardly." in causal_units_sentences.contribution(weak, 6, "conv5_3")
-    res = common_only(dissection())
-    over = overlapping(dissection())
-    over.iou["a"][2] = torch.nan
-    text = causal_units_sentences.methods(
-        method_agreement(over, res, "a"), same_labels(over, res, "a")
-    )
+    text = told()
+    assert "the 2 units at conv5_3" in text
+    assert "They carry more than that in **2 of 2**" in text
+    assert "more selective units add more to the map there." in text
     assert "alike (interval above 0) in **2 of 2**" in text
-    assert "100 [100, 100] % of the units" in text
+    assert "100 % [100, 100] of the units" in text
     assert "more often than chance" in text
+    table = carried(dissection(), dissection(), "a", 2, n=100)
+    weak = table.assign(value=table["value"].where(table["what"] != "rho", 0.05))
+    assert "there, if hardly." in told(carried=weak)

@@ -132,16 +132,16 @@ def test_the_best_unit_is_the_best_of_all_layers(explorer):
 
 def test_words_on_the_best_units_come_from_the_table(explorer):
     table = explorer.table()
-    text = unit_explorer_sentences.best_of_all(table)
+    text = unit_explorer_sentences.what_we_see(table)
     top = table[table["encoder"] == "fine-tuned"].sort_values("mean").iloc[-1]
     assert f"unit {top['unit']} of {top['layer']}, region NSS {top['mean']:.2f} [" in text
     apart = table.assign(low=table["mean"], high=table["mean"])
     apart.loc[apart["encoder"] == "fine-tuned", ["mean", "low", "high"]] += 9
     assert "intervals apart, for bright and dark; less selective for none" in (
-        unit_explorer_sentences.best_of_all(apart)
+        unit_explorer_sentences.what_we_see(apart)
     )
     alone = table[table["encoder"] == "fine-tuned"]
-    assert unit_explorer_sentences.best_of_all(alone).count("\n") == 0
+    assert unit_explorer_sentences.what_we_see(alone).count("\n") == 0
 
 
 def same(a, b):

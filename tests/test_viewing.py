@@ -25,7 +25,6 @@ from saliencykit.dissection import report as reports
 from saliencykit.evaluation import Predictor, evaluate, prior_maps
 from saliencykit.metrics import PowerLaw
 from saliencykit.models import CentrePrior, build_encoder
-from saliencykit.viewing import claims as viewing_claims
 from saliencykit.viewing import pictures as overlay
 from saliencykit.viewing.style import write_figure
 from tests.conftest import Blobs
@@ -254,27 +253,24 @@ def test_words_about_models_say_who_lies_where(evaluated):
     gain = {"mean": 1.0, "low": 0.8, "high": 1.2}
     others = ("centre prior", "fine-tuned", "aim")
     pairs = pd.DataFrame({"first": "gbvs", "second": others, "p_adjusted": [0.01, 0.04, 0.2]})
-    networks = ["frozen", "fine-tuned"]
-    text = models_sentences.model_scores(means, gain, pairs, 100, networks)
+
+    def say(means=means, gain=gain, pairs=pairs):
+        return models_sentences.what_we_see(means, gain, pairs, 100, ["frozen", "fine-tuned"])
+
+    text = say()
     assert "fine-tuned 3.00 [2.90, 3.10] (75 % of human)" in text
     assert "1 of them lie between" in text
     assert "1 beyond chance from both" in text
-    unsure = models_sentences.model_scores(
-        means, gain, pairs.assign(p_adjusted=[0.06, 0.04, 0.2]), 100, networks
-    )
-    assert "0 beyond chance from both" in unsure
+    assert "0 beyond chance from both" in say(pairs=pairs.assign(p_adjusted=[0.06, 0.04, 0.2]))
     assert "Scoring above people" not in text
     better = means.assign(mean=means["mean"].replace(3, 4.05))
-    assert "Scoring above people, as fine-tuned, is" in models_sentences.model_scores(
-        better, gain, pairs, 9, networks
-    )
-    assert "AIM score no more than the centre prior" in text
+    assert "Scoring above people, as fine-tuned, is" in say(better)
+    assert "No better than the centre prior: AIM." in text
+    assert "No worse than" not in text
     assert "Of the 3 pairs of models and people, 2 differ" in text
     assert "Fine-tuning the encoder helps" in text
-    nothing = models_sentences.model_scores(
-        means, {"mean": 0, "low": -0.1, "high": 0.1}, pairs, 100, networks
-    )
-    assert "not decided" in nothing
+    nothing = say(gain={"mean": 0, "low": -0.1, "high": 0.1})
+    assert "encoder is not shown to help or hurt: 0.00 [-0.10, 0.10]" in nothing
 
 
 def test_errors_in_a_draw_are_said_under_the_picture():
@@ -314,10 +310,12 @@ def test_words_follow_the_interval(studied, low, high, says):
     class FakeStudy:
         unseen, layer = range(5), "conv3_1"
 
-    text = fine_tuning_sentences.fine_tuning(changed, layered, crossfit, counts, 1.5, FakeStudy())
+    text = fine_tuning_sentences.what_we_see(changed, layered, crossfit, counts, 1.5, FakeStudy())
     assert "on the other: person head 1.50 → 2.50 and text 0.50 → 0.25." in text
-    assert ("undecided at 1" in text) == (low < 0 < high)
+    assert f"undecided at {int(low < 0 < high)};" in text
     assert says in text
+    assert ("favours person head over text" in text) == (low > 0)
+    assert ("favours text over person head" in text) == (high < 0)
     assert f"{(low + high) / 2:.2f} [{low:.2f}, {high:.2f}]" in text
     assert "on 5 images" in text.lower()
     assert f"person head is favoured at {1 + (low > 0)}, text at {int(high < 0)}" in text
@@ -335,28 +333,26 @@ def test_words_about_pretrained_units_count_what_the_table_holds(studied):
     class FakeStudy:
         layer, pretrained, annotated = "conv3_1", SimpleNamespace(accuracy=0.913), range(7)
 
-    says_of = {(1, 1): "holds at this", (1, -1): "holds in part", (-1, -1): "does not hold"}
+    says_of = {
+        (1, 1): "holds at this", (1, -1): "holds in part", (-1, -1): "does not hold",
+        (-1, 0): "is not shown at this",
+    }  # fmt: skip
     for signs, says in says_of.items():
-        table = gain.assign(difference_low=list(signs))
-        text = pretrained_units_sentences.pretrained(
+        ends = {"difference_low": np.array(signs) - 0.5, "difference_high": np.array(signs) + 0.5}
+        table = gain.assign(**ends)
+        text = pretrained_units_sentences.what_we_see(
             table, shares, same, counts, 1.5, best, FakeStudy()
         )
         assert says in text
         assert f"**{sum(s > 0 for s in signs)} of 2**" in text
         assert "91.3 % held out" in text
-        assert "By layer" not in text
+    table = gain.assign(difference_low=[-1, -1])
     deeper = table.assign(layer="conv4_1", difference_low=1, difference_high=2)
-    text = pretrained_units_sentences.pretrained(
+    text = pretrained_units_sentences.what_we_see(
         pd.concat([table, deeper]), shares, same, counts, 1.5, best, FakeStudy()
     )
     below = int((table.difference_high < 0).sum())
     assert f"conv3_1 0/{below}, conv4_1 2/0." in text
-
-
-def test_listing():
-    assert viewing_claims.listed(["person_head"]) == "person head"
-    assert viewing_claims.listed(["a", "b", "c"]) == "a, b and c"
-    assert viewing_claims.listed([]) == "none"
 
 
 def test_too_few_images_for_any_category_is_said():
@@ -378,6 +374,17 @@ def test_observers_figure_and_words_extrapolate_only_where_determined():
     left, right = figure.axes
     assert len(left.lines) == len(right.lines) + 1  # the limit
     plt.close(figure)
-    text = data_sentences._many({"nss": sure, "auc": loose})
-    assert "predict one with NSS 4.90 [4.70, 5.40]" in text
-    assert "for AUC these observers are too few" in text
+    kinds = pd.DataFrame({"category": ["text", "plant"], "mean": [9, 2], "low": 1.5, "high": 10})
+    people = pd.DataFrame({"model": ["human", "centre prior"], "metric": "nss"})
+    text = data_sentences.what_we_see(
+        SimpleNamespace(name="some"),
+        pd.DataFrame({"fixations": [1000, 500], "observers": [3, 4], "regions": [5, 6]}),
+        kinds,
+        people.assign(mean=[3.0, 1.0], low=[2.5, 0.5], high=[3.5, 1.5]),
+        {"nss": sure, "auc": loose},
+    )
+    assert "2 images with 1,500 fixations of up to 4 observers, and 11 annotated regions" in text
+    assert "**text**: 9.0 [1.5, 10.0] times" in text
+    assert "least at plant: 2.0" in text
+    assert "NSS 3.00 [2.50, 3.50]; the centre prior alone reaches 1.00 [0.50, 1.50]" in text
+    assert "groups of them: NSS 4.90 [4.70, 5.40]. For AUC these observers are too few" in text

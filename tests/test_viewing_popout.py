@@ -127,12 +127,14 @@ KINDS = pd.DataFrame({
     [((2, 1, 3), "finding holds"), ((-2, -3, -1), "other way round"), ((0, -1, 1), "not decided")],
 )
 def test_words_on_pop_out_follow_the_interval(span, says):
-    text = pop_out_sentences.pop_out(ORDER, {**SPANS, "networks": span}, KINDS, 360, ["fine-tuned"])
+    text = pop_out_sentences.what_we_see(
+        ORDER, {**SPANS, "networks": span}, KINDS, 360, ["fine-tuned"]
+    )
     assert says in text
     assert "Best on natural images is fine-tuned, 3.00 [2.80, 3.20]" in text
     assert "best on the 360 search arrays is GBVS, 0.50 [0.40, 0.60]" in text
     assert f"by {span[0]:.1f} [{span[1]:.1f}, {span[2]:.1f}] ranks of 2" in text
-    assert "the better a model predicts fixations, the worse it finds" in text
+    assert "models that predict fixations better find the odd item worse." in text
     assert "more salient than the others in colour; to none in size" in text
 
 
@@ -152,7 +154,9 @@ def compared(natural, arrays):
 )
 def test_words_on_remedies_recommend_only_what_the_numbers_bear(natural, arrays, says):
     table = compared(natural, arrays)
-    text = failures_sentences.remedies(table, "plain")
+    gaps = pd.DataFrame({"image": ["a"], "model": 1.0, "human": 2.0, "gap": 1.0})
+    excess = pd.DataFrame({"category": ["text"], "excess": 1.0, "low": -1.0, "high": 2.0})
+    text = failures_sentences.what_we_see(gaps, excess, table, "plain")
     assert says in text
     assert f"NSS {natural[0]:+.2f} [{natural[1]:+.2f}, {natural[2]:+.2f}]" in text
     figure = failures_figures.remedies(table, "plain")
@@ -172,20 +176,23 @@ def failing():
 def test_words_and_figures_on_failures(failing):
     data, maps, found, gaps = failing
     excess = failures.excess(failures.by_region(maps, data), data.categories)
-    text = failures_sentences.failures(gaps, excess, "blind")
+    tried = compared((0, -0.1, 0.1), (0.0, -0.1, 0.1)).replace("plain", "blind")
+
+    def say(gaps, excess):
+        return failures_sentences.what_we_see(gaps, excess, tried, "blind")
+
+    text = say(gaps, excess)
     assert f"widest gap is on {gaps.image[0]}: NSS {gaps.model[0]:.2f} against 4.00" in text
     assert "below the human ceiling on 100 % of 11 images; of what it misses there" in text
     missing = 100 * gaps.gap.head(2).sum() / gaps.gap.sum()
     assert f"the quarter with the widest gaps makes {missing:.0f} %" in text
     above = gaps.assign(gap=-gaps.gap)  # better than people throughout
-    assert "below the human ceiling on 0 % of 11 images. The widest" in failures_sentences.failures(
-        above, excess, "blind"
-    )
+    assert "below the human ceiling on 0 % of 11 images. The widest" in say(above, excess)
     row = excess.set_index("category").loc["bright"]
-    assert f"too few on bright ({row.excess:+.0f} [{row.low:.0f}, {row.high:.0f}] %" in text
+    assert f"too few on bright {row.excess:+.0f} [{row.low:+.0f}, {row.high:+.0f}]" in text
     assert "too many fixations on dark" in text
     nothing = excess.assign(low=-1.0, high=1.0)
-    assert "no category beyond doubt" in failures_sentences.failures(gaps, nothing, "blind")
+    assert say(gaps, nothing).count("no category beyond doubt") == 2
     labels = failures_figures.excess(excess).axes[0].get_yticklabels()
     assert [text.get_text() for text in labels] == ["dark", "bright"]  # most first, on top
     lines = failures_figures.ranking(gaps, "blind").axes[0].lines

@@ -76,7 +76,7 @@ def shares(others=0.02, again=0.85, layers=LAYERS):
 
 def say(**tables):
     given = {"learned": learned(), "drift": drift(), "gains": gains(), "paired": paired()}
-    return task_or_domain_sentences.task_or_domain(
+    return task_or_domain_sentences.what_we_see(
         **given | {"shares": shares()} | tables, study=STUDY
     )
 
@@ -164,9 +164,9 @@ def test_an_undecided_finding_says_when_it_is_for_luck():
 
 
 def test_how_far_and_where_to_are_told_apart():
-    assert "equally far" in say()
+    assert "saliency moved it neither surely further nor less far than scenes" in say()
     assert "saliency moved it further" in say(drift=drift(0.95))
-    assert "scenes moved it further" in say(drift=drift(0.7))
+    assert "saliency moved it less far than scenes" in say(drift=drift(0.7))
     table, said = paired(), say()
     most = table.loc[table["difference"].idxmax()]
     assert f"**{most['category'].replace('_', ' ')}**: {most['before']:.2f}" in said

@@ -112,16 +112,29 @@ def test_figures_are_drawn_from_their_tables(pair, rho, layered, alarms, found):
         plt.close(figure)
 
 
-def test_words_say_whether_it_is_found(rho, found):
+@pytest.fixture
+def say(rho, pair, layered, alarms, found):
+    """What the notebook says if these tables are others."""
     own = found[(found["training"] == 50) & (found["dissected"] == 50)]
-    own = own.assign(layer=MAP, control="flat")
-    assert "Yes, from the map" in known_truth_sentences.recovered(rho, own)
-    assert "in 11 of 12 worlds" in known_truth_sentences.recovered(rho, own)
-    assert "Mostly, from the map" in known_truth_sentences.recovered(rho.assign(low=0.5), own)
-    assert "Partly, from the map" in known_truth_sentences.recovered(
-        rho.assign(rho=0.4, low=0.1), own
-    )
-    assert "Not decided, from the map" in known_truth_sentences.recovered(rho.assign(low=-1.0), own)
+    given = {
+        "dose": rho,
+        "tuned": own.assign(layer=MAP, control="flat"),
+        "pair": pair,
+        "worlds": [str(p) for p in (PLANS[4], PLANS[3], PLANS[3])],
+        "order": rho,
+        "layered": layered,
+        "alarms": alarms,
+        "readouts": found,
+    }
+    return lambda **tables: known_truth_sentences.what_we_see(**given | tables)
+
+
+def test_words_say_whether_it_is_found(say, rho):
+    assert "Yes, from the map" in say()
+    assert "gains most in 11 of 12 worlds" in say()
+    assert "Mostly, from the map" in say(dose=rho.assign(low=0.5))
+    assert "Partly, from the map" in say(dose=rho.assign(rho=0.4, low=0.1))
+    assert "Not decided, from the map" in say(dose=rho.assign(low=-1.0))
 
 
 def lowered(rho, layer):
@@ -130,55 +143,50 @@ def lowered(rho, layer):
     return worse
 
 
-def test_advice_follows_the_numbers(rho, alarms):
-    alarms.loc[alarms["by"] == "networks", "found"] = 0
-    said = known_truth_sentences.advice(lowered(rho, "conv5_3"), alarms)
+def test_advice_follows_the_numbers(say, rho, alarms):
+    few = alarms.assign(found=alarms["found"].where(alarms["by"] != "networks", 0))
+    said = say(order=lowered(rho, "conv5_3"), alarms=few)
     assert "the model's map tells better than units of conv5_3" in said
     assert (
         "better judged by retraining (false alarms: retraining 0 %, resampling images 25 %)" in said
     )
-    alarms.loc[alarms["by"] == "networks", "found"] = 9
-    said = known_truth_sentences.advice(lowered(rho, MAP), alarms)
-    assert "units of conv5_3 tell better than the model's map" in said
+    many = alarms.assign(found=alarms["found"].where(alarms["by"] != "networks", 9))
+    said = say(order=lowered(rho, MAP), alarms=many)
+    assert "the model's map tells worse than units of conv5_3" in said
     assert "judged by resampling images" in said
-    assert "tell about as well" in known_truth_sentences.advice(rho, alarms)
+    assert "tells about as well as" in say()
 
 
-def test_words_say_whether_it_flips(pair):
-    worlds = [str(p) for p in (PLANS[4], PLANS[3])]
-    said = known_truth_sentences.flipped(pair, worlds)
-    assert "for 6 of 6 measures" in said
-    assert "does not" not in said
-    stuck = pair["layer"].eq("conv5_3") & pair["world"].eq(worlds[1])
+def test_words_say_whether_it_flips(say, pair):
+    said = say()
+    assert "Person head minus text in the map, beyond the control: 1.00 [0.50, 1.50]" in said
+    assert "for 6 of 6 measures; not, or not beyond doubt, for none." in said
+    stuck = pair["layer"].eq("conv5_3") & pair["world"].eq(str(PLANS[3]))
     pair.loc[stuck, ["value", "low", "high"]] *= -1
     pair.loc[stuck, ["low", "high"]] = pair.loc[stuck, ["high", "low"]].to_numpy()
-    said = known_truth_sentences.flipped(pair, worlds)
+    said = say()
     assert "for 4 of 6 measures" in said
-    assert "units of conv5_3, units of conv5_3 beyond the control" in said
+    assert "for conv5_3, conv5_3 beyond the control." in said
 
 
-def test_words_on_the_default_world_name_shares_and_sides(pair, rho, layered):
-    one = pair[pair["world"] == str(PLANS[3])]
-    said = known_truth_sentences.default_world(rho, one, layered)
-    assert "by units of conv5_3, text is favoured" in said
+def test_words_on_the_default_world_name_shares_and_sides(say):
+    said = say()
+    assert "units of conv5_3 favour text (-1.00 [-1.50, -0.50])" in said
     assert "75 % of person head and 75 % of text" in said
 
 
-def test_words_on_false_alarms_add_them_up(alarms):
-    said = known_truth_sentences.false_alarms(alarms)
-    assert said.count("15 of 60 (25 %)") == 3
+def test_words_on_false_alarms_add_them_up(say):
+    assert say().count("15 of 60 (25 %)") == 3
 
 
-def test_words_on_power_name_the_least_images_or_say_more_are_needed(found):
-    assert "from 50 training images on" in known_truth_sentences.power(found)
+def test_words_on_power_name_the_least_images_or_say_more_are_needed(say, found):
+    assert "from 50 training images on" in say()
     dip = (found["training"] == 100) & (found["dissected"] == 50)
-    assert "more would be needed" in known_truth_sentences.power(
-        found.assign(share=found["share"].where(~dip, 0))
-    )
+    assert "more would be needed" in say(readouts=found.assign(share=found["share"].where(~dip, 0)))
     early = found["training"] == 50
-    said = known_truth_sentences.power(found.assign(share=found["share"].where(~early, 0)))
+    said = say(readouts=found.assign(share=found["share"].where(~early, 0)))
     assert said.count("from 100 training images on") == 2
-    assert "more would be needed" in known_truth_sentences.power(found.assign(share=0.5))
+    assert "more would be needed" in say(readouts=found.assign(share=0.5))
 
 
 def test_bars_are_as_long_as_their_numbers(table):

@@ -1,170 +1,121 @@
-"""Sentences about ablated units, and what they carry of the map: notebook 07."""
+"""What is lost with units, and what they carry of the map, in sentences: notebook 07."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
 from ...dissection.top_units import MIN_IMAGES
-from ...viewing.claims import listed, number, verdict
+from ...viewing.claims import Sides, Span, Spans, bullets, extremes, listed, mention, percent, spans
 from ...viewing.style import label
 from .tables import ALL, AblationStudy
 
-VALUE = ["value", "low", "high"]
 WEAK = 0.1  # a correlation so small is called so, however sure its sign (Cohen 1988)
 
 
-def ablation(
-    table: pd.DataFrame,
+def what_we_see(
+    matrix: pd.DataFrame,
+    losses: pd.DataFrame,
     doses: pd.DataFrame,
+    carried: pd.DataFrame,
+    agreement: pd.DataFrame,
+    labels: pd.DataFrame,
     groups: Mapping[str, Sequence[int]],
     study: AblationStudy,
 ) -> str:
-    """Words on what is lost with the units: is the loss specific, and how does it grow?
+    """Words under 07_causal_units.
 
-    table: `losses_by` over "way", the main ablation first; doses: over "k"; groups: those ablated.
+    losses, doses: `losses_by` over "way", the main ablation first, and over "k"; groups: those
+    that the main one ablates; the others: `tables`' of these names.
     """
-    way, *others = dict.fromkeys(table["way"])
-    own, difference = (_entries(table[table["way"] == way], w) for w in ("own", "difference"))
-    names = [c for c in own.index if c != ALL]
-    k, units = len(groups[names[0]]), {u for c in names for u in groups[c]}
-    claim = verdict(
-        *difference.loc[ALL, ["low", "high"]],
-        "**On average it is the other way round**: the other categories lose more than the one "
-        "whose units are ablated",
-        "**On average the loss is specific**: a category loses more by its own units than the "
-        "others do",
-        "**On average the loss is not shown to be specific**: a category and the others change "
-        "alike, as far as these images tell",
-    )
-    lines = [
-        f"- The {k} units named for each of {len(names)} categories are {len(units)} different "
-        f"ones of {len(study.moments.mean)}; chosen on {len(study.choose_on)} images, scored on "
-        f"{len(study.score_on)} others.{_left_out(study, names)}",
-        f"- {way.capitalize()}, they cost their own category more than matched units do in "
-        f"**{_lost(own)} of {len(names)}** categories; on average its region NSS changes by "
-        f"{number(*own.loc[ALL])} beyond what matched units change.",
-        f"- {claim}; own − others is {number(*difference.loc[ALL])}. By category it is specific in "
-        f"**{_lost(difference)} of {len(names)}**{_ranked(difference.loc[names])}.",
-    ]
-    for other in others:
-        again = _entries(table[table["way"] == other], "difference")
-        lines.append(
-            f"- {other.capitalize()} instead, own − others is {number(*again.loc[ALL])}; specific "
-            f"in {_lost(again)} of {len(names)}{_ranked(again.loc[names])}."
-        )
-    return "\n".join([*lines, _dose(doses)])
+    (way, main), *others = losses.groupby("way", sort=False)
+    (own, average), (_, apart) = _changes(main, "own"), _changes(main, "difference")
+    few = [c for c in study.score_on.categories if c not in own]
+    k, different = _counted(groups, own)
+    again = "\n".join(f"- {o.capitalize()} instead, {_specific(rows)}." for o, rows in others)
+    ends = dict.fromkeys([doses["k"].min(), doses["k"].max()])
+    return bullets(f"""
+        - In the matrix, {_diagonal(matrix)}
+        - The {k} units named for each of {len(own)} categories are {different} different ones of
+          {len(study.moments.mean)}; chosen on {len(study.choose_on)} images, scored on
+          {len(study.score_on)} others.
+          {mention(f"Left out, on fewer than {MIN_IMAGES} images: {{}}.", few)}
+        - {way.capitalize()}, they cost their own category more than matched units do in
+          **{len(Sides.of(own).below)} of {len(own)}** categories; on average its region NSS changes
+          by {average:.2f} beyond what matched units change.
+        - **On average the loss is {apart:the other way round|specific|not shown to be specific}**
+          (below 0, a category loses more by its own units than the others do): {_specific(main)}.
+        {again}
+        - Dose, over all categories: {"; ".join(_dose(n, doses[doses["k"] == n]) for n in ends)}.
+        - {_carried(carried, k, study.read_layer)}
+        - {_methods(agreement, spans(labels, by="measure"))}
+    """)
 
 
-def diagonal(matrix: pd.DataFrame) -> str:
-    """Words on how many categories lose most by their own units, of all that are ablated.
+def _counted(groups: Mapping[str, Sequence[int]], names: Iterable[str]) -> tuple[int, int]:
+    """Return how many units are named for each of the categories, and how many differ in all."""
+    units = [set(groups[name]) for name in names]
+    return len(units[0]), len(set.union(*units))
 
-    matrix: `ablation_matrix`.
-    """
+
+def _changes(table: pd.DataFrame, where: str, units: str = "beyond matched") -> tuple[Spans, Span]:
+    """Return what an ablation changes: by category, and on average."""
+    found = spans(table[(table["units"] == units) & (table["where"] == where)])
+    return {c: span for c, span in found.items() if c != ALL}, found[ALL]
+
+
+def _diagonal(matrix: pd.DataFrame) -> str:
+    """Say how many categories lose most by their own units, of all that are ablated."""
     wide = matrix.pivot(index="first", columns="second", values="value")
     wide = wide.loc[:, wide.index].dropna(how="all").dropna(axis=1, how="all")
     names = [name for name in wide.index if name in wide.columns]
     wide = wide.loc[names, names]
     by_row = [name for name in names if wide.loc[name].idxmin() == name]
     by_column = [name for name in names if wide[name].idxmin() == name]
-    return (
-        f"- In the matrix, the category that loses most by a group of units is the one they are "
-        f"named for in **{len(by_row)} of {len(names)}** groups ({listed(by_row)}); the units that "
-        f"cost a category most are its own in **{len(by_column)} of {len(names)}** "
-        f"({listed(by_column)}). Own − others below holds the mean over the others against it, "
-        "among which gains and losses cancel."
-    )
+    return f"""the category that loses most by a group of units is the one they are named for in
+        **{len(by_row)} of {len(names)}** groups ({listed(by_row)}); the units that cost a category
+        most are its own in **{len(by_column)} of {len(names)}** ({listed(by_column)}). Own − others
+        below holds the mean over the others against it, among which gains and losses cancel."""
 
 
-def _entries(table: pd.DataFrame, where: str, units: str = "beyond matched") -> pd.DataFrame:
-    """Return value, low, high by category."""
-    chosen = table[(table["units"] == units) & (table["where"] == where)]
-    return chosen.set_index("category")[VALUE]
+def _specific(table: pd.DataFrame) -> str:
+    """Say by how much more the units' own categories lose, and in which ones surely."""
+    difference, average = _changes(table, "difference")
+    found = Sides.of(difference)
+    lost = mention(": {}", found.below, ".2f")
+    gained = mention("; the other way round for {}", found.above, ".2f")
+    return f"""own − others is {average:.2f}; specific in **{len(found.below)} of
+        {len(difference)}**{lost}{gained}"""
 
 
-def _lost(table: pd.DataFrame) -> int:
-    """Count the categories whose interval lies below 0."""
-    return int((table["high"].drop(ALL) < 0).sum())
+def _dose(k: int, table: pd.DataFrame) -> str:
+    named, random = (_changes(table, "own", units)[1] for units in ("named", "random"))
+    return f"""with {k} of its units ablated a category changes by {named:.2f}, with as many random
+        ones by {random:.2f}"""
 
 
-def _ranked(rows: pd.DataFrame) -> str:
-    """Return ": text (-0.30 [-0.40, -0.20]) and …; the other way round for …": what is decided."""
-    rows = rows.sort_values("value")
-    lost, gained = (
-        listed([f"{c} ({number(*row)})" for c, *row in part.itertuples()])
-        for part in (rows[rows["high"] < 0], rows[rows["low"] > 0])
-    )
-    found = f": {lost}" if lost != "none" else ""
-    return found + (f"; the other way round for {gained}" if gained != "none" else "")
+def _carried(table: pd.DataFrame, k: int, layer: str) -> str:
+    by = {what: spans(rows) for what, rows in table.groupby("what")}
+    of_all = {what: found.pop(ALL) for what, found in by.items()}
+    whole, rho = of_all["map"].value, of_all["rho"]
+    part, fair = (percent(of_all[what].value / whole) for what in ("carried", "fair"))
+    hardly = f"{rho:, if hardly|, if hardly|}" if abs(rho.value) < WEAK else ""
+    most, least = extremes(table[(table["what"] == "rho") & (table["category"] != ALL)])
+    return f"""Of the map's region NSS, {whole:.2f} on average, the {k} units at {layer} carry
+        {of_all["carried"]:.2f} ({part}); as many units of the layer on average,
+        {of_all["fair"].value:.2f} ({fair}). They carry more than that in
+        **{len(Sides.of(by["beyond"]).above)} of {len(by["beyond"])}** categories. Over units,
+        selectivity and contribution correlate by ρ = {rho:.2f} on average
+        ({label(least["category"])} {least["value"]:.2f} to {label(most["category"])}
+        {most["value"]:.2f}): more selective units add
+        {rho:more|less|neither surely more nor less} to the map there{hardly}."""
 
 
-def _left_out(study: AblationStudy, names: Sequence[str]) -> str:
-    few = [c for c in study.score_on.categories if c not in names]
-    return f" Left out, on fewer than {MIN_IMAGES} images: {listed(few)}." if few else ""
-
-
-def _dose(doses: pd.DataFrame) -> str:
-    """Say what the fewest and the most ablated units cost, beside random ones."""
-    parts = []
-    for k in sorted({doses["k"].min(), doses["k"].max()}):
-        at = doses[doses["k"] == k]
-        named, random = (_entries(at, "own", units).loc[ALL] for units in ("named", "random"))
-        parts.append(
-            f"{k} named unit{'s' if k > 1 else ''} change{'s' if k == 1 else ''} their own "
-            f"category by {number(*named)}, as many random ones by {number(*random)}"
-        )
-    return f"- Dose, over all categories: {'; '.join(parts)}."
-
-
-def contribution(table: pd.DataFrame, k: int, layer: str) -> str:
-    """Words on what the named units carry.
-
-    table: `carried`; k: units to a category.
-    """
-    by = {what: part.set_index("category")[VALUE] for what, part in table.groupby("what")}
-    beyond, rho = by["beyond"], by["rho"]
-    more, of = int((beyond["low"].drop(ALL) > 0).sum()), len(beyond) - 1
-    whole, part, fair = (by[what].loc[ALL, "value"] for what in ("map", "carried", "fair"))
-    spread = rho["value"].drop(ALL)
-    found = verdict(
-        *rho.loc[ALL, ["low", "high"]],
-        "the more selective a unit, the more it adds to the map there",
-        "the more selective a unit, the less it adds to the map there",
-        "how selective a unit is says nothing certain about what it adds to the map there",
-    )
-    hardly = ", if hardly" if abs(rho.loc[ALL, "value"]) < WEAK else ""
-    return (
-        f"- Of the map's region NSS, {whole:.2f} on average, the {k} units at {layer} carry "
-        f"{number(*by['carried'].loc[ALL])}{_percent(part, whole)}; as many units of the layer on "
-        f"average, {fair:.2f}{_percent(fair, whole)}. They carry more than that in "
-        f"**{more} of {of}** categories.\n"
-        f"- Over units, selectivity and contribution correlate by ρ = {number(*rho.loc[ALL])} on "
-        f"average ({label(spread.idxmin())} {spread.min():.2f} to {label(spread.idxmax())} "
-        f"{spread.max():.2f}): {found}{hardly}."
-    )
-
-
-def _percent(part: float, whole: float) -> str:
-    return f" ({100 * part / whole:.0f} %)" if whole > 0 else ""
-
-
-def methods(agreement: pd.DataFrame, labels: pd.DataFrame) -> str:
-    """Words on IoU beside region NSS. agreement: `method_agreement`; labels: `same_labels`."""
-    told = agreement[agreement["rho"].notna()].sort_values("rho")
-    least, most = told.iloc[0], told.iloc[-1]
-    alike = int((told["low"] > 0).sum())
-    rows = labels.set_index("measure")
-    share, chance, kappa = (rows.loc[name] for name in ("share", "chance", "kappa"))
-    found = verdict(
-        *kappa[["low", "high"]],
-        "more often than chance would bring",
-        "less often than chance would bring",
-        "no more often than chance would bring, as far as these units tell",
-    )
-    span = ["rho", "low", "high"]
-    return (
-        f"- IoU and region NSS rank the units alike (interval above 0) in **{alike} of "
-        f"{len(told)}** categories, from ρ = {number(*most[span])} for {label(most['category'])} "
-        f"to {number(*least[span])} for {label(least['category'])}. They give "
-        f"{number(*(100 * share), 0)} % of the units the same best category, {found} "
-        f"({100 * chance['value']:.0f} %; κ = {number(*kappa)}); intervals are over units."
-    )
+def _methods(agreement: pd.DataFrame, same: Spans) -> str:
+    """Set IoU beside region NSS."""
+    alike, (most, least) = Sides.of(spans(agreement, "rho")), extremes(agreement, "rho")
+    return f"""IoU and region NSS rank the units alike (interval above 0) in **{alike.counted}**
+        categories, from ρ = {Span.of(most, "rho"):.2f} for {label(most["category"])} to
+        {Span.of(least, "rho"):.2f} for {label(least["category"])}. They give {same["share"]:.0%} of
+        the units the same best category, {same["kappa"]:more|less|not surely more} often than
+        chance would bring ({percent(same["chance"].value)}; κ = {same["kappa"]:.2f}); intervals are
+        over units."""

@@ -5,48 +5,35 @@ from collections.abc import Mapping
 import pandas as pd
 
 from ...datasets import SaliencyDataset
-from ...evaluation import ObserverCurve
+from ...evaluation import CENTRE, ObserverCurve
 from ...metrics import METRICS
-from ...viewing.claims import listed, number
+from ...viewing.claims import Span, bullets, extremes, listed, mention, spans
 from ...viewing.style import label
 
 
-def data_set(
+def what_we_see(
     data: SaliencyDataset,
     table: pd.DataFrame,
     shown: pd.DataFrame,
     ceiling: pd.DataFrame,
     curves: Mapping[str, ObserverCurve],
 ) -> str:
-    """Words under 00_data: size, what draws the eye, how well people predict people."""
-    most, least = (shown.loc[shown["mean"].agg(pick)] for pick in ("idxmax", "idxmin"))
-    human = ceiling[(ceiling["model"] == "human") & (ceiling["metric"] == "nss")].iloc[0]
-    prior = ceiling[(ceiling["model"] == "centre prior") & (ceiling["metric"] == "nss")].iloc[0]
-    return (
-        f"- **{data.name}** holds {len(table):,} images with {table['fixations'].sum():,} "
-        f"fixations of up to {table['observers'].max()} observers, and "
-        f"{table['regions'].sum():,} annotated regions.\n"
-        f"- People look most at **{label(most['category'])}**: "
-        f"{number(most['mean'], most['low'], most['high'], 1)} times as often as the regions' area "
-        f"would have it; least at {label(least['category'])}: "
-        f"{number(least['mean'], least['low'], least['high'], 1)} times.\n"
-        f"- The other observers' fixations predict one observer's with NSS "
-        f"{number(human['mean'], human['low'], human['high'])}; the centre prior alone reaches "
-        f"{number(prior['mean'], prior['low'], prior['high'])}. What lies between is for models "
-        f"to explain.\n"
-        f"- {_many(curves)}"
-    )
-
-
-def _many(curves: Mapping[str, ObserverCurve]) -> str:
-    """Say what infinitely many people would score, where the observers are enough to tell."""
-    told = [
-        f"{METRICS[m].label} {number(curve.law.limit, curve.law.low, curve.law.high)}"
-        for m, curve in curves.items()
-        if curve.law.determined
-    ]
-    untold = [METRICS[m].label for m, curve in curves.items() if not curve.law.determined]
-    said = f"Infinitely many people would predict one with {', '.join(told)}" if told else ""
-    if untold:
-        said += f"{'; ' if told else ''}for {listed(untold)} these observers are too few to say"
-    return f"{said}, by a power law through growing groups of them."
+    """Words under 00_data. shown: `tables.attraction`; ceiling: `evaluation.summary`."""
+    most, least = extremes(shown, "mean")
+    nss = spans(ceiling[ceiling["metric"] == "nss"], "mean", by="model")
+    laws = {METRICS[metric].label: curve.law for metric, curve in curves.items()}
+    limits = {n: Span(w.limit, w.low, w.high) for n, w in laws.items() if w.determined}
+    untold = [name for name in laws if name not in limits]
+    return bullets(f"""
+        - **{data.name}** holds {len(table):,} images with {table["fixations"].sum():,} fixations of
+          up to {table["observers"].max()} observers, and {table["regions"].sum():,} annotated
+          regions.
+        - People look most at **{label(most["category"])}**: {Span.of(most, "mean"):.1f} times as
+          often as the regions' area would have it; least at {label(least["category"])}:
+          {Span.of(least, "mean"):.1f} times.
+        - The other observers' fixations predict one observer's with NSS {nss["human"]:.2f}; the
+          centre prior alone reaches {nss[CENTRE]:.2f}. What lies between is for models to explain.
+        - Scores with which infinitely many people would predict one, by a power law through growing
+          groups of them: {listed(limits, ".2f")}.
+          {mention("For {} these observers are too few to say.", untold)}
+    """)

@@ -1,103 +1,65 @@
-"""How far a model is from people, where, and what helps, in sentences."""
-
-from collections.abc import Sequence
+"""How far a model is from people, where, and what helps, in sentences: notebook 06."""
 
 import pandas as pd
 
-from ...viewing.claims import verdict
-from ...viewing.style import label
+from ...viewing.claims import Sides, Spans, bullets, mention, percent, spans
 from .tables import OUTSIDE
 
 
-def failures(gaps: pd.DataFrame, excess: pd.DataFrame, model: str) -> str:
-    """Words under 06_failures: how far from people, where, and in which categories.
-
-    gaps, excess: `evaluation.failures`.
-    """
-    share = 100 * (gaps["gap"] > 0).mean()
-    worst = gaps.iloc[0]
-    over = excess[excess["low"] > 0].sort_values("excess", ascending=False)
-    under = excess[excess["high"] < 0].sort_values("excess")
-    lines = [
-        f"- The {model} model is below the human ceiling on {share:.0f} % of {len(gaps)} images"
-        f"{_concentrated(gaps['gap'])}. The widest gap is on {worst['image']}: NSS "
-        f"{worst['model']:.2f} against {worst['human']:.2f}.",
-        f"- It expects too many fixations on {_ranked(over)}.",
-        f"- It expects too few on {_ranked(under)}.",
-    ]
-    return "\n".join(lines)
-
-
-def _concentrated(gap: pd.Series) -> str:
-    """Say what part of all that is missing the widest quarter of gaps makes; gap: widest first."""
-    missing = gap.clip(lower=0)
-    if not missing.any():
-        return ""
-    share = 100 * missing.head(max(1, len(gap) // 4)).sum() / missing.sum()
-    return f"; of what it misses there, the quarter with the widest gaps makes {share:.0f} %"
-
-
-def _ranked(table: pd.DataFrame) -> str:
-    """Return "text (+12 [5, 20] % of people's share), plant …"; "no category, beyond doubt"."""
-    if table.empty:
-        return "no category beyond doubt"
-    return ", ".join(
-        f"{'what lies outside all regions' if r.category == OUTSIDE else label(r.category)} "
-        f"({r.excess:+.0f} [{r.low:.0f}, {r.high:.0f}] % of people's share)"
-        for r in table.itertuples()
+def what_we_see(
+    gaps: pd.DataFrame, excess: pd.DataFrame, compared: pd.DataFrame, plain: str
+) -> str:
+    """Words under 06_failures: where the `plain` model is far from people, and what helps."""
+    gap, worst = gaps["gap"], gaps.iloc[0]
+    named = excess.replace({"category": {OUTSIDE: "what lies outside all regions"}})
+    found = Sides.of(spans(named, "excess"))
+    many, few = (
+        mention("{} % of people's share", side, "+.0f") or "no category beyond doubt"
+        for side in (found.above, found.below)
     )
+    sides = (compared[compared["side"] == side] for side in ("natural", "arrays"))
+    nss, gsi = (spans(side, "difference", by="model") for side in sides)
+    means = compared.set_index(["side", "model"])["mean"]
+    remedies = "\n".join(
+        f"""- **{name.capitalize()}**: NSS {nss[name]:+.2f}, GSI {gsi[name]:+.3f}; it makes the odd
+        item stand out {gsi[name]:more|less|neither surely more nor less} and
+        {nss[name]:improves the|costs some|costs no certain} prediction of fixations."""
+        for name in nss
+        if name != plain
+    )
+    return bullets(f"""
+        - The {plain} model is below the human ceiling on {percent((gap > 0).mean())} of {len(gap)}
+          images{_concentrated(gap.clip(lower=0))}. The widest gap is on {worst["image"]}: NSS
+          {worst["model"]:.2f} against {worst["human"]:.2f}.
+        - It expects too many fixations on {many}.
+        - It expects too few on {few}.
+        - Plain: NSS {means["natural", plain]:.2f} on natural images, GSI
+          {means["arrays", plain]:.3f} on arrays.
+        {remedies}
+        - **What to do**: {_advice(nss, gsi, means["natural", plain])}
+    """)
 
 
-def remedies(table: pd.DataFrame, plain: str) -> str:
-    """Words on what helps: both sides of each remedy, and what one should do.
+def _concentrated(missing: pd.Series) -> str:
+    """Say what part of all that is missing the widest quarter of gaps makes; widest first."""
+    share = missing.head(max(1, len(missing) // 4)).sum() / (missing.sum() or 1)
+    said = f"; of what it misses there, the quarter with the widest gaps makes {percent(share)}"
+    return said if missing.any() else ""
 
-    table: `evaluation.popout.compared`.
+
+def _advice(nss: Spans, gsi: Spans, whole: float) -> str:
+    """Say which remedy raises the odd item most, or, where none is free, most for what it costs.
+
+    whole: the plain model's NSS on natural images.
     """
-    wide = {side: t.set_index("model") for side, t in table.groupby("side")}
-    natural, arrays = wide["natural"], wide["arrays"]
-    names = [m for m in natural.index if m != plain]
-    lines = [
-        f"- Plain: NSS {natural.loc[plain, 'mean']:.2f} on natural images, GSI "
-        f"{arrays.loc[plain, 'mean']:.3f} on arrays."
-    ]
-    for name in names:
-        n, a = natural.loc[name], arrays.loc[name]
-        lines.append(
-            f"- **{name.capitalize()}**: NSS {_signed(n)}, GSI {_signed(a, 3)}; it "
-            + verdict(a["low"], a["high"], "makes the odd item stand out more",
-                      "makes it stand out less", "does nothing certain for the odd item")
-            + " and "
-            + verdict(n["low"], n["high"], "improves the prediction of fixations.",
-                      "costs some of the prediction of fixations.",
-                      "costs no certain prediction of fixations.")
-        )  # fmt: skip
-    good = [m for m in names if arrays.loc[m, "low"] > 0 and natural.loc[m, "high"] >= 0]
-    if good:
-        best = max(good, key=lambda m: arrays.loc[m, "difference"])
-        lines.append(
-            f"- **What to do**: of what raises the odd item without a certain loss on natural "
-            f"images, the model {best} raises it most."
-        )
-    else:
-        lines.append(_bargain(natural, arrays, names, plain))
-    return "\n".join(lines)
-
-
-def _bargain(natural: pd.DataFrame, arrays: pd.DataFrame, names: Sequence[str], plain: str) -> str:
-    """Say which remedy raises the odd item most for what it costs, where none is free."""
-    raising = [name for name in names if arrays.loc[name, "low"] > 0]
+    raising = Sides.of(gsi).above
+    free = [name for name in raising if nss[name].high >= 0]
     if not raising:
-        return "- **What to do**: none of them makes the odd item stand out more; look elsewhere."
-    gain, cost = arrays.loc[raising, "difference"], -natural.loc[raising, "difference"]
-    best = (gain / cost).idxmax()
-    percent = 100 * cost[best] / natural.loc[plain, "mean"]
-    return (
-        f"- **What to do**: what makes the odd item stand out more has its price. The model {best} "
-        "gives most for it: GSI "
-        f"{gain[best]:+.3f} for {percent:.1f} % of the NSS on natural images."
-    )
-
-
-def _signed(row: pd.Series, digits: int = 2) -> str:
-    low, high = (f"{row[k]:+.{digits}f}" for k in ("low", "high"))
-    return f"{row['difference']:+.{digits}f} [{low}, {high}]"
+        return "none of them makes the odd item stand out more; look elsewhere."
+    if free:
+        return f"""of what raises the odd item without a certain loss on natural images, the model
+            {free[0]} raises it most."""
+    best = max(raising, key=lambda name: gsi[name].value / -nss[name].value)
+    return f"""what makes the odd item stand out more has its price. The model {best} gives most for
+        it: GSI {gsi[best].value:+.3f} for {percent(-nss[best].value / whole, 1)} of the NSS on
+        natural images."""

@@ -1,178 +1,128 @@
-"""Sentences about a world of known truth: notebook 08."""
+"""What an analysis finds in worlds whose truth is known, in sentences: notebook 08."""
+
+from collections.abc import Sequence
 
 import pandas as pd
 
 from ...dissection.readout_maps import MAP
 from ...intervals import RATE
-from ...viewing.claims import number, verdict
+from ...viewing.claims import Span, Spans, bullets, percent, spans
 from ...viewing.style import label
 
 GOAL = 0.8  # rank correlation, or share of worlds, that is called reliable
+KEYS = ["layer", "control"]
 
 
-def _row(table: pd.DataFrame, layer: str, control: str, **more: object) -> pd.Series:
-    asked = {"layer": layer, "control": control, **more}
-    return table[(table[list(asked)] == pd.Series(asked)).all(axis=1)].iloc[0]
+def what_we_see(
+    dose: pd.DataFrame,
+    tuned: pd.DataFrame,
+    pair: pd.DataFrame,
+    worlds: Sequence[str],
+    order: pd.DataFrame,
+    layered: pd.DataFrame,
+    alarms: pd.DataFrame,
+    readouts: pd.DataFrame,
+) -> str:
+    """Words under 08_known_truth.
 
-
-def recovered(dose: pd.DataFrame, found: pd.DataFrame) -> str:
-    """Words on how well planted factors are recovered, by measure.
-
-    dose: `Recovery.dose`; found: `evaluation.truth.power` of fine-tuned networks.
+    dose: `Recovery.dose`; tuned, readouts: `power` of fine-tuned networks, of frozen readouts;
+    pair: `Recovery.favouring`; worlds: of these, where the first is favoured, the second, and the
+    default one; order: `Recovery.order` of the last; layered: `by_layer`; alarms: `alarm_table`.
     """
-    deepest = dose.loc[dose["layer"] != MAP, "layer"].iloc[-1]
-    measures = {
-        "the map, beyond the control": (MAP, "flat"),
-        "the map by itself": (MAP, "before"),
-        f"units of {deepest}, beyond the control": (deepest, "flat"),
-        f"units of {deepest} before and after, as in notebook 03": (deepest, "before"),
-    }
-    rows = {name: _row(dose, *key) for name, key in measures.items()}
-    said = "; ".join(
-        f"{name} {number(row['rho'], row['low'], row['high'])}" for name, row in rows.items()
-    )
-    ours = _row(dose, MAP, "flat")
-    reached = "Yes" if ours["low"] >= GOAL else "Mostly" if ours["rho"] >= GOAL else "Partly"
-    told = reached if ours["low"] > 0 else "Not decided"
-    return (
-        "- **Is what was planted found?** Rank correlation of planted weight and recovered "
-        f"favouring: {said}. {told}, from the map beyond the control ({GOAL} is the goal): there "
-        f"the favoured category gains most in {_times(found, 'first', 'images')} worlds, and is "
-        f"found beyond what retraining does in {_times(found, 'found', 'networks')}."
-    )
+    up, down, default = (pair[pair["world"] == world] for world in worlds)
+    rho, deepest = spans(order, "rho", by=KEYS), layered["layer"].iloc[-1]
+    by = dict(iter(readouts.groupby(["what", "by"])))
+    sums = alarms.groupby(["control", "by"])[["found", "tests"]].sum()
+    return bullets(f"""
+        - **Is what was planted found?** {_recovered(spans(dose, "rho", by=KEYS), tuned, deepest)}
+        - **Does it flip?** {_flipped(up, down)}
+        - **The default world**, {_default_world(rho, default, layered)}
+        - **Where nothing was planted**, {_false_alarms(sums)}
+        - **How many images?** One category planted, frozen readouts: it gains most
+          {_enough(by["first", "images"])}; it is found beyond what retraining does
+          {_enough(by["found", "networks"])}.
+        - **So**, {_advice(rho[MAP, "before"], rho[deepest, "before"], deepest, sums.loc["flat"])}
+    """)
 
 
-def _times(found: pd.DataFrame, what: str, by: str) -> str:
-    """Return "9 of 10": in how many worlds the map, beyond the control, shows the favoured one."""
-    row = _row(found, MAP, "flat", what=what, by=by)
-    return f"{row['found']} of {row['tests']}"
+def _recovered(rho: Spans, found: pd.DataFrame, deepest: str) -> str:
+    ours = rho[MAP, "flat"]
+    reached = "Yes" if ours.low >= GOAL else "Mostly" if ours.value >= GOAL else "Partly"
+    worlds = found.set_index([*KEYS, "what", "by"])[["found", "tests"]].loc[(MAP, "flat")]
+    first, sure = worlds.loc[("first", "images")], worlds.loc[("found", "networks")]
+    return f"""Rank correlation of planted weight and recovered favouring: the map, beyond the
+        control {ours:.2f}; the map by itself {rho[MAP, "before"]:.2f}; units of {deepest}, beyond
+        the control {rho[deepest, "flat"]:.2f}; units of {deepest} before and after, as in notebook
+        03 {rho[deepest, "before"]:.2f}. {reached if ours.low > 0 else "Not decided"}, from the map
+        beyond the control ({GOAL} is the goal): there the favoured category gains most in
+        {first["found"]} of {first["tests"]} worlds, and is found beyond what retraining does in
+        {sure["found"]} of {sure["tests"]}."""
 
 
-def flipped(table: pd.DataFrame, worlds: tuple[str, str]) -> str:
-    """Words on whether the sign flips when the weights do: `Recovery.favouring`."""
-    first, second = (label(table[k].iloc[0]) for k in ("first", "second"))
-    right, wrong = [], []
-    for (layer, control), rows in table.groupby(["layer", "control"], sort=False):
-        up, down = (rows[rows["world"] == world].iloc[0] for world in worlds)
-        name = ("the map" if layer == MAP else f"units of {layer}") + (
-            " beyond the control" if control == "flat" else ""
-        )
-        (right if up["low"] > 0 and down["high"] < 0 else wrong).append(name)
-    spans = [_row(table, MAP, "flat", world=world) for world in worlds]
-    up, down = (number(r["value"], r["low"], r["high"]) for r in spans)
-    missed = f" It does not, or not beyond doubt, for {', '.join(wrong)}." if wrong else ""
-    return (
-        f"- **Does it flip?** {first.capitalize()} minus {second} in the map, beyond the control: "
-        f"{up} where observers favour {first}, {down} where they favour {second}. The sign flips, "
-        f"both intervals beyond 0, for {len(right)} of {len(right) + len(wrong)} measures.{missed}"
-    )
+def _flipped(up: pd.DataFrame, down: pd.DataFrame) -> str:
+    first, second = (label(up[k].iloc[0]) for k in ("first", "second"))
+    up, down = spans(up, by=KEYS), spans(down, by=KEYS)
+    missed = [key for key in up if not (up[key].low > 0 and down[key].high < 0)]
+    names = ", ".join(f"{at}{' beyond the control' * (c == 'flat')}" for at, c in missed) or "none"
+    return f"""{first.capitalize()} minus {second} in the map, beyond the control:
+        {up[MAP, "flat"]:.2f} where observers favour {first}, {down[MAP, "flat"]:.2f} where they
+        favour {second}. The sign flips, both intervals beyond 0, for {len(up) - len(missed)} of
+        {len(up)} measures; not, or not beyond doubt, for {names}."""
 
 
-def default_world(order: pd.DataFrame, pair: pd.DataFrame, layered: pd.DataFrame) -> str:
-    """Words on toyworld as it comes, where one layer may mislead.
-
-    order: `Recovery.order`; pair: `Recovery.favouring` of that world; layered: `by_layer`.
-    """
-    deepest = layered["layer"].iloc[-1]
-    names = pair["first"].iloc[0], pair["second"].iloc[0]
+def _default_world(rho: Spans, pair: pd.DataFrame, layered: pd.DataFrame) -> str:
+    deepest, favoured = layered["layer"].iloc[-1], spans(pair, by=KEYS)
     planted = layered.drop_duplicates("category").set_index("category")["planted"]
-    sides = []
-    for layer, what in ((deepest, f"units of {deepest}"), (MAP, "the map")):
-        one = _row(pair, layer, "before")
-        told = verdict(
-            one["low"], one["high"], f"{label(names[0])} is favoured",
-            f"{label(names[1])} is favoured",
-            "neither is favoured beyond doubt",
-        )  # fmt: skip
-        span = number(one["value"], one["low"], one["high"])
-        rho = _row(order, layer, "before")
-        sides.append(
-            f"by {what}, {told} ({span}), and the rank correlation over all categories is "
-            f"{number(rho['rho'], rho['low'], rho['high'])}"
-        )
     wide = layered.pivot(index="category", columns="layer", values="value")
-    shares = [
-        f"{100 * wide.loc[name, deepest] / wide.loc[name].sum():.0f} % of {label(name)}"
+    names = first, second = pair["first"].iloc[0], pair["second"].iloc[0]
+    weights = " and ".join(f"{label(name)} {planted[name]:g}" for name in names)
+    parts = " and ".join(
+        f"{percent(wide.loc[name, deepest] / wide.loc[name].sum())} of {label(name)}"
         for name in names
-    ]
-    best = _row(order, MAP, "flat")
-    return (
-        f"- **The default world**, planted {label(names[0])} {planted[names[0]]:g}, "
-        f"{label(names[1])} {planted[names[1]]:g}, without a control: {'; '.join(sides)}. "
-        f"{deepest} makes {shares[0]} and {shares[1]} in the map, and what its units gain is "
-        "that much of the answer. Beyond the control, the map's rank correlation is "
-        f"{number(best['rho'], best['low'], best['high'])}."
     )
+    units, whole = favoured[deepest, "before"], favoured[MAP, "before"]
+    which = f"{label(first)}|{label(second)}|neither beyond doubt"
+    return f"""planted {weights}, without a control: units of {deepest} favour {units:{which}}
+        ({units:.2f}), and the rank correlation over all categories is
+        {rho[deepest, "before"]:.2f}; the map favours {whole:{which}} ({whole:.2f}), and the rank
+        correlation is {rho[MAP, "before"]:.2f}. {deepest} makes {parts} in the map, and what its
+        units gain is that much of the answer. Beyond the control, the map's rank correlation is
+        {rho[MAP, "flat"]:.2f}."""
 
 
-def false_alarms(table: pd.DataFrame) -> str:
-    """Words on what is found where nothing was planted: `evaluation.truth.alarm_table`."""
-    tests = {
-        "without a control, as in notebook 03": ("before", "images"),
-        "beyond the control, by resampling images": ("flat", "images"),
-        "beyond the control, by how much retrained networks differ": ("flat", "networks"),
-    }
-    lines = []
-    for text, (control, by) in tests.items():
-        chosen = table[(table["control"] == control) & (table["by"] == by)]
-        found, of = int(chosen["found"].sum()), int(chosen["tests"].sum())
-        lines.append(f"{text} {found} of {of} ({100 * found / max(1, of):.0f} %)")
-    return (
-        f"- **Where nothing was planted**, categories found at a {100 * RATE:.0f} % false "
-        f"discovery rate, over all networks and measures: {'; '.join(lines)}. Resampling images "
-        "holds the trained networks fixed: it says how sure the numbers are of *these* networks, "
-        "not of what they were taught."
+def _false_alarms(sums: pd.DataFrame) -> str:
+    before, images, networks = (
+        f"{found} of {tests} ({percent(found / max(1, tests))})"
+        for found, tests in sums.loc[
+            [("before", "images"), ("flat", "images"), ("flat", "networks")]
+        ].to_numpy()
     )
+    return f"""categories found at a {percent(RATE)} false discovery rate, over all networks and
+        measures: without a control, as in notebook 03 {before}; beyond the control, by resampling
+        images {images}; beyond the control, by how much retrained networks differ {networks}.
+        Resampling images holds the trained networks fixed: it says how sure the numbers are of
+        *these* networks, not of what they were taught."""
 
 
-def power(found: pd.DataFrame) -> str:
-    """Words on how many images it takes: `evaluation.truth.power` of frozen readouts."""
-    lines = []
-    for what, by, text in (
-        ("first", "images", "gains most"),
-        ("found", "networks", "is found beyond what retraining does"),
-    ):
-        chosen = found[(found["what"] == what) & (found["by"] == by)]
-        most = chosen.sort_values(["training", "dissected"]).iloc[-1]
-        span = f"{100 * most['share']:.0f} % [{100 * most['low']:.0f}, {100 * most['high']:.0f}]"
-        largest = f"{most['training']} training and {most['dissected']} dissected images"
-        worst = chosen.groupby("training")["share"].min().sort_index()[::-1].cummin()
-        enough = worst[worst >= GOAL]
-        lines.append(
-            f"it {text} in {100 * GOAL:.0f} % of worlds or more from {enough.index.min()} training "
-            f"images on, whether {_span(chosen)} are dissected, and in {span} with {largest}"
-            if len(enough)
-            else f"it {text} in {span} of worlds with {largest}: more would be needed"
-        )
-    return f"- **How many images?** One category planted, frozen readouts: {'; '.join(lines)}."
+def _enough(table: pd.DataFrame) -> str:
+    """Say from how many training images on the goal is reached, and what the most of them bring."""
+    most = table.sort_values(["training", "dissected"]).iloc[-1]
+    reached = f"""in {Span.of(most, "share"):.0%} of worlds with {most["training"]} training and
+        {most["dissected"]} dissected images"""
+    worst = table.groupby("training")["share"].min().sort_index()[::-1].cummin()
+    enough = worst[worst >= GOAL]
+    if enough.empty:
+        return f"{reached}: more would be needed"
+    return f"""in {percent(GOAL)} of worlds or more from {enough.index.min()} training images on,
+        whether {table["dissected"].min()} or {table["dissected"].max()} are dissected, and
+        {reached}"""
 
 
-def _span(table: pd.DataFrame) -> str:
-    return f"{table['dissected'].min()} or {table['dissected'].max()}"
-
-
-def advice(order: pd.DataFrame, alarms: pd.DataFrame) -> str:
-    """Words on which measure and which test to trust.
-
-    order: `Recovery.order` of a world that favours all categories differently; alarms:
-    `alarm_table`.
-    """
-    deepest = order.loc[order["layer"] != MAP, "layer"].iloc[-1]
-    ours, theirs = (_row(order, layer, "before") for layer in (MAP, deepest))
-    units, tell = f"units of {deepest}", "what is favoured (rank correlation in the default world"
-    better = verdict(
-        ours["low"] - theirs["high"],
-        ours["high"] - theirs["low"],
-        f"the model's map tells better than {units} {tell}",
-        f"{units} tell better than the model's map {tell}",
-        f"the model's map and {units} tell about as well {tell}",
-    )
-    flat = alarms[alarms["control"] == "flat"].groupby("by")[["found", "tests"]].sum()
-    rates = 100 * flat["found"] / flat["tests"]
-    test = "retraining" if rates["networks"] < rates["images"] else "resampling images"
-    both = " and ".join(number(r["rho"], r["low"], r["high"]) for r in (ours, theirs))
-    return (
-        f"- **So**, without a control world, as on photographs, {better}: map and units {both}). "
-        f"Whether two networks differ is better judged by {test} (false alarms: retraining "
-        f"{rates['networks']:.0f} %, resampling images {rates['images']:.0f} %)."
-    )
+def _advice(ours: Span, theirs: Span, deepest: str, sums: pd.DataFrame) -> str:
+    share = sums["found"] / sums["tests"].clip(lower=1)
+    better = "retraining" if share["networks"] < share["images"] else "resampling images"
+    return f"""without a control world, as on photographs, the model's map tells
+        {ours - theirs:better than|worse than|about as well as} units of {deepest} what is favoured
+        (rank correlation in the default world: map and units {ours:.2f} and {theirs:.2f}). Whether
+        two networks differ is better judged by {better} (false alarms: retraining
+        {percent(share["networks"])}, resampling images {percent(share["images"])})."""

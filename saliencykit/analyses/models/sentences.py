@@ -1,28 +1,18 @@
-"""Sentences about data sets and whole models: notebooks 00 and 01."""
+"""Who predicts fixations how well, and who better than whom, in sentences: notebook 01."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from ...evaluation import CENTRE
 from ...intervals import RATE
-from ...viewing.claims import SPAN, listed, number, verdict
+from ...viewing.claims import Span, Spans, bullets, mention, percent, spans
 from ...viewing.style import label
 
-NO_CENTRE = (
-    "A classical model knows the image and nothing of where people tend to look; people look at "
-    "the middle, so a prior that never sees the image starts with an advantage."
-)
 
-OTHERS = (
-    "the others' blurred fixations are few and noisy, so leaving one observer out bounds what "
-    "infinitely many people would predict from below."
-)
-
-
-def model_scores(
+def what_we_see(
     table: pd.DataFrame,
-    gain: dict[str, float],
+    gain: Mapping[str, float],
     pairs: pd.DataFrame,
     images: int,
     networks: Sequence[str],
@@ -32,56 +22,44 @@ def model_scores(
     table: `evaluation.summary`; gain: `evaluation.difference` of fine-tuned and frozen; pairs:
     `evaluation.pairwise` on NSS; networks: the models that learned from fixations.
     """
-    nss = table[table["metric"] == "nss"].set_index("model")
-    human = nss.loc["human", "mean"]
-    classic = nss.drop([*networks, "human", CENTRE]).sort_values("mean", ascending=False)
-    rows = [
-        f"{model} {number(*nss.loc[model, SPAN])}"
-        + ("" if model == "human" else f" ({100 * nss.loc[model, 'mean'] / human:.0f} % of human)")
-        for model in ["human", *networks, CENTRE]
-    ]
-    moved = verdict(
-        gain["low"],
-        gain["high"],
-        "Fine-tuning the encoder helps",
-        "Fine-tuning the encoder hurts",
-        "Whether fine-tuning the encoder helps is not decided by these images",
+    nss = spans(table[table["metric"] == "nss"], "mean", by="model")
+    human, helped, sure = nss["human"], Span.of(gain, "mean"), pairs[pairs["p_adjusted"] <= RATE]
+    shown = [*networks, CENTRE]
+    rows = [f"{m} {nss[m]:.2f} ({percent(nss[m].value / human.value)} of human)" for m in shown]
+    classic = {m: span for m, span in nss.items() if m not in (*shown, "human")}
+    beaten = [m for m in nss if nss[m].value > human.value]
+    no_contradiction = (
+        "Scoring above people, as {}, is no contradiction: the others' blurred fixations are few "
+        "and noisy, so leaving one observer out bounds what infinitely many people would predict "
+        "from below."
     )
-    beaten = [m for m in nss.index if m != "human" and nss.loc[m, "mean"] > human]
-    note = f" Scoring above people, as {listed(beaten)}, is no contradiction: {OTHERS}"
-    lines = [
-        f"- NSS on {images} validation images: {'; '.join(rows)}.{note if beaten else ''}",
-        f"- {moved}: {number(gain['mean'], gain['low'], gain['high'])} NSS more than the frozen "
-        "readout, on the same images.",
-    ]
-    if len(classic):
-        lines.append(_classical(classic, nss, pairs))
-    told = int((pairs["p_adjusted"] <= RATE).sum())
-    return "\n".join(
-        [
-            *lines,
-            f"- Of the {len(pairs)} pairs of models and people, {told} differ in NSS beyond chance "
-            f"(paired permutation over images, {100 * RATE:.0f} % false discovery rate).",
-        ]
-    )
+    return bullets(f"""
+        - NSS on {images} validation images: human {human:.2f}; {"; ".join(rows)}.
+          {mention(no_contradiction, beaten)}
+        - Fine-tuning the encoder {helped:helps|hurts|is not shown to help or hurt}: {helped:.2f}
+          NSS more than the frozen readout, on the same images.
+        - {_classical(classic, nss, sure) if classic else ""}
+        - Of the {len(pairs)} pairs of models and people, {len(sure)} differ in NSS beyond chance
+          (paired permutation over images, {percent(RATE)} false discovery rate).
+    """)
 
 
-def _classical(classic: pd.DataFrame, nss: pd.DataFrame, pairs: pd.DataFrame) -> str:
-    """Return a line on classical models, best first, between the centre prior and the network."""
-    sure = pairs[pairs["p_adjusted"] <= RATE]
+def _classical(classic: Spans, nss: Spans, sure: pd.DataFrame) -> str:
+    """Say how classical models lie between the centre prior and the network."""
+    ranked = sorted(classic, key=lambda m: -classic[m].value)
+    below = [m for m in ranked if classic[m].value <= nss[CENTRE].value]
+    above = [m for m in ranked if classic[m].value >= nss["fine-tuned"].value]
+    between = [m for m in ranked if m not in (*below, *above)]
     differ = {frozenset(pair) for pair in zip(sure["first"], sure["second"], strict=True)}
-    best, worst = classic.iloc[0], classic.iloc[-1]
-    below = [m for m in classic.index if classic.loc[m, "mean"] <= nss.loc[CENTRE, "mean"]]
-    above = [m for m in classic.index if classic.loc[m, "mean"] >= nss.loc["fine-tuned", "mean"]]
-    between = [m for m in classic.index if m not in (*below, *above)]
     surely = [m for m in between if {frozenset((m, e)) for e in (CENTRE, "fine-tuned")} <= differ]
-    odd = [f"{listed(below)} score no more than the centre prior"] if below else []
-    odd += [f"{listed(above)} score no less than the fine-tuned network"] if above else []
-    where = f"{len(surely)} beyond chance from both"
-    where += f"; {' and '.join(odd)}" if odd else ""
-    return (
-        f"- Of the {len(classic)} classical models, which never saw a fixation, "
-        f"{label(best.name)} scores most, {number(*best[SPAN])}, and {label(worst.name)} least, "
-        f"{number(*worst[SPAN])}; {len(between)} of them lie between the centre prior and the "
-        f"fine-tuned network, {where}." + (f" {NO_CENTRE}" if below else "")
+    no_better = (
+        "No better than the centre prior: {}. A classical model knows the image and nothing of "
+        "where people tend to look; people look at the middle, so a prior that never sees the "
+        "image starts with an advantage."
     )
+    best, worst = ranked[0], ranked[-1]
+    return f"""Of the {len(classic)} classical models, which never saw a fixation, {label(best)}
+        scores most, {classic[best]:.2f}, and {label(worst)} least, {classic[worst]:.2f};
+        {len(between)} of them lie between the centre prior and the fine-tuned network,
+        {len(surely)} beyond chance from both.
+        {mention("No worse than the fine-tuned network: {}.", above)} {mention(no_better, below)}"""

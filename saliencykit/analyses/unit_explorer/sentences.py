@@ -1,41 +1,31 @@
-"""What the best units of several networks say, in sentences."""
-
-from collections import Counter
+"""What the best units of several networks say, in sentences: notebook 09."""
 
 import pandas as pd
 
-from ...viewing.claims import SPAN, listed, number
+from ...viewing.claims import Sides, Span, bullets, listed, spans
 from ...viewing.style import label
 
 
-def best_of_all(table: pd.DataFrame) -> str:
+def what_we_see(table: pd.DataFrame) -> str:
     """Words on the best unit of each category in each network, and how the first two compare.
 
     table: `UnitExplorer.table`.
     """
-    encoders = list(dict.fromkeys(table["encoder"]))
-    lines = [_most_selective(name, table[table["encoder"] == name]) for name in encoders]
-    if len(encoders) > 1:
-        lines.append(_compared(table, *encoders[:2]))
-    return "\n".join(lines)
+    networks = dict(iter(table.groupby("encoder", sort=False)))
+    lines = [_most_selective(name, rows) for name, rows in networks.items()]
+    if len(networks) > 1:
+        one, other, *_ = networks
+        ours, theirs = (spans(networks[name], "mean") for name in (one, other))
+        found = Sides.of({c: ours[c] - theirs[c] for c in ours if c in theirs})
+        lines.append(f"""- The best unit of the {one} network is more selective than that of the
+            {other} one, their intervals apart, for {listed(found.above)}; less selective for
+            {listed(found.below)}.""")
+    return bullets("\n".join(lines))
 
 
 def _most_selective(name: str, table: pd.DataFrame) -> str:
     top = table.loc[table["low"].idxmax()]  # of the best guesses, the surest
-    layer, n = Counter(table["layer"]).most_common(1)[0]
-    return (
-        f"- **{name}**: the most surely selective unit answers to {label(top['category'])} (unit "
-        f"{top['unit']} of {top['layer']}, region NSS {number(*top[SPAN])}); {n} of {len(table)} "
-        f"categories have their best unit in {layer}."
-    )
-
-
-def _compared(table: pd.DataFrame, one: str, other: str) -> str:
-    """Say in how many categories the best unit of `one` is better, intervals apart."""
-    a, b = (table[table["encoder"] == name].set_index("category") for name in (one, other))
-    higher, lower = a.index[a["low"] > b["high"]], a.index[a["high"] < b["low"]]
-    return (
-        f"- The best unit of the {one} network is more selective than that of the {other} one, "
-        f"their intervals apart, for {listed(list(higher))}; less selective for "
-        f"{listed(list(lower))}."
-    )
+    at = table["layer"].value_counts(sort=False)
+    return f"""- **{name}**: the most surely selective unit answers to {label(top["category"])}
+        (unit {top["unit"]} of {top["layer"]}, region NSS {Span.of(top, "mean"):.2f}); {at.max()} of
+        {len(table)} categories have their best unit in {at.idxmax()}."""
