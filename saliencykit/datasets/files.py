@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..paths import data_root
-from .base import IMAGE_ERRORS, SaliencyDataset, file_stamps, read_image
+from .base import SaliencyDataset, file_stamps, naming, read_image
 from .types import Fixations
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
@@ -70,11 +70,8 @@ def list_images(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
 
 def image_size(path: Path) -> tuple[int, int]:
     """Return (height, width) from an image's header, without decoding its pixels."""
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except IMAGE_ERRORS as error:
-        raise ValueError(f"{path} cannot be read as an image ({error}); fetch it again.") from error
+    with naming(path), Image.open(path) as image:
+        return image.height, image.width
 
 
 def check_shape(path: Path, size: tuple[int, int], recorded: tuple[int, int]) -> None:

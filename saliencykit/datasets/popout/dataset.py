@@ -13,7 +13,7 @@ from torch import Tensor
 from ...cache import code_version
 from ..base import DATASETS, SaliencyDataset
 from ..types import Fixations
-from .arrays import BACKGROUNDS, Drawing, SearchArray, Seed, draw, smallest_cell
+from .arrays import BACKGROUNDS, Drawing, SearchArray, draw, smallest_cell
 from .features import FEATURES
 
 
@@ -112,7 +112,7 @@ class PopOut(SaliencyDataset):
             "code": code,
         }
 
-    def _seed(self, name: str) -> Seed:
+    def _seed(self, name: str) -> list[int]:
         return [self.seed, zlib.crc32(name.encode())]
 
     def _drawn(self, i: int) -> Drawing:

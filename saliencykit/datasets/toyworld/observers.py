@@ -13,6 +13,7 @@ gather about its middle, as people's do (Nuthmann & Henderson, Journal of Vision
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import TypedDict
 
 import numpy as np
 from scipy.ndimage import uniform_filter
@@ -71,6 +72,19 @@ class Observers:
     def settings(self) -> dict[str, object]:
         """Return all of it as plain values, for cache keys."""
         return asdict(self)
+
+
+class Habits(TypedDict, total=False):
+    """Settings of `Observers` that a world may be given by name."""
+
+    strength: float
+    contrast: float
+    centre: float
+    fixations: int
+    individual: float
+    inhibition: float
+    scatter: float
+    middle: int
 
 
 def planted_weights(weights: Mapping[str, float] | None) -> dict[str, float]:
