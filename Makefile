@@ -20,7 +20,7 @@ test test-fast: export OMP_NUM_THREADS := 1
 test: $(READY)     ## run all tests: make test [ARGS="-k region_nss"]
 	$(RUN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-fast: ARGS += -m "not slow"
+test-fast: override ARGS += -m "not slow"
 test-fast: test    ## run the tests that take no training and no notebook, in a minute
 
 lab: $(READY)      ## open the notebooks in JupyterLab

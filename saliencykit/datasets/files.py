@@ -1,10 +1,10 @@
 """Data sets whose stimuli are image files, and what to say when the files are not there."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image
 from torch import Tensor
@@ -13,6 +13,7 @@ from ..paths import data_root
 from .base import SaliencyDataset, file_stamps, naming, read_image
 from .types import Fixations
 
+T = TypeVar("T")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
 
 
@@ -96,9 +97,9 @@ class FileDataset(SaliencyDataset):
     def __init__(self, files: dict[str, Path]):
         self.files = files
         self.names = list(files)
-        self._kept: dict[Any, Any] = {}  # shared by all splits, so that each file is read once
+        self._kept: dict[Hashable, Any] = {}  # shared by all splits, so that each file is read once
 
-    def once(self, key: object, compute: Callable[[], Any]) -> Any:
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return `compute()`, called the first time only; splits share what it gave."""
         if key not in self._kept:
             self._kept[key] = compute()

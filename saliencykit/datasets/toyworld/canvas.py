@@ -73,12 +73,11 @@ def clouds(c: Canvas, rng: np.random.Generator, low: float, fill: Colour) -> Non
 
 def ridge(
     c: Canvas, rng: np.random.Generator, y: float, rough: float, points: int, fill: Colour
-) -> np.ndarray:
+) -> None:
     """A skyline of hills (smooth) about height `y`, filled downwards."""
     x = np.linspace(-0.1, 1.1, points)
     line = smooth(np.stack([x, y + rng.uniform(-rough, rough, points)], 1), closed=False)
     c.poly([*line, (1.2, 1), (-0.2, 1)], fill)
-    return line
 
 
 def grain(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:

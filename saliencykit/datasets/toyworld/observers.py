@@ -12,7 +12,7 @@ gather about its middle, as people's do (Nuthmann & Henderson, Journal of Vision
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TypedDict
 
 import numpy as np
@@ -68,10 +68,6 @@ class Observers:
         for name, low in lowest.items():
             if not getattr(self, name) >= low:
                 raise ValueError(f"{name} must be at least {low}, not {getattr(self, name)}")
-
-    def settings(self) -> dict[str, object]:
-        """Return all of it as plain values, for cache keys."""
-        return asdict(self)
 
 
 class Habits(TypedDict, total=False):

@@ -3,6 +3,7 @@
 import copy
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Self, Unpack
 
 import numpy as np
@@ -62,8 +63,7 @@ class ToyWorld(SaliencyDataset):
 
     def contents(self) -> dict[str, object]:
         """Return all settings that images and fixations depend on, and the code's version."""
-        who = {"observers": self.observers.settings(), "group": self.group}
-        return {**self._image_key(), **who}
+        return {**self._image_key(), "observers": asdict(self.observers), "group": self.group}
 
     @property
     def image_fingerprint(self) -> str:
