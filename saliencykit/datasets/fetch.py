@@ -109,6 +109,8 @@ def _save(url: str, path: Path) -> str:
                 sha.update(chunk)
                 file.write(chunk)
                 bar.update(len(chunk))
+        if size and file.tell() < size:
+            raise OSError(f"it ended after {file.tell()} of {size} bytes")
     return sha.hexdigest()
 
 
