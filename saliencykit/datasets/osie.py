@@ -5,13 +5,14 @@ Xu, Jiang, Wang, Kankanhalli, Zhao, *Predicting human gaze beyond pixels*, Journ
 
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from ..cache import digest
 from ..paths import ANNOTATIONS
-from .annotated import AnnotatedDataset, read_regions, read_scenes
+from .annotated import AnnotatedDataset, Regions, Scenes, read_regions, read_scenes
 from .base import DATASETS, file_stamps
 from .files import Source, existing_root, list_images, missing
 from .reading import entries, member, numbers, read_mat
@@ -53,8 +54,7 @@ class Osie(AnnotatedDataset):
         files = {p.stem: p for p in list_images(self.folder / "stimuli") if _is_id(p.stem)}
         if not files:
             raise missing("osie", "stimuli/1001.jpg …", self.folder)
-        regions = read_regions(ANNOTATIONS / "osie_regions.json")
-        super().__init__(files, regions, read_scenes(ANNOTATIONS / "osie_scenes.json"))
+        super().__init__(files, *annotation())
 
     def fixations(self, i: int) -> Fixations:
         """Return the fixations of observers 0 … 14 on stimulus `i`, in its pixels."""
@@ -69,6 +69,13 @@ class Osie(AnnotatedDataset):
         """Return what identifies images, fixations and annotation."""
         annotation = [f.read_text("utf-8") for f in sorted(ANNOTATIONS.glob("osie_*.json"))]
         return [super().contents(), file_stamps([self.gaze_file]), digest(annotation)]
+
+
+@cache
+def annotation() -> tuple[Regions, Scenes]:
+    """Return the regions and scene classes that come with this package."""
+    regions, scenes = (ANNOTATIONS / f"osie_{part}.json" for part in ("regions", "scenes"))
+    return read_regions(regions), read_scenes(scenes)
 
 
 def read_gaze(path: Path) -> dict[str, Fixations]:
