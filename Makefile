@@ -8,17 +8,20 @@ RUN    := $(VENV)/bin
 PROFILE ?= toy
 ARGS   ?=
 
-.PHONY: figures test lab explore lint bench lock help
+.PHONY: figures test test-fast lab explore lint bench lock help
 help:      ## show this list
-	@grep -hE '^[a-z]+: .*##|^[a-z]+:  *##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
 figures: $(READY)  ## regenerate every figure: make figures [PROFILE=toy|osie|paper] [ARGS="--jobs 2"]
 	$(RUN)/saliencykit figures --profile $(PROFILE) $(ARGS)
 
 # Files of tests side by side, each process in one thread.
-test: export OMP_NUM_THREADS := 1
+test test-fast: export OMP_NUM_THREADS := 1
 test: $(READY)     ## run all tests: make test [ARGS="-k region_nss"]
 	$(RUN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-fast: override ARGS += -m "not slow"
+test-fast: test    ## run the tests that take no training and no notebook, in a minute
 
 lab: $(READY)      ## open the notebooks in JupyterLab
 	$(RUN)/jupyter lab notebooks
@@ -26,9 +29,10 @@ lab: $(READY)      ## open the notebooks in JupyterLab
 explore: $(READY)  ## the unit explorer as a page without code: make explore [PROFILE=osie]
 	$(RUN)/saliencykit explore --profile $(PROFILE) $(ARGS)
 
-lint: $(READY)     ## ruff over package, tests and notebooks
+lint: $(READY)     ## ruff over package, tests and notebooks, pyright over what others import
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
+	$(RUN)/pyright --pythonpath $(RUN)/python
 
 bench: $(READY)    ## speed ratios, measured side by side in one run: make bench [ARGS="metrics"]
 	-VIRTUAL_ENV=$(VENV) $(RUN)/uv pip install --quiet --constraint requirements.lock --extra bench -r pyproject.toml

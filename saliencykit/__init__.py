@@ -6,6 +6,7 @@ and `study` are imported when first named, so that the command line answers at o
 
 import importlib
 import platform
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 ROOMS = (
@@ -20,20 +21,37 @@ ROOMS = (
     "viewing",
     "worlds",
 )
+THINGS = {"Study": "study"}
+"""What can be named without its room, and the room it is in."""
 
-
-def __getattr__(name: str) -> object:
-    if name == "Study":
-        return importlib.import_module(".study", __name__).Study
-    if name in ROOMS:
-        return importlib.import_module(f".{name}", __name__)
-    raise AttributeError(
-        f"module {__name__!r} has no attribute {name!r}; it has {', '.join(ROOMS)}"
+if TYPE_CHECKING:  # the same names for editors and checkers, which do not run `__getattr__`
+    from . import (  # noqa: F401
+        analyses,
+        datasets,
+        dissection,
+        evaluation,
+        intervals,
+        metrics,
+        models,
+        study,
+        viewing,
+        worlds,
     )
+    from .study import Study as Study
+else:
+
+    def __getattr__(name: str) -> object:
+        if name in ROOMS:
+            return importlib.import_module(f".{name}", __name__)
+        if name in THINGS:
+            return getattr(importlib.import_module(f".{THINGS[name]}", __name__), name)
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}; it has {', '.join([*ROOMS, *THINGS])}"
+        )
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *ROOMS, "Study"])
+    return sorted([*globals(), *ROOMS, *THINGS])
 
 
 def versions() -> str:

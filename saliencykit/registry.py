@@ -2,9 +2,10 @@
 
 import difflib
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
+Thing = TypeVar("Thing")
 
 
 class UnknownNameError(KeyError):
@@ -39,11 +40,12 @@ class Registry(dict[str, T]):
         super().__init__()
         self.kind = kind
 
-    def register(self, name: str) -> Callable[[T], T]:
-        """Return a decorator that enters its function or class under `name`."""
+    def register(self, name: str) -> Callable[[Thing], Thing]:
+        """Return a decorator that enters its function or class, of type T, under `name`."""
 
-        def enter(thing: T) -> T:
-            self[name] = thing
+        def enter(thing: Thing) -> Thing:  # not T, so that a checker still knows its arguments
+            entered: Any = thing
+            self[name] = entered
             return thing
 
         return enter

@@ -28,13 +28,16 @@ FAMILIES = [
     "vit_b_32",
     "toyvgg",
 ]
+HEAVY = ("convnext_tiny", "maxvit_t", "swin_v2_t", "vit_b_32")  # a second each
 
 
 def hooks_left(encoder):
     return sum(len(m._forward_hooks) for m in encoder.modules())
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if n in HEAVY else []) for n in FAMILIES]
+)
 def test_layers_say_what_the_taps_return(name):
     encoder = build_encoder(name, None)
     assert len(encoder.layers) >= 4

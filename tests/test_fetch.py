@@ -20,19 +20,21 @@ from tests import miniature
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Serves a folder; /slow.zip sends its first half and then waits."""
+    """Serves a folder; /slow.zip sends its first half and then waits, /cut.zip hangs up."""
 
     def log_message(self, *_):
         pass
 
     def do_GET(self):
-        if self.path != "/slow.zip":
+        if self.path not in ("/slow.zip", "/cut.zip"):
             return super().do_GET()
         self.send_response(200)
         self.send_header("Content-Length", "1000000")
         self.end_headers()
         self.wfile.write(bytes(500_000))
         self.wfile.flush()
+        if self.path == "/cut.zip":
+            return None
         self.server.asked.set()
         self.server.done.wait(20)
         return None
@@ -114,6 +116,8 @@ def test_no_such_address_or_server_is_one_clear_error(server, tmp_path):
         download(f"{server.url}/none.zip", "0" * 64, tmp_path / "data" / "set")
     with pytest.raises(OSError, match="could not be downloaded"):
         download("http://127.0.0.1:1/a.zip", "0" * 64, tmp_path / "data" / "set")
+    with pytest.raises(OSError, match=r"it ended after 500000 of 1000000 bytes"):
+        download(f"{server.url}/cut.zip", "0" * 64, tmp_path / "data" / "set")
     assert left(tmp_path / "data") == []
 
 

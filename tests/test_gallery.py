@@ -319,6 +319,7 @@ def where(tmp_path, monkeypatch):
     return {"folder": tmp_path / "notebooks", "figures": tmp_path / "figures"}
 
 
+@pytest.mark.slow
 def test_a_notebook_that_ran_is_on_the_page(where):
     see = new_markdown_cell("## What we see"), 'Markdown(f"{profile} has **{value}**")'
     write_notebook(where["folder"], "00_a", DRAW, *see)

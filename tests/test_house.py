@@ -83,7 +83,7 @@ def test_the_check_of_imports_can_fail(tmp_path):
 
 
 def bounds(requirement):
-    name, bound = re.fullmatch(r"([\w-]+)(.*)", requirement).groups()
+    name, bound = re.fullmatch(r"([\w-]+)(?:\[\w+\])?(.*)", requirement).groups()
     return {"pytorch": "torch"}.get(name, name.lower()), bound
 
 

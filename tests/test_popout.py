@@ -99,9 +99,11 @@ def test_pixels_of_target_and_distractor_differ_the_more_the_larger_the_differen
 @quick
 @given(conditions, st.integers(0, 10**6))
 def test_same_seed_same_bytes_other_seed_other_bytes(spec, seed):
-    one, again, other = (draw(spec, SMALL, s) for s in (seed, seed, seed + 1))
+    one, again = (draw(spec, SMALL, seed) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(one, again, strict=True))
-    assert not torch.equal(one.image, other.image)
+    # Of four items without jitter one seed in eight gives the same picture: one of many must not.
+    others = (draw(spec, SMALL, seed + k).image for k in range(1, 20))
+    assert any(not torch.equal(one.image, other) for other in others)
 
 
 def test_array_is_that_of_yesterday():

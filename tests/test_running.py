@@ -37,6 +37,7 @@ def run(place, *names, **settings):
 # Running
 
 
+@pytest.mark.slow
 def test_a_run_writes_figures_and_an_executed_copy_and_leaves_the_notebook_alone(
     place, monkeypatch
 ):
@@ -90,6 +91,7 @@ import os; print(os.environ["OMP_NUM_THREADS"])
 """
 
 
+@pytest.mark.slow
 def test_two_jobs_run_side_by_side_and_are_reported_in_order(place, monkeypatch):
     monkeypatch.setattr(figures, "CORES", 6)
     a, b = str(place / "a"), str(place / "b")
@@ -104,6 +106,7 @@ def test_two_jobs_run_side_by_side_and_are_reported_in_order(place, monkeypatch)
     assert printed.strip() == "3"  # six cores shared by two
 
 
+@pytest.mark.slow
 def test_a_failing_cell_is_shown_and_stops_the_others(place):
     write_notebook(place / "notebooks", "00_a", "1 + 1", "def f():\n    return 1 / 0\n", "f()")
     write_notebook(place / "notebooks", "01_b", "import time; time.sleep(60)")
@@ -122,12 +125,14 @@ def test_a_failing_cell_is_shown_and_stops_the_others(place):
     assert kernels_of(os.getpid()) == []
 
 
+@pytest.mark.slow
 def test_a_kernel_that_dies_is_reported_with_its_cell(place):
     write_notebook(place / "notebooks", "00_a", "import os; os._exit(3)")
     with pytest.raises(figures.NotebookFailedError, match=r"00_a, cell 3 .*(?s:.)*os._exit\(3\)"):
         run(place)
 
 
+@pytest.mark.slow
 def test_a_profile_may_say_which_notebooks_run(place):
     folder = place / "notebooks"
     for stem in ("00_one", "01_two"):

@@ -10,10 +10,7 @@ from saliencykit.datasets.toyworld import (
     DEFAULT_WEIGHTS,
     SCENES,
     ToyWorld,
-    contact_sheet,
     crops,
-    recovered_weights,
-    scene_sheet,
 )
 from saliencykit.datasets.toyworld.backdrops import BACKDROPS
 from saliencykit.datasets.toyworld.observers import Observers, local_contrast, look
@@ -22,6 +19,7 @@ from saliencykit.datasets.toyworld.scenes import compose, label, paint, render
 from saliencykit.datasets.toyworld.things import KINDS, draw
 from saliencykit.datasets.types import CATEGORIES
 from saliencykit.registry import UnknownNameError
+from tests.recovered_weights import recovered_weights
 
 SIZE = (120, 160)
 FLIPPED = dict(zip(DEFAULT_WEIGHTS, reversed(DEFAULT_WEIGHTS.values()), strict=True))
@@ -270,17 +268,6 @@ def test_crops_cover_the_classes_and_follow_the_seed():
     assert torch.equal(labels, order)
     assert not torch.equal(images, crops(3, size=48, seed=2)[0])
     assert images.float().flatten(1).std(1).min() > 5
-
-
-def test_contact_sheets():
-    sheet = contact_sheet(columns=2, size=32, gap=4)
-    assert sheet.shape == (3, 12 * 36 - 4, 2 * 36 - 4)
-    assert (sheet[:, 32:36] == 255).all()
-    scenes = scene_sheet(rows=1, size=SIZE)
-    assert scenes.shape == (3, SIZE[0], len(SCENES) * (SIZE[1] + 4) - 4)
-    first = next(i for i in range(len(SCENES)) if render(0, i, SIZE).scene == SCENES[0])
-    expected = torch.from_numpy(render(0, first, SIZE).image).permute(2, 0, 1)
-    assert torch.equal(scenes[:, :, : SIZE[1]], expected)
 
 
 def every_drawer():

@@ -1,11 +1,16 @@
 """What was shown and where people looked. Knows no model."""
 
 import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from . import folder, osie, osie_sr, p3o3, popout, salicon, toyworld  # noqa: F401 (each registers)
 from .base import DATASETS, SaliencyDataset
 from .joined import Joined
 from .types import CATEGORIES, Fixations, Region, Sample
+
+Setting = bool | int | float | str | os.PathLike | Sequence[Any] | Mapping[str, float] | None
+"""What a loader may be told; its docstring says which settings it takes."""
 
 
 def names() -> list[str]:
@@ -13,7 +18,7 @@ def names() -> list[str]:
     return sorted(DATASETS)
 
 
-def load(name: str, root: str | os.PathLike | None = None, **settings: object) -> SaliencyDataset:
+def load(name: str, root: str | os.PathLike | None = None, **settings: Setting) -> SaliencyDataset:
     """Open data set `name`.
 
     Its folder is `root`, else $SALIENCYKIT_DATA/<name>, else the user cache. `settings` go to the

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from ..registry import check_name
-from .files import check_shape
+from .files import FileDataset, check_shape
 from .reading import points, read_json
 from .types import CATEGORIES, Region
 
@@ -34,12 +34,12 @@ class Regions:
 
     def of(self, name: str, path: Path, size: tuple[int, int]) -> list[Region]:
         """Return the regions of image `name`, whose file at `path` has (height, width) `size`."""
-        regions = self.by_image.get(name, [])
-        if not regions or self.size in (None, size):
+        regions, recorded = self.by_image.get(name, []), self.size
+        if not regions or recorded is None or recorded == size:
             return list(regions)
-        check_shape(path, size, self.size)
-        scale = torch.tensor([size[1] / self.size[1], size[0] / self.size[0]], dtype=torch.float64)
-        return [replace(r, polygon=r.polygon * scale) for r in regions]
+        check_shape(path, size, recorded)
+        scale = torch.tensor([size[1] / recorded[1], size[0] / recorded[0]], dtype=torch.float64)
+        return [replace(r, polygon=r.polygon * scale) for r in regions if r.polygon is not None]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,23 @@ class Scenes:
 
     classes: tuple[str, ...]
     by_image: dict[str, str]
+
+
+class AnnotatedDataset(FileDataset):
+    """Image files with annotated regions and scene classes; either may be empty."""
+
+    def __init__(self, files: dict[str, Path], regions: Regions, scenes: Scenes):
+        super().__init__(files)
+        self._regions, self._scenes = regions, scenes
+        self.categories, self.scenes = regions.categories, scenes.classes
+
+    def regions(self, i: int) -> list[Region]:
+        """Return the annotated regions of stimulus `i` (polygons), none if it has none."""
+        return self._regions.of(self.names[i], self.path(i), self.size_of(i))
+
+    def scene(self, i: int) -> str | None:
+        """Return the scene class of stimulus `i`, None if it was not annotated."""
+        return self._scenes.by_image.get(self.names[i])
 
 
 def read_regions(path: Path) -> Regions:

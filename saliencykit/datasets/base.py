@@ -1,8 +1,10 @@
 """The data set that all loaders share: a list of stimuli, lazily read, split by name."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -15,18 +17,24 @@ from ..registry import Registry, check_name
 from .types import CATEGORIES, Fixations, Region, Sample
 
 SPLITS = ("train", "val", "test")
-DATASETS: Registry[type["SaliencyDataset"]] = Registry("data set")
+DATASETS: Registry[Callable[..., "SaliencyDataset"]] = Registry("data set")
 IMAGE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 """All that Pillow raises for one damaged file or another."""
 
 
+@contextmanager
+def naming(path: Path, kind: str = "an image") -> Iterator[None]:
+    """Turn what goes wrong in reading `path` as `kind` into a ValueError that names the file."""
+    try:
+        yield
+    except IMAGE_ERRORS as error:
+        raise ValueError(f"{path} cannot be read as {kind} ({error}); fetch it again.") from error
+
+
 def read_image(path: Path) -> Tensor:
     """Read an image file as uint8 (3, H, W). Raises ValueError, naming the file, if damaged."""
-    try:
-        with Image.open(path) as image:
-            return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
-    except IMAGE_ERRORS as error:
-        raise ValueError(f"{path} cannot be read as an image ({error}); fetch it again.") from error
+    with naming(path), Image.open(path) as image:
+        return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
 
 
 class SaliencyDataset(Dataset[Sample]):
@@ -52,7 +60,8 @@ class SaliencyDataset(Dataset[Sample]):
 
     def size_of(self, i: int) -> tuple[int, int]:
         """Return (height, width) of stimulus `i`; loaders that know it need not decode."""
-        return tuple(self.image(i).shape[-2:])
+        height, width = self.image(i).shape[-2:]
+        return height, width
 
     def regions(self, i: int) -> list[Region]:
         """Return the annotated regions of stimulus `i` (none unless a loader knows better)."""
@@ -80,18 +89,18 @@ class SaliencyDataset(Dataset[Sample]):
     def __repr__(self) -> str:
         return f"<{self.name}: {len(self)} images>"
 
-    def subset(self, names: Sequence[str]) -> "SaliencyDataset":
+    def subset(self, names: Sequence[str]) -> Self:
         """Return the same data set restricted to `names`, in the order given."""
         view = copy.copy(self)
         view.names = list(names)
         return view
 
-    def split(self, which: str) -> "SaliencyDataset":
+    def split(self, which: str) -> Self:
         """Return the "train", "val" or "test" part."""
         check_name("split", which, SPLITS)
         return self.subset([n for n in self.names if self.split_of(n) == which])
 
-    def thinned(self, n: int) -> "SaliencyDataset":
+    def thinned(self, n: int) -> Self:
         """Return `n` of the images (all, if there are no more): always the same random ones."""
         chosen = set(sorted(self.names, key=digest)[:n])
         return self.subset([name for name in self.names if name in chosen])

@@ -4,6 +4,7 @@ Nothing is downloaded without a known SHA-256. Archives are unpacked in a folder
 renamed into place, so that a killed fetch leaves no half data set.
 """
 
+import hashlib
 import lzma
 import os
 import re
@@ -11,11 +12,14 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path, PurePosixPath
+from urllib.request import urlopen
 
 from filelock import FileLock
+from tqdm import tqdm
 
 from ..paths import data_root
 from .base import DATASETS, SaliencyDataset
@@ -30,6 +34,8 @@ BAD_ZIP = (
     lzma.LZMAError,
 )
 """All that zipfile raises for one damaged or unreadable archive or another."""
+SILENCE = 60
+"""Seconds without an answer after which a server is given up."""
 
 
 def fetch(name: str, root: str | os.PathLike | None = None) -> Path:
@@ -73,28 +79,39 @@ def download(url: str, sha256: str, into: Path) -> Path:
     unsafe or damaged, FileExistsError if it would overwrite something, OSError if the network or
     the disk fails; in every case `into` is as it was.
     """
-    import pooch  # it loads the network stack, which nothing else needs
-
     if len(sha256) != 64:
         raise ValueError(f"{url}: no SHA-256 is known for it, so it is not downloaded.")
-    into = Path(into)
     with _staging(into) as staging:
+        archive = staging / "archive.zip"
         try:
-            archive = pooch.retrieve(
-                url, f"sha256:{sha256}", "archive.zip", staging, progressbar=True
-            )
-        except ValueError as error:
-            raise ValueError(
-                f"{url} is not the file that was expected ({error}). Nothing was kept; if it "
-                "happens again, the archive was changed by its owners."
-            ) from error
-        except OSError as error:
+            found = _save(url, archive)
+        except (OSError, HTTPException) as error:
             raise OSError(
                 f"{url} could not be downloaded ({error}). Check the network and run it again."
             ) from error
-        _unpack(Path(archive), staging / "unpacked", shown=url)
+        if found != sha256.lower():
+            raise ValueError(
+                f"{url} is not the file that was expected (its SHA-256 is {found}, not {sha256}). "
+                "Nothing was kept; if it happens again, the archive was changed by its owners."
+            )
+        _unpack(archive, staging / "unpacked", shown=url)
         _move_into(staging / "unpacked", into)
     return into
+
+
+def _save(url: str, path: Path) -> str:
+    """Save what `url` serves as `path`, a bar showing how far it is, and return its SHA-256."""
+    sha = hashlib.sha256()
+    with urlopen(url, timeout=SILENCE) as answer, path.open("wb") as file:
+        size = int(answer.headers.get("Content-Length") or 0) or None
+        with tqdm(total=size, unit="B", unit_scale=True, desc=url.rpartition("/")[2]) as bar:
+            while chunk := answer.read(1 << 20):
+                sha.update(chunk)
+                file.write(chunk)
+                bar.update(len(chunk))
+        if size and file.tell() < size:
+            raise OSError(f"it ended after {file.tell()} of {size} bytes")
+    return sha.hexdigest()
 
 
 def unpack(archive: Path, into: Path) -> Path:
@@ -105,7 +122,7 @@ def unpack(archive: Path, into: Path) -> Path:
     return into
 
 
-def _is_there(kind: type[SaliencyDataset], folder: Path) -> bool:
+def _is_there(kind: Callable[..., SaliencyDataset], folder: Path) -> bool:
     try:
         kind(root=folder)
     except FileNotFoundError:

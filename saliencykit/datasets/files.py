@@ -1,18 +1,19 @@
 """Data sets whose stimuli are image files, and what to say when the files are not there."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image
 from torch import Tensor
 
 from ..paths import data_root
-from .base import IMAGE_ERRORS, SaliencyDataset, file_stamps, read_image
+from .base import SaliencyDataset, file_stamps, naming, read_image
 from .types import Fixations
 
+T = TypeVar("T")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
 
 
@@ -70,11 +71,8 @@ def list_images(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
 
 def image_size(path: Path) -> tuple[int, int]:
     """Return (height, width) from an image's header, without decoding its pixels."""
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except IMAGE_ERRORS as error:
-        raise ValueError(f"{path} cannot be read as an image ({error}); fetch it again.") from error
+    with naming(path), Image.open(path) as image:
+        return image.height, image.width
 
 
 def check_shape(path: Path, size: tuple[int, int], recorded: tuple[int, int]) -> None:
@@ -99,9 +97,9 @@ class FileDataset(SaliencyDataset):
     def __init__(self, files: dict[str, Path]):
         self.files = files
         self.names = list(files)
-        self._kept: dict[Any, Any] = {}  # shared by all splits, so that each file is read once
+        self._kept: dict[Hashable, Any] = {}  # shared by all splits, so that each file is read once
 
-    def once(self, key: object, compute: Callable[[], Any]) -> Any:
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return `compute()`, called the first time only; splits share what it gave."""
         if key not in self._kept:
             self._kept[key] = compute()

@@ -3,25 +3,25 @@
 import hashlib
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..registry import check_name
-from .annotated import Regions, Scenes, read_regions, read_scenes
+from .annotated import AnnotatedDataset, Regions, Scenes, read_regions, read_scenes
 from .base import DATASETS, SPLITS, file_stamps
-from .files import FileDataset, Source, existing_root, list_images, missing
+from .files import Source, existing_root, list_images, missing
 from .reading import number_column, read_table
-from .types import CATEGORIES, Fixations, Region
+from .types import CATEGORIES, Fixations
 
 SHARES = {"train": 0.70, "val": 0.85, "test": 1.0}
 """Upper ends of the shares of images in each split, where no splits.csv says otherwise."""
 
 
 @DATASETS.register("folder")
-class Folder(FileDataset):
+class Folder(AnnotatedDataset):
     """The images in `root` and in its subfolders, one level down.
 
     A stimulus is named by its path without suffix ("cat", "outdoor/cat"). Beside the images may lie
@@ -50,29 +50,20 @@ class Folder(FileDataset):
 
     def __init__(self, root: str | os.PathLike | None = None):
         self.folder = existing_root("folder", root)
-        super().__init__(_named_images(self.folder))
-        if not self.names:
+        files = _named_images(self.folder)
+        if not files:
             raise missing("folder", "image", self.folder)
-        known = {n: n for n in self.names} | {
-            p.relative_to(self.folder).as_posix(): n for n, p in self.files.items()
+        known = {n: n for n in files} | {
+            p.relative_to(self.folder).as_posix(): n for n, p in files.items()
         }
+        regions = _read_regions(self.folder / "regions.json", known)
+        super().__init__(files, regions, _read_scenes(self.folder / "scenes.json", known))
         self._fixations = _read_fixations(self.folder / "fixations.csv", known)
-        self._regions = _read_regions(self.folder / "regions.json", known)
-        self._scenes = _read_scenes(self.folder / "scenes.json", known)
         self._splits = _read_splits(self.folder / "splits.csv", known)
-        self.categories, self.scenes = self._regions.categories, self._scenes.classes
 
     def fixations(self, i: int) -> Fixations:
         """Return the fixations on stimulus `i`; none if fixations.csv has none."""
         return self._fixations.get(self.names[i], Fixations.of([], []))
-
-    def regions(self, i: int) -> list[Region]:
-        """Return the annotated regions of stimulus `i` (polygons)."""
-        return self._regions.of(self.names[i], self.path(i), self.size_of(i))
-
-    def scene(self, i: int) -> str | None:
-        """Return the scene class of stimulus `i`, None if it has none."""
-        return self._scenes.by_image.get(self.names[i])
 
     def split_of(self, name: str) -> str:
         """Return the split by splits.csv, else by a hash of the name."""
@@ -118,8 +109,8 @@ def _only_known(path: Path, names: Sequence[str], known: dict[str, str]) -> list
 def _known_rows(path: Path, columns: tuple[str, ...], known: dict[str, str]) -> pd.DataFrame:
     table = read_table(path, columns)
     table["image"] = table["image"].str.strip()
-    table = table[np.array(_only_known(path, table["image"].tolist(), known), dtype=bool)]
-    return table.assign(image=table["image"].map(known))
+    table = table.loc[_only_known(path, table["image"].tolist(), known)]
+    return table.assign(image=[known[n] for n in table["image"]])
 
 
 def _read_fixations(path: Path, known: dict[str, str]) -> dict[str, Fixations]:
@@ -165,10 +156,6 @@ def _read_splits(path: Path, known: dict[str, str]) -> dict[str, str]:
     for line, split in table["split"].items():
         check_name(f"split in {path}, line {line}:", split.strip(), SPLITS)
     splits = dict(zip(table["image"], table["split"].str.strip(), strict=True))
-    _need_all(path, set(known.values()), splits)
-    return splits
-
-
-def _need_all(path: Path, names: set[str], splits: Iterable[str]) -> None:
-    if lost := sorted(names - set(splits)):
+    if lost := sorted(set(known.values()) - set(splits)):
         raise ValueError(f"{path} gives no split for {len(lost)} images, the first {lost[0]!r}.")
+    return splits

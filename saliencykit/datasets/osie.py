@@ -5,17 +5,18 @@ Xu, Jiang, Wang, Kankanhalli, Zhao, *Predicting human gaze beyond pixels*, Journ
 
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from ..cache import digest
 from ..paths import ANNOTATIONS
-from .annotated import Regions, Scenes, read_regions, read_scenes
+from .annotated import AnnotatedDataset, Regions, Scenes, read_regions, read_scenes
 from .base import DATASETS, file_stamps
-from .files import FileDataset, Source, existing_root, list_images, missing
+from .files import Source, existing_root, list_images, missing
 from .reading import entries, member, numbers, read_mat
-from .types import Fixations, Region
+from .types import Fixations
 
 RECORDED = (600, 800)
 """(height, width) that fixations and polygons refer to."""
@@ -24,7 +25,7 @@ LAST = {"train": 1400, "val": 1500, "test": 1700}
 
 
 @DATASETS.register("osie")
-class Osie(FileDataset):
+class Osie(AnnotatedDataset):
     """OSIE from its official layout, regions and scenes from the annotation in this package.
 
     `root` holds `stimuli/1001.jpg …` and `eye/fixations.mat`, or `data/` with them, as the official
@@ -53,25 +54,12 @@ class Osie(FileDataset):
         files = {p.stem: p for p in list_images(self.folder / "stimuli") if _is_id(p.stem)}
         if not files:
             raise missing("osie", "stimuli/1001.jpg …", self.folder)
-        super().__init__(files)
+        super().__init__(files, *annotation())
 
     def fixations(self, i: int) -> Fixations:
         """Return the fixations of observers 0 … 14 on stimulus `i`, in its pixels."""
         gaze = self.once("gaze", lambda: read_gaze(self.gaze_file))
         return self.fitted(i, gaze.get(self.names[i], Fixations.of([], [])), RECORDED)
-
-    def regions(self, i: int) -> list[Region]:
-        """Return the annotated fixated regions of stimulus `i` (polygons), none if it has none."""
-        return self._annotated().of(self.names[i], self.path(i), self.size_of(i))
-
-    @property
-    def scenes(self) -> tuple[str, ...]:
-        """The scene classes of the annotation."""
-        return self._scenes().classes
-
-    def scene(self, i: int) -> str | None:
-        """Return the scene class of stimulus `i`, None if it was not annotated."""
-        return self._scenes().by_image.get(self.names[i])
 
     def split_of(self, name: str) -> str:
         """Return the split of the image by its id."""
@@ -82,11 +70,12 @@ class Osie(FileDataset):
         annotation = [f.read_text("utf-8") for f in sorted(ANNOTATIONS.glob("osie_*.json"))]
         return [super().contents(), file_stamps([self.gaze_file]), digest(annotation)]
 
-    def _annotated(self) -> Regions:
-        return self.once("regions", lambda: read_regions(ANNOTATIONS / "osie_regions.json"))
 
-    def _scenes(self) -> Scenes:
-        return self.once("scenes", lambda: read_scenes(ANNOTATIONS / "osie_scenes.json"))
+@cache
+def annotation() -> tuple[Regions, Scenes]:
+    """Return the regions and scene classes that come with this package."""
+    regions, scenes = (ANNOTATIONS / f"osie_{part}.json" for part in ("regions", "scenes"))
+    return read_regions(regions), read_scenes(scenes)
 
 
 def read_gaze(path: Path) -> dict[str, Fixations]:
@@ -115,8 +104,8 @@ def read_gaze(path: Path) -> dict[str, Fixations]:
 
 def _all_observers(observers: list, where: str) -> Fixations:
     trials = [_trial(o, f"{where}, observer {k}") for k, o in enumerate(observers)]
-    xy = np.concatenate([np.zeros((2, 0)), *trials], axis=1)
-    return Fixations.of(*xy, np.repeat(np.arange(len(trials)), [t.shape[1] for t in trials]))
+    x, y = np.concatenate([np.zeros((2, 0)), *trials], axis=1)
+    return Fixations.of(x, y, np.repeat(np.arange(len(trials)), [t.shape[1] for t in trials]))
 
 
 def _trial(observer: object, where: str) -> np.ndarray:

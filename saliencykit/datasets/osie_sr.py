@@ -14,7 +14,9 @@ from .osie import Osie
 from .reading import read_mask
 from .types import CATEGORIES, Region
 
-IDS = dict(zip((1, 10, 16, 22, 27, 37, 46, 51, 57, 63, 68, 73), CATEGORIES, strict=True))
+IDS: dict[int, str] = dict(
+    zip((1, 10, 16, 22, 27, 37, 46, 51, 57, 63, 68, 73), CATEGORIES, strict=True)
+)
 """Category of each id in `SegmentationClass`."""
 VOID = (0, 255)
 """Background, and what labelme writes for "ignore" (−1 as a byte)."""
@@ -97,8 +99,9 @@ def _mask_files(root: Path, kind: str) -> dict[str, Path]:
 def _instances(objects: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """Number and mask of every connected part of every instance."""
     for k in np.setdiff1d(objects, VOID):
-        parts, n = scipy.ndimage.label(objects == k, structure=EIGHT)
-        yield from ((int(k), parts == part) for part in range(1, n + 1))
+        parts = np.zeros(objects.shape, dtype=np.int32)
+        scipy.ndimage.label(objects == k, EIGHT, output=parts)
+        yield from ((int(k), parts == part) for part in range(1, parts.max() + 1))
 
 
 def _category(classes: np.ndarray, path: Path, instance: int) -> str:

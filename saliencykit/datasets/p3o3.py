@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .base import DATASETS, IMAGE_ERRORS, file_stamps
+from .base import DATASETS, file_stamps, naming
 from .files import FileDataset, Source, existing_root, list_images, missing
 from .reading import number_column, read_table
 from .types import Fixations
@@ -173,11 +173,8 @@ def read_grey(path: Path, data_set: str) -> Tensor:
             f"{path} is not there: every image of {data_set!r} needs both its masks. "
             f"`saliencykit fetch {data_set}` says where the files come from."
         )
-    try:
-        with Image.open(path) as image:
-            return torch.from_numpy(np.array(image.convert("L"), dtype=np.float32) / 255)
-    except IMAGE_ERRORS as error:
-        raise ValueError(f"{path} cannot be read as a mask ({error}); fetch it again.") from error
+    with naming(path, "a mask"), Image.open(path) as image:
+        return torch.from_numpy(np.array(image.convert("L"), dtype=np.float32) / 255)
 
 
 def _properties(data_set: str, folder: Path) -> Path:

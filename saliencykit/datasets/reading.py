@@ -10,7 +10,7 @@ import pandas as pd
 import scipy.io
 from PIL import Image
 
-from .base import IMAGE_ERRORS
+from .base import naming
 
 
 def read_mat(path: Path, *variables: str) -> dict[str, np.ndarray]:
@@ -114,13 +114,13 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
             f"{', '.join(table.columns)}; expected {', '.join(columns)}."
         )
     table = table[list(columns)].fillna("").set_axis(np.arange(2, len(table) + 2))
-    return table[(table != "").any(axis=1)]
+    return table.loc[(table != "").any(axis=1)]
 
 
 def number_column(table: pd.DataFrame, column: str, path: Path) -> np.ndarray:
     """Return a column of `read_table` as float64; empty cells and "nan" are NaN."""
     text = table[column].str.strip()
-    found = pd.to_numeric(text, errors="coerce")
+    found = pd.Series(pd.to_numeric(text, errors="coerce"), index=text.index)
     wrong = found.isna() & ~text.str.lower().isin(["", "nan", "na"])
     if wrong.any():
         line = wrong.idxmax()
@@ -130,7 +130,7 @@ def number_column(table: pd.DataFrame, column: str, path: Path) -> np.ndarray:
 
 def read_mask(path: Path) -> np.ndarray:
     """Return an index mask (H, W), int64: a palette or grey PNG's indices, or a plain .npy."""
-    try:
+    with naming(path, "a mask"):
         if path.suffix == ".npy":
             mask = np.load(path, allow_pickle=False)
         else:
@@ -138,8 +138,6 @@ def read_mask(path: Path) -> np.ndarray:
                 if image.mode not in ("P", "L", "I", "I;16", "1"):
                     raise ValueError(f"its mode is {image.mode}, expected a palette of class ids")
                 mask = np.array(image)
-    except IMAGE_ERRORS as error:
-        raise ValueError(f"{path} cannot be read as a mask ({error}).") from error
     if mask.ndim != 2 or mask.dtype.kind not in "iub":
         raise ValueError(f"{path}: a mask is (H, W) integers, not {mask.shape} {mask.dtype}.")
     return mask.astype(np.int64)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -48,7 +49,7 @@ class Fixations:
         return len(self.x)
 
     @classmethod
-    def of(cls, x: object, y: object, observer: object = None) -> "Fixations":
+    def of(cls, x: ArrayLike, y: ArrayLike, observer: ArrayLike | None = None) -> "Fixations":
         """Build from any array-likes; without `observer` all belong to observer 0."""
         x = torch.as_tensor(np.asarray(x, dtype=np.float64).reshape(-1))
         y = torch.as_tensor(np.asarray(y, dtype=np.float64).reshape(-1))
@@ -103,7 +104,8 @@ class Region:
 
     def as_mask(self, height: int, width: int) -> Tensor:
         """Bool (height, width). Raises ValueError if the region's mask has another size."""
-        if self.mask is not None:
+        if self.polygon is None:
+            assert self.mask is not None  # by __post_init__
             if tuple(self.mask.shape) != (height, width):
                 raise ValueError(
                     f"mask of region {self.category!r} is {tuple(self.mask.shape)}, "
@@ -129,4 +131,5 @@ class Sample:
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the image."""
-        return tuple(self.image.shape[-2:])
+        height, width = self.image.shape[-2:]
+        return height, width

@@ -166,5 +166,5 @@ def pink_noise(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     spectrum = scipy.fft.rfft2(rng.standard_normal(size, dtype=np.float32))
     frequency = np.hypot(scipy.fft.fftfreq(size[0])[:, None], scipy.fft.rfftfreq(size[1]))
     frequency[0, 0] = np.inf  # no constant part
-    noise = scipy.fft.irfft2(spectrum / frequency, size)
+    noise = np.asarray(scipy.fft.irfft2(spectrum / frequency, size))
     return np.clip(noise / noise.std(), -2.5, 2.5)

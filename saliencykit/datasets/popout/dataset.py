@@ -13,7 +13,7 @@ from torch import Tensor
 from ...cache import code_version
 from ..base import DATASETS, SaliencyDataset
 from ..types import Fixations
-from .arrays import BACKGROUNDS, Drawing, SearchArray, Seed, draw, smallest_cell
+from .arrays import BACKGROUNDS, Drawing, SearchArray, draw, smallest_cell
 from .features import FEATURES
 
 
@@ -103,16 +103,10 @@ class PopOut(SaliencyDataset):
     def contents(self) -> dict[str, object]:
         """Return all that the arrays depend on beside their names, and the code's version."""
         arrays = [repr(self.arrays[name]) for name in self.names]
-        code = code_version("datasets/popout")
-        return {
-            "arrays": arrays,
-            "seed": self.seed,
-            "size": self.size,
-            "looks": self.looks,
-            "code": code,
-        }
+        drawn = {"seed": self.seed, "size": self.size, "looks": self.looks}
+        return {"arrays": arrays, **drawn, "code": code_version("datasets/popout")}
 
-    def _seed(self, name: str) -> Seed:
+    def _seed(self, name: str) -> list[int]:
         return [self.seed, zlib.crc32(name.encode())]
 
     def _drawn(self, i: int) -> Drawing:

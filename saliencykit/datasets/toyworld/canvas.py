@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .pen import Colour, smooth
+from .pen import Colour, Points, smooth
 
 SUPER = 2  # drawn this much larger and averaged down
 
@@ -16,12 +16,11 @@ class Canvas:
         self.image = Image.new("RGB", (self.w, self.h), fill)
         self.ink = ImageDraw.Draw(self.image)
 
-    def xy(self, points: object) -> list[tuple[float, float]]:
+    def xy(self, points: Points) -> list[tuple[float, float]]:
         """Fractions (N, 2) → canvas pixels."""
-        scaled = np.asarray(points, dtype=float) * (self.w, self.h)
-        return [tuple(p) for p in scaled.tolist()]
+        return [(x, y) for x, y in (np.asarray(points, dtype=float) * (self.w, self.h)).tolist()]
 
-    def poly(self, points: object, fill: Colour) -> None:
+    def poly(self, points: Points, fill: Colour) -> None:
         """Filled polygon."""
         self.ink.polygon(self.xy(points), fill=fill)
 
@@ -34,7 +33,7 @@ class Canvas:
         x, y, rx, ry = x * self.w, y * self.h, rx * self.h, ry * self.h
         self.ink.ellipse((x - rx, y - ry, x + rx, y + ry), fill)
 
-    def line(self, points: object, width: float, fill: Colour) -> None:
+    def line(self, points: Points, width: float, fill: Colour) -> None:
         """Line whose width is a fraction of the height."""
         self.ink.line(self.xy(points), fill, max(1, round(width * self.h)), "curve")
 
@@ -59,7 +58,7 @@ def cloudy(
     for octave in range(3):
         grid = (cells[0] * 2**octave, cells[1] * 2**octave)
         noise = Image.fromarray(rng.uniform(-1, 1, grid).astype(np.float32))
-        field += np.asarray(noise.resize(size[::-1], Image.Resampling.BICUBIC)) / 2**octave
+        field += np.asarray(noise.resize((size[1], size[0]), Image.Resampling.BICUBIC)) / 2**octave
     return field / 1.4
 
 
@@ -74,12 +73,11 @@ def clouds(c: Canvas, rng: np.random.Generator, low: float, fill: Colour) -> Non
 
 def ridge(
     c: Canvas, rng: np.random.Generator, y: float, rough: float, points: int, fill: Colour
-) -> np.ndarray:
+) -> None:
     """A skyline of hills (smooth) about height `y`, filled downwards."""
     x = np.linspace(-0.1, 1.1, points)
     line = smooth(np.stack([x, y + rng.uniform(-rough, rough, points)], 1), closed=False)
     c.poly([*line, (1.2, 1), (-0.2, 1)], fill)
-    return line
 
 
 def grain(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Object crops for pre-training, and contact sheets: the world in pieces."""
+"""Object crops for pre-training: the world in pieces."""
 
 import numpy as np
 import torch
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..types import CATEGORIES
 from .backdrops import backdrop
-from .scenes import SCENES, Placed, label, render
+from .scenes import SCENES, Placed, label
 from .things import KINDS, Figure, draw
 
 CROP_CLASSES = CATEGORIES
@@ -66,35 +66,26 @@ def _patch(image: np.ndarray, side: int, shown: list, rng: np.random.Generator) 
     for figure, x, y in shown:
         h, w = figure.shape
         x, y = min(max(x + pad, 0), side + 2 * pad - w), min(max(y + pad, 0), side + 2 * pad - h)
-        for layer in figure.layers:
-            spot = canvas[y : y + h, x : x + w]
-            spot *= 1 - layer.alpha[..., None]
-            spot += layer.colour
+        figure.onto(canvas, x, y)
     return canvas[pad : pad + side, pad : pad + side]
 
 
-def _resized(patch: np.ndarray, size: int) -> np.ndarray:
-    """`patch` as uint8 (size, size, 3)."""
-    picture = Image.fromarray(np.clip(patch, 0, 255).astype(np.uint8))
-    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
-
-
-def _photographed(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """What a camera does: exposure, contrast and noise."""
-    pixels = 128 + (picture.astype(np.float32) - 128) * rng.uniform(0.65, 1.15)
+def _photographed(patch: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """`patch` as uint8 (size, size, 3), with a camera's exposure, contrast and noise."""
+    whole = Image.fromarray(np.clip(patch, 0, 255).astype(np.uint8))
+    picture = np.asarray(whole.resize((size, size), Image.Resampling.BILINEAR), dtype=np.float32)
+    pixels = 128 + (picture - 128) * rng.uniform(0.65, 1.15)
     pixels += rng.uniform(-25, 25)
     pixels += rng.uniform(1, 14) * rng.standard_normal(pixels.shape, dtype=np.float32)
     return np.clip(np.round(pixels), 0, 255).astype(np.uint8)
 
 
-def crops(
-    per_class: int, size: int = 64, seed: int = 0, clean: bool = False
-) -> tuple[Tensor, Tensor]:
+def crops(per_class: int, size: int = 64, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Draw `per_class` crops of each of `CROP_CLASSES` on random backgrounds, in mixed order.
 
     Returns images uint8 (12 · per_class, 3, size, size) and labels int64 (12 · per_class,), indices
-    into `CROP_CLASSES`. Scale, place, light, tilt, clutter and, unless `clean`, exposure and camera
-    noise vary. Another seed is a held-out set.
+    into `CROP_CLASSES`. Scale, place, light, tilt, clutter, exposure and camera noise
+    vary. Another seed is a held-out set.
     """
     rng = np.random.default_rng([seed, 1 << 20])
     labels = rng.permutation(np.repeat(np.arange(len(CROP_CLASSES)), per_class))
@@ -104,40 +95,5 @@ def crops(
         if k % REUSE == 0:
             scene = SCENES[int(rng.integers(len(SCENES)))]
             backs = [*backs[-6:], backdrop(scene, (240, 320), rng)]
-        picture = _resized(_crop(CROP_CLASSES[c], size, backs, rng), size)
-        images[k] = picture if clean else _photographed(picture, rng)
+        images[k] = _photographed(_crop(CROP_CLASSES[c], size, backs, rng), size, rng)
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(labels)
-
-
-def contact_sheet(columns: int = 12, size: int = 80, gap: int = 4, seed: int = 0) -> Tensor:
-    """Crops in rows, one category a row in the order of `CROP_CLASSES`: uint8 (3, H, W)."""
-    images, labels = crops(columns, size, seed, clean=True)
-    rows = torch.stack([images[labels == c] for c in range(len(CROP_CLASSES))])
-    return _tiled(rows, gap)
-
-
-def scene_sheet(
-    rows: int = 4, size: tuple[int, int] = (240, 320), gap: int = 4, seed: int = 0
-) -> Tensor:
-    """Scenes in columns, one class a column in the order of `SCENES`: uint8 (3, H, W)."""
-    drawn = [render(seed, i, size) for i in range(rows * len(SCENES))]
-    tiles = torch.stack([
-        torch.stack([torch.from_numpy(s.image).permute(2, 0, 1)
-                     for name in SCENES for s in drawn[r * len(SCENES) : (r + 1) * len(SCENES)]
-                     if s.scene == name]) for r in range(rows)
-    ])  # fmt: skip
-    return _tiled(tiles, gap)
-
-
-def _tiled(tiles: Tensor, gap: int) -> Tensor:
-    """Lay out (rows, columns, 3, h, w) on white with `gap` pixels between: (3, H, W)."""
-    rows, columns, _, h, w = tiles.shape
-    sheet = tiles.new_full((3, rows * (h + gap) - gap, columns * (w + gap) - gap), 255)
-    for r in range(rows):
-        for c in range(columns):
-            y, x = r * (h + gap), c * (w + gap)
-            sheet[:, y : y + h, x : x + w] = tiles[r, c]
-    return sheet
-
-
-__all__ = ["CROP_CLASSES", "contact_sheet", "crops", "scene_sheet"]

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from .pen import INK, WHITE, Colour, Pen, drawer, hsv, pick, ring, smooth, tone, vivid
+from .pen import INK, WHITE, Pen, drawer, hsv, pick, ring, smooth, tone, vivid
 
 CRUST = (214, 158, 86)
 LEAF = (70, 150, 66)
+GLASS, RIM = (206, 228, 238, 190), (110, 140, 156)
 
 
 @drawer("food", 0.95)
@@ -48,15 +49,13 @@ def apple(pen: Pen, rng: np.random.Generator) -> None:
 @drawer("food", 1.1)
 def cake(pen: Pen, rng: np.random.Generator) -> None:
     """Draw a slice of layered cake with a cherry."""
-    cream, sponge = (
-        hsv(rng.random(), rng.uniform(0.25, 0.5), 0.98),
-        pick(rng, (CRUST, (96, 58, 40))),
-    )
+    cream = hsv(rng.random(), rng.uniform(0.25, 0.5), 0.98)
+    sponge = pick(rng, (CRUST, (96, 58, 40)))
     pen.poly([(6, 46), (104, 46), (104, 94), (6, 94)], sponge)
     for y in (58, 76):
         pen.box(6, y, 104, y + 7, cream, 0, None)
     pen.poly([(6, 46), (38, 26), (104, 38), (104, 50), (6, 50)], cream)
-    for x in np.arange(14, 104, 14):
+    for x in range(14, 104, 14):
         pen.disc(x, 50, 6, 7, cream, None)
     pen.disc(58, 22, 11, fill=(208, 28, 48))
     pen.stroke(smooth([(58, 13), (62, 6), (70, 3)], closed=False), 2.2, (70, 100, 40))
@@ -108,20 +107,11 @@ def melon(pen: Pen, rng: np.random.Generator) -> None:
         pen.disc(x, y, 2.4, 4, INK, None)
 
 
-def _bowl(pen: Pen, points: list, drink: Colour, level: float) -> None:
-    """A glass through `points`, its lower part, below `level` of 0 … 1, full of `drink`."""
-    glass = (206, 228, 238, 190)
-    pen.poly(points, glass, (110, 140, 156))
-    (xa, ya), (xb, yb), (xc, yc), (xd, yd) = points
-    upper = lambda p, q: (p[0] + (q[0] - p[0]) * level, p[1] + (q[1] - p[1]) * level)  # noqa: E731
-    pen.poly([upper((xa, ya), (xd, yd)), upper((xb, yb), (xc, yc)), (xc, yc), (xd, yd)], drink)
-
-
 @drawer("drink", 0.55)
 def wine(pen: Pen, rng: np.random.Generator) -> None:
     """Draw a glass of wine."""
     drink = pick(rng, ((140, 20, 50), (240, 210, 120), (236, 130, 130)))
-    pen.blob([(8, 4), (47, 4), (46, 34), (27, 54), (9, 34)], (206, 228, 238, 190), (110, 140, 156))
+    pen.blob([(8, 4), (47, 4), (46, 34), (27, 54), (9, 34)], GLASS, RIM)
     pen.pie(27.5, 27, 17.5, 23, 0, 180, drink, cut=True)
     pen.stroke([(27.5, 52), (27.5, 92)], 3, (150, 176, 190))
     pen.disc(27.5, 94, 16, 4, (186, 208, 218))
@@ -171,7 +161,7 @@ def can(pen: Pen, rng: np.random.Generator) -> None:
 def cocktail(pen: Pen, rng: np.random.Generator) -> None:
     """Draw a cocktail with an olive or a slice of orange."""
     drink = hsv(rng.random(), 0.6, 0.95)
-    pen.poly([(4, 12), (81, 12), (43, 58)], (206, 228, 238, 190), (110, 140, 156))
+    pen.poly([(4, 12), (81, 12), (43, 58)], GLASS, RIM)
     pen.poly([(14, 22), (71, 22), (43, 56)], drink, None)
     pen.stroke([(42.5, 56), (42.5, 92)], 3.4, (150, 176, 190))
     pen.disc(42.5, 94, 20, 4.5, (186, 208, 218))
@@ -184,7 +174,10 @@ def cocktail(pen: Pen, rng: np.random.Generator) -> None:
 def juice(pen: Pen, rng: np.random.Generator) -> None:
     """Draw a tall glass with a straw."""
     drink = pick(rng, ((250, 160, 40), (220, 60, 60), (140, 80, 40), (150, 200, 80)))
-    _bowl(pen, [(8, 22), (52, 22), (46, 97), (14, 97)], drink, rng.uniform(0.12, 0.35))
+    level = rng.uniform(0.12, 0.35)
+    pen.poly([(8, 22), (52, 22), (46, 97), (14, 97)], GLASS, RIM)
+    top = 22 + 75 * level
+    pen.poly([(8 + 6 * level, top), (52 - 6 * level, top), (46, 97), (14, 97)], drink)
     pen.stroke([(28, 80), (38, 14), (52, 4)], 4, pick(rng, ((220, 50, 60), (50, 120, 210))))
     for _ in range(2):
         x, y = rng.uniform(18, 32), rng.uniform(44, 70)

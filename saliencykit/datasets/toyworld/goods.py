@@ -60,17 +60,15 @@ def umbrella(pen: Pen, rng: np.random.Generator) -> None:
 @drawer("object")
 def ball(pen: Pen, rng: np.random.Generator) -> None:
     """Draw a football or a beach ball."""
+    pen.disc(50, 50, 46, fill=WHITE, edge=INK)
     if rng.random() < 0.5:
-        pen.disc(50, 50, 46, fill=WHITE, edge=INK)
         turn = rng.random()
-        pen.poly(ring(50, 50, 16, 16, 5, turn), INK)
-        for inner, outer in zip(
-            ring(50, 50, 16, 16, 5, turn), ring(50, 50, 40, 40, 5, turn), strict=True
-        ):
-            pen.stroke([inner, outer], 2, INK)
-            pen.disc(*outer, 8, fill=INK, edge=None)
+        inner, outer = (ring(50, 50, r, r, 5, turn) for r in (16, 40))
+        pen.poly(inner, INK)
+        for near, (x, y) in zip(inner, outer, strict=True):
+            pen.stroke([near, (x, y)], 2, INK)
+            pen.disc(x, y, 8, fill=INK, edge=None)
     else:
-        pen.disc(50, 50, 46, fill=WHITE, edge=INK)
         start, hue = rng.uniform(0, 360), rng.random()
         for k in range(3):
             colour = hsv(hue + k / 3, 0.8, 0.92)
@@ -127,6 +125,8 @@ def guitar(pen: Pen, rng: np.random.Generator) -> None:
     pen.stroke([(25, 12), (25, 84)], 1, (240, 230, 200))
 
 
+Point = tuple[float, float]
+
 WORDS = ("OPEN", "CAFE", "SALE", "HOTEL", "TAXI", "NEWS", "STOP", "EXIT", "BOOKS", "PIZZA", "BUS",
          "SHOP", "HELLO", "MUSIC", "BAR", "FRESH", "WELCOME", "PARK", "TICKETS", "2 FOR 1", "MENU",
          "PUSH", "50% OFF", "No. 42", "Slow", "Toys", "Bakery", "Beach",
@@ -173,7 +173,7 @@ def _sign_colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
     return (30, 28, 38), hsv(hue, 0.5, 1.0)
 
 
-def _arrow(pen: Pen, c: tuple, r: float, ink: Colour, turn: float) -> None:
+def _arrow(pen: Pen, c: Point, r: float, ink: Colour, turn: float) -> None:
     shape = np.array([(-0.8, -0.22), (0.1, -0.22), (0.1, -0.65), (0.85, 0), (0.1, 0.65),
                       (0.1, 0.22), (-0.8, 0.22)])  # fmt: skip
     a = 2 * np.pi * turn
@@ -181,42 +181,41 @@ def _arrow(pen: Pen, c: tuple, r: float, ink: Colour, turn: float) -> None:
     pen.poly(shape @ spin * r + c, ink)
 
 
-def _heart(pen: Pen, c: tuple, r: float, ink: Colour, turn: float) -> None:
+def _heart(pen: Pen, c: Point, r: float, ink: Colour, turn: float) -> None:
     t = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     x = 16 * np.sin(t) ** 3
     y = -(13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t))
     pen.poly(np.stack([x, y], 1) * r * 0.052 + c, ink)
 
 
-def _cross(pen: Pen, c: tuple, r: float, ink: Colour, turn: float) -> None:
+def _cross(pen: Pen, c: Point, r: float, ink: Colour, turn: float) -> None:
     for dx, dy in ((0.26, 0.75), (0.75, 0.26)):
         pen.box(c[0] - dx * r, c[1] - dy * r, c[0] + dx * r, c[1] + dy * r, ink, 0, None)
 
 
-def _star(pen: Pen, c: tuple, r: float, ink: Colour, turn: float) -> None:
+def _star(pen: Pen, c: Point, r: float, ink: Colour, turn: float) -> None:
     points = ring(*c, r * 0.85, r * 0.85, 10, -0.25)
     points[1::2] = ring(*c, r * 0.36, r * 0.36, 10, -0.25)[1::2]
     pen.poly(points, ink)
 
 
-def _bang(pen: Pen, c: tuple, r: float, ink: Colour, turn: float) -> None:
-    pen.poly([(c[0] - r * 0.16, c[1] - r * 0.65), (c[0] + r * 0.16, c[1] - r * 0.65),
-              (c[0] + r * 0.08, c[1] + r * 0.2), (c[0] - r * 0.08, c[1] + r * 0.2)],
-             ink, None)  # fmt: skip
+def _bang(pen: Pen, c: Point, r: float, ink: Colour, turn: float) -> None:
+    shape = [(-0.16, -0.65), (0.16, -0.65), (0.08, 0.2), (-0.08, 0.2)]
+    pen.poly(np.array(shape) * r + c, ink, None)
     pen.disc(c[0], c[1] + r * 0.45, r * 0.14, fill=ink, edge=None)
 
 
-def _bolt(pen: Pen, c: tuple, r: float, ink: Colour, turn: float) -> None:
+def _bolt(pen: Pen, c: Point, r: float, ink: Colour, turn: float) -> None:
     shape = [(0.2, -0.85), (-0.5, 0.12), (-0.05, 0.12), (-0.25, 0.85), (0.5, -0.18), (0.05, -0.18)]
     pen.poly(np.array(shape) * r + c, ink)
 
 
-def _tick(pen: Pen, c: tuple, r: float, ink: Colour, turn: float) -> None:
+def _tick(pen: Pen, c: Point, r: float, ink: Colour, turn: float) -> None:
     shape = np.array([(-0.6, 0.05), (-0.15, 0.5), (0.65, -0.5)])
     pen.stroke(shape * r + c, r * 0.27, ink)
 
 
-def _waves(pen: Pen, c: tuple, r: float, ink: Colour, turn: float) -> None:
+def _waves(pen: Pen, c: Point, r: float, ink: Colour, turn: float) -> None:
     pen.disc(c[0], c[1] + r * 0.5, r * 0.15, fill=ink, edge=None)
     for reach in (0.45, 0.8, 1.12):
         pen.arc(c[0], c[1] + r * 0.55, r * reach, 225, 315, r * 0.18, ink)

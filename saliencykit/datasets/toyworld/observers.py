@@ -12,7 +12,8 @@ gather about its middle, as people's do (Nuthmann & Henderson, Journal of Vision
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 from scipy.ndimage import uniform_filter
@@ -68,9 +69,18 @@ class Observers:
             if not getattr(self, name) >= low:
                 raise ValueError(f"{name} must be at least {low}, not {getattr(self, name)}")
 
-    def settings(self) -> dict[str, object]:
-        """Return all of it as plain values, for cache keys."""
-        return asdict(self)
+
+class Habits(TypedDict, total=False):
+    """Settings of `Observers` that a world may be given by name."""
+
+    strength: float
+    contrast: float
+    centre: float
+    fixations: int
+    individual: float
+    inhibition: float
+    scatter: float
+    middle: int
 
 
 def planted_weights(weights: Mapping[str, float] | None) -> dict[str, float]:

@@ -7,6 +7,7 @@ import colorsys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 import matplotlib
 import numpy as np
@@ -17,7 +18,10 @@ INK = (38, 34, 40)
 WHITE = (250, 248, 244)
 
 Colour = tuple[int, ...]
-Points = Iterable[Sequence[float]]
+Edge = Colour | bool | None
+"""Line round a shape: its colour, or True for a darker tone of the fill, or none."""
+Points = Iterable[Sequence[float] | np.ndarray]
+T = TypeVar("T")
 
 
 def hsv(hue: float, saturation: float, value: float) -> Colour:
@@ -37,7 +41,7 @@ def vivid(rng: np.random.Generator) -> Colour:
     return hsv(rng.random(), rng.uniform(0.55, 0.95), rng.uniform(0.6, 0.98))
 
 
-def pick(rng: np.random.Generator, options: Sequence) -> object:
+def pick(rng: np.random.Generator, options: Sequence[T]) -> T:
     """Draw one of `options`, all equally likely."""
     return options[int(rng.integers(len(options)))]
 
@@ -65,7 +69,7 @@ def smooth(points: Points, steps: int = 8, closed: bool = True) -> np.ndarray:
 
 
 @cache
-def font(name: str, size: int) -> ImageFont.FreeTypeFont:
+def font(name: str, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Return a font that comes with Pillow ("default") or with matplotlib (DejaVu faces)."""
     if name == "default":
         return ImageFont.load_default(size)
@@ -77,6 +81,7 @@ class Pen:
 
     def __init__(self, aspect: float, height: float, standing: bool = False, near: bool = False):
         self.scale = height * SUPER / 100
+        self.thin = max(1, round(1.2 * self.scale))  # width of the line round a shape, in pixels
         self.width = 100 * aspect
         self.size = (max(2, round(aspect * height)) * SUPER, max(2, round(height)) * SUPER)
         self.standing = standing  # signs get a post
@@ -90,51 +95,39 @@ class Pen:
         self.ink = ImageDraw.Draw(image)
 
     def _scaled(self, points: Points) -> list[tuple[float, float]]:
-        return [tuple(p) for p in (np.asarray(points, dtype=float) * self.scale).tolist()]
+        return [(x, y) for x, y in (np.asarray(points, dtype=float) * self.scale).tolist()]
 
-    def _edge(self, fill: Colour, edge: Colour | bool | None) -> Colour | None:
+    def _edge(self, fill: Colour, edge: Edge) -> Colour | None:
         return tone(fill, 0.55) if edge is True else (edge or None)
 
-    def poly(self, points: Points, fill: Colour, edge: Colour | bool | None = True) -> None:
+    def poly(self, points: Points, fill: Colour, edge: Edge = True) -> None:
         """Filled polygon with a line round it (a darker tone of the fill unless told)."""
         xy = self._scaled(points)
         self.ink.polygon(xy, fill=fill)
         if line := self._edge(fill, edge):
-            self.ink.line([*xy, xy[0], xy[1]], line, max(1, round(1.2 * self.scale)), "curve")
+            self.ink.line([*xy, xy[0], xy[1]], line, self.thin, "curve")
 
-    def blob(self, points: Points, fill: Colour, edge: Colour | bool | None = True) -> None:
+    def blob(self, points: Points, fill: Colour, edge: Edge = True) -> None:
         """Filled smooth closed curve through `points`."""
         self.poly(smooth(points), fill, edge)
 
-    def disc(
-        self,
-        x: float,
-        y: float,
-        rx: float,
-        ry: float | None = None,
-        fill: Colour = INK,
-        edge: Colour | bool | None = True,
-    ) -> None:
-        """Filled ellipse about (x, y); a circle unless `ry` is given."""
-        k, ry = self.scale, rx if ry is None else ry
-        corners = ((x - rx) * k, (y - ry) * k, (x + rx) * k, (y + ry) * k)
-        line = self._edge(fill, edge)
-        self.ink.ellipse(corners, fill, line, max(1, round(1.2 * k)) if line else 0)
+    def _round(self, x: float, y: float, rx: float, ry: float) -> tuple[float, float, float, float]:
+        k = self.scale
+        return (x - rx) * k, (y - ry) * k, (x + rx) * k, (y + ry) * k
 
-    def box(
-        self,
-        x0: float,
-        y0: float,
-        x1: float,
-        y1: float,
-        fill: Colour,
-        round_by: float = 0,
-        edge: Colour | bool | None = True,
-    ) -> None:
+    def disc(self, x: float, y: float, rx: float, ry: float | None = None, fill: Colour = INK,
+             edge: Edge = True) -> None:  # fmt: skip
+        """Filled ellipse about (x, y); a circle unless `ry` is given."""
+        line = self._edge(fill, edge)
+        corners = self._round(x, y, rx, rx if ry is None else ry)
+        self.ink.ellipse(corners, fill, line, self.thin if line else 0)
+
+    def box(self, x0: float, y0: float, x1: float, y1: float, fill: Colour, round_by: float = 0,
+            edge: Edge = True) -> None:  # fmt: skip
         """Filled rectangle with corners rounded by `round_by`."""
         k, line = self.scale, self._edge(fill, edge)
-        corners, width = (x0 * k, y0 * k, x1 * k, y1 * k), max(1, round(1.2 * self.scale))
-        self.ink.rounded_rectangle(corners, round_by * k, fill, line, width if line else 0)
+        corners = (x0 * k, y0 * k, x1 * k, y1 * k)
+        self.ink.rounded_rectangle(corners, round_by * k, fill, line, self.thin if line else 0)
 
     def stroke(self, points: Points, width: float, fill: Colour, edge: bool = False) -> None:
         """Round-ended line through `points`."""
@@ -150,43 +143,28 @@ class Pen:
         self, x: float, y: float, r: float, start: float, end: float, width: float, fill: Colour
     ) -> None:
         """Part of a circle from `start` to `end` degrees, clockwise from the right."""
-        k = self.scale
-        box = ((x - r) * k, (y - r) * k, (x + r) * k, (y + r) * k)
-        self.ink.arc(box, start, end, fill, max(1, round(width * k)))
+        self.ink.arc(self._round(x, y, r, r), start, end, fill, max(1, round(width * self.scale)))
 
-    def pie(
-        self,
-        x: float,
-        y: float,
-        rx: float,
-        ry: float,
-        start: float,
-        end: float,
-        fill: Colour,
-        cut: bool = False,
-    ) -> None:
+    def pie(self, x: float, y: float, rx: float, ry: float, start: float, end: float, fill: Colour,
+            cut: bool = False) -> None:  # fmt: skip
         """Sector of an ellipse, or, with `cut`, the segment that its chord cuts off."""
-        k = self.scale
-        box = ((x - rx) * k, (y - ry) * k, (x + rx) * k, (y + ry) * k)
         draw = self.ink.chord if cut else self.ink.pieslice
-        draw(box, start, end, fill, tone(fill, 0.55), max(1, round(1.2 * k)))
+        draw(self._round(x, y, rx, ry), start, end, fill, tone(fill, 0.55), self.thin)
 
     def words(
         self, x: float, y: float, wide: float, high: float, text: str, fill: Colour, face: str
     ) -> None:
         """`text` centred at (x, y), as large as fits `wide` by `high`."""
         left, top, right, bottom = font(face, 40).getbbox(text)
-        size = 40 * self.scale * min(wide / (right - left), high / (bottom - top))
-        self.ink.text(
-            (x * self.scale, y * self.scale), text, fill, font(face, max(4, int(size))), "mm"
-        )
+        k = self.scale
+        size = 40 * k * min(wide / (right - left), high / (bottom - top))
+        self.ink.text((x * k, y * k), text, fill, font(face, max(4, int(size))), "mm")
 
 
 @dataclass(frozen=True)
 class Drawer:
     """How one kind of thing is drawn: `draw(pen, rng)` fills the layers of its figure."""
 
-    name: str
     aspect: float
     draw: Callable[[Pen, np.random.Generator], None]
     turns: bool = True  # may be mirrored
@@ -206,7 +184,7 @@ def drawer(kind: str, aspect: float = 1.0, turns: bool = True, share: float = 1.
                 pen.layer(kind)
             draw(pen, rng)
 
-        DRAWERS.setdefault(kind, []).append(Drawer(draw.__name__, aspect, whole, turns, share))
+        DRAWERS.setdefault(kind, []).append(Drawer(aspect, whole, turns, share))
         return draw
 
     return enter

@@ -119,23 +119,14 @@ def _uncovered(placed: list[Placed], size: tuple[int, int]) -> list[Placed]:
         labels, _ = label(placed, size)
         hidden, k = None, 0
         for p in placed:
-            for layer in p.figure.layers:
-                if layer.category is None:
-                    continue
+            alone, parts = label([Placed(p.figure, 0, 0, True)], p.figure.shape)
+            for own in range(1, len(parts) + 1):
                 k += 1
-                if (labels == k).sum() < VISIBLE * (_own(p.figure, layer)).sum():
+                if (labels == k).sum() < VISIBLE * (alone == own).sum():
                     hidden = p
         if hidden is None:
             return placed
         placed = [p for p in placed if p is not hidden]
-
-
-def _own(figure: Figure, layer: object) -> np.ndarray:
-    """Pixels of a layer that its own figure does not hide."""
-    shown = layer.alpha >= 0.5
-    for later in figure.layers[figure.layers.index(layer) + 1 :]:
-        shown = shown & (later.alpha < 0.5)
-    return shown
 
 
 def label(placed: list[Placed], size: tuple[int, int]) -> tuple[np.ndarray, list[str]]:
@@ -162,11 +153,7 @@ def paint(back: Backdrop, placed: list[Placed]) -> np.ndarray:
         if not p.hangs:
             _shadow(picture, p)
     for p in placed:
-        for layer in p.figure.layers:
-            h, w = layer.alpha.shape
-            spot = picture[p.y : p.y + h, p.x : p.x + w]
-            spot *= 1 - layer.alpha[..., None]
-            spot += layer.colour
+        p.figure.onto(picture, p.x, p.y)
     return np.clip(np.round(picture), 0, 255).astype(np.uint8)
 
 

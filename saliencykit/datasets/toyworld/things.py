@@ -26,16 +26,23 @@ class Layer:
 
 @dataclass
 class Figure:
-    """A drawn thing: `kind`, the name of what it is, and its layers, later ones in front."""
+    """A drawn thing: its layers, later ones in front."""
 
-    kind: str
-    name: str
     layers: list[Layer]
 
     @property
     def shape(self) -> tuple[int, int]:
         """(height, width) in pixels."""
-        return self.layers[0].alpha.shape
+        h, w = self.layers[0].alpha.shape
+        return h, w
+
+    def onto(self, picture: np.ndarray, x: int, y: int) -> None:
+        """Paint it on `picture`, float32 (H, W, 3), its top left corner at pixel (x, y)."""
+        h, w = self.shape
+        spot = picture[y : y + h, x : x + w]
+        for layer in self.layers:
+            spot *= 1 - layer.alpha[..., None]
+            spot += layer.colour
 
 
 def draw(
@@ -59,21 +66,13 @@ def draw(
     drawer.draw(pen, rng)
     mirror = drawer.turns and rng.random() < 0.5
     slope = rng.uniform(-0.22, 0.22, 2)
-    return Figure(
-        kind,
-        drawer.name,
-        [Layer(c, *_finish(image, mirror, tilt, slope, light, rng)) for c, image in pen.layers],
-    )
+    layers = [Layer(c, *_finish(i, mirror, tilt, slope, light, rng)) for c, i in pen.layers]
+    return Figure(layers)
 
 
-def _finish(
-    image: Image.Image,
-    mirror: bool,
-    tilt: float,
-    slope: np.ndarray,
-    light: Sequence[float],
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
+def _finish(image: Image.Image, mirror: bool, tilt: float, slope: np.ndarray,
+            light: Sequence[float], rng: np.random.Generator
+            ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Average down, then shade: light falls off along `slope`, and surfaces have some grain."""
     if mirror:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)

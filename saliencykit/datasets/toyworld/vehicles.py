@@ -47,7 +47,7 @@ def bus(pen: Pen, rng: np.random.Generator) -> None:
     paint = vivid(rng)
     pen.box(4, 6, 186, 84, paint, 10)
     pen.box(4, 58, 186, 66, pick(rng, (WHITE, tone(paint, 0.6))), 0, None)
-    for x in np.arange(12, 140, 27):
+    for x in range(12, 140, 27):
         pen.box(x, 16, x + 21, 46, GLASS, 3)
     pen.box(146, 16, 164, 82, tone(GLASS, 0.8), 2)
     pen.poly([(170, 14), (184, 16), (185, 48), (170, 48)], GLASS)

@@ -3,6 +3,8 @@
 import copy
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Self, Unpack
 
 import numpy as np
 import torch
@@ -12,7 +14,7 @@ from tqdm.auto import tqdm
 from ...cache import Entry, cached, code_version, digest
 from ..base import DATASETS, SaliencyDataset
 from ..types import CATEGORIES, Fixations, Region
-from .observers import Observers, look, planted_weights
+from .observers import Habits, Observers, look, planted_weights
 from .scenes import SCENES, render
 
 VAL, TEST = (3, 10, 17), (6, 13, 19)  # of every 20 scenes; the other 14 are for training
@@ -25,9 +27,9 @@ class ToyWorld(SaliencyDataset):
     Scene i depends on `seed`, i and `size` (H, W) only; its fixations on the observers' settings as
     well, and on which `group` of such people looks. `weights` maps categories to planted weights
     (fixations per pixel; those not named keep `DEFAULT_WEIGHTS`), `planted` is the complete
-    mapping. `strength`, `contrast` and `centre` say how much categories, local contrast and the
-    centre matter (see `observers`). `observers` people make `fixations` each; `more` goes to
-    `Observers` (individual, inhibition, scatter). `root` is ignored: nothing is read from a folder.
+    mapping. `observers` people look at each scene; what they are like (`strength`, `contrast`,
+    `centre`, `fixations`, …) is said in `Observers`. `root` is ignored: nothing is read from a
+    folder.
 
     The world is rendered on first use and cached: about 20 ms a scene. Raises UnknownNameError for
     a weight of an unknown category, ValueError for settings out of range.
@@ -44,13 +46,9 @@ class ToyWorld(SaliencyDataset):
         seed: int = 0,
         size: tuple[int, int] = (240, 320),
         weights: Mapping[str, float] | None = None,
-        strength: float = 1.0,
-        contrast: float = 0.05,
-        centre: float = 0.05,
-        observers: int = 15,
-        fixations: int = 10,
+        observers: int = Observers.count,
         group: int = 0,
-        **more: float,
+        **habits: Unpack[Habits],
     ):
         if n < 1 or min(seed, group) < 0 or min(size) < 60:
             raise ValueError(
@@ -58,17 +56,14 @@ class ToyWorld(SaliencyDataset):
             )
         self.seed, self.size = int(seed), (int(size[0]), int(size[1]))
         self.planted = planted_weights(weights)
-        self.observers = Observers(
-            self.planted, strength, contrast, centre, observers, fixations, **more
-        )
+        self.observers = Observers(self.planted, count=observers, **habits)
         self.n, self.group = int(n), int(group)
         self.names = [f"toy_{i:05d}" for i in range(self.n)]
         self._read: dict[str, Entry] = {}  # shared with the subsets of this world
 
     def contents(self) -> dict[str, object]:
         """Return all settings that images and fixations depend on, and the code's version."""
-        who = {"observers": self.observers.settings(), "group": self.group}
-        return {**self._image_key(), **who}
+        return {**self._image_key(), "observers": asdict(self.observers), "group": self.group}
 
     @property
     def image_fingerprint(self) -> str:
@@ -88,7 +83,7 @@ class ToyWorld(SaliencyDataset):
         """Return (height, width), the same for every scene."""
         return self.size
 
-    def thinned(self, n: int) -> "ToyWorld":
+    def thinned(self, n: int) -> Self:
         """Return a world of the first `n` scenes: as random as any, and no more need be drawn.
 
         Of a part of a world, as of any data set, always the same random `n`.

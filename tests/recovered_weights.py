@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from ..base import SaliencyDataset
-from ..types import CATEGORIES
+from saliencykit.datasets import CATEGORIES, SaliencyDataset
 
 BACKGROUND = "background"
 
