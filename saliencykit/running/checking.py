@@ -10,6 +10,7 @@ on its numbers. Pictures are not compared: another machine's fonts would differ.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -83,17 +84,20 @@ class Comparison:
         return "\n".join([*lines, *table(tuple(shown), shown.to_numpy().tolist())])
 
 
-def compare(reference: Path, now: Path, notebooks: Sequence[str]) -> Comparison:
+def compare(
+    reference: Path, now: Path, notebooks: Sequence[str], gone: Sequence[str] = ()
+) -> Comparison:
     """Compare the figures of `notebooks` (stems) in two folders, by their records and tables.
 
-    Which numbers are learned is what the reference's records say. Raises ValueError for a file that
-    is no record.
+    Which numbers are learned is what the reference's records say. `gone`: notebooks that have a
+    record there and should have run. Raises ValueError for a file that is no record.
     """
     import pandas as pd
 
     found = {stem: list(_notebook(reference, now, stem)) for stem in notebooks}
-    counts = {stem: pd.DataFrame([c for _, c in parts]).sum() for stem, parts in found.items()}
-    tallies = pd.DataFrame(counts).T.fillna(0).astype(int).rename_axis("notebook")
+    found |= {stem: [_missing(f"{stem}.json", "a record", stem, None)] for stem in gone}
+    counts = [pd.DataFrame([_counts(), *(c for _, c in parts)]).sum() for parts in found.values()]
+    tallies = pd.DataFrame(counts, index=pd.Index(found, name="notebook"))
     tallies.loc["total"] = tallies.sum()
     tallies["share"] = tallies["inside"] / tallies["intervals"]
     return Comparison(tallies, [d for parts in found.values() for own, _ in parts for d in own])
@@ -108,8 +112,8 @@ def _notebook(reference: Path, now: Path, stem: str) -> Iterator[tuple[list[Diff
     marks, drawn = records.figures(old), records.figures(new)
     for figure in dict.fromkeys([*marks, *drawn]):
         name = f"{figure}.csv"
-        before = _read(reference / name) if figure in marks else None
-        after = _read(now / name) if figure in drawn else None
+        before = read_table(reference / name) if figure in marks else None
+        after = read_table(now / name) if figure in drawn else None
         if before is None or after is None:
             yield _missing(name, "a table", before, after)
         else:
@@ -126,8 +130,8 @@ def _counts(**found: int) -> Counts:
     return {name: int(found.get(name, 0)) for name in names}
 
 
-def _read(path: Path) -> "pd.DataFrame | None":
-    """A CSV's cells as texts."""
+def read_table(path: Path) -> "pd.DataFrame | None":
+    """Return a CSV's cells as texts, None if it is not there."""
     import pandas as pd
 
     return pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else None
@@ -149,11 +153,11 @@ def compare_tables(
         if old != new:
             return [Difference(name, "", "", old, new)], _counts(differ=1)
     marks, header = np.array(marks, dtype=bool), list(reference)
-    (old, old_texts), (new, new_texts) = _numbers(reference), _numbers(now)
-    numbers = ~(old_texts | new_texts)
-    close = numbers & np.isclose(new, old, RTOL, ATOL, equal_nan=True)
+    (old, old_texts), (new, new_texts) = numbers(reference), numbers(now)
+    numeric = ~(old_texts | new_texts)
+    close = numeric & np.isclose(new, old, RTOL, ATOL, equal_nan=True)
     names_units = [column in ("unit", "layer") and "unit" in header for column in header]
-    free = marks[:, None] & (numbers | np.array(names_units, dtype=bool))
+    free = marks[:, None] & (numeric | np.array(names_units, dtype=bool))
     wrong = ~(close | (reference.to_numpy() == now.to_numpy()) | free)
     differences = [
         Difference(name, int(i) + 1, header[j], reference.iat[i, j], now.iat[i, j])
@@ -172,13 +176,12 @@ def _shape(frame: "pd.DataFrame", marks: int) -> tuple[str, ...]:
     return f"columns {', '.join(frame)}", f"{len(frame)} rows", f"{marks} rows learned or not"
 
 
-def _numbers(frame: "pd.DataFrame") -> "tuple[np.ndarray, np.ndarray]":
-    """Numbers in a table of texts (NaN elsewhere), and where it holds other texts than numbers."""
+def numbers(frame: "pd.DataFrame") -> "tuple[np.ndarray, np.ndarray]":
+    """Return the numbers in a table of texts, NaN elsewhere, and where other texts are than NaN."""
     import pandas as pd
 
-    numbers = frame.apply(pd.to_numeric, errors="coerce").to_numpy(float)
-    empty = frame.isin(["", "nan", "NaN"]).to_numpy()
-    return numbers, (numbers != numbers) & ~empty
+    found = frame.apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    return found, pd.isna(found) & ~frame.isin(["", "nan", "NaN"]).to_numpy()
 
 
 def intervals(header: Sequence[str]) -> list[list[int]]:
@@ -186,9 +189,9 @@ def intervals(header: Sequence[str]) -> list[list[int]]:
 
     That is x with x_low and x_high, and whatever stands before low and high.
     """
-    at = {name: i for i, name in enumerate(header)}
-    found = [[at[x], at[f"{x}_low"], at[f"{x}_high"]] for x in header if f"{x}_low" in at]
-    return found + ([[at["low"] - 1, at["low"], at["high"]]] if at.get("low") else [])
+    triples = [(x, f"{x}_low", f"{x}_high") for x in header]
+    triples += [(x, "low", "high") for x, after in pairwise(header) if after == "low"]
+    return [list(map(header.index, names)) for names in triples if set(names) <= set(header)]
 
 
 def replicate(reference: "np.ndarray", now: "np.ndarray") -> Counts:

@@ -101,7 +101,7 @@ def run(
     if not check:
         return outcomes, None
     gone = [] if names else [p.stem for p in sorted(before.glob("*.json")) if p.stem not in stems]
-    found = compare(before, now, [*stems, *gone])
+    found = compare(before, now, stems, gone)
     found.write(now)
     return outcomes, found
 
