@@ -11,6 +11,7 @@ import pytest
 from saliencykit.running import runner as figures
 from tests.small_notebooks import SAVE, write_notebook, write_profile
 
+
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A notebooks folder with a profile, an empty figures folder, a cache of its own."""
