@@ -1,9 +1,8 @@
 import pytest
 
-from saliencykit.paths import NOTEBOOKS
 from saliencykit.registry import UnknownNameError
-from saliencykit.running.profiles import NUMBERED, assign, declared, find_notebooks, typed
-from saliencykit.settings import DEFAULTS, Profile, profile_names, read_profile
+from saliencykit.running.profiles import assign, declared, find_notebooks, typed
+from saliencykit.settings import Profile, profile_names, read_profile
 from tests.small_notebooks import write_notebook, write_profile
 
 
@@ -94,15 +93,6 @@ def test_each_profile_of_ours_names_notebooks_that_are_there():
     for name in profile_names():
         profile = read_profile(name)
         assert len(find_notebooks(profile.notebooks)) == len(profile.notebooks or find_notebooks())
-
-
-def test_a_profile_that_is_no_text_fails_alone(place):
-    folder = place / "notebooks"
-    (folder / "profiles" / "latin.yaml").write_bytes("# caf\xe9".encode("latin-1"))
-    assert profile_names(folder) == ["latin", "toy"]
-    assert read_profile("toy", folder).description == "The default: minutes"
-    with pytest.raises(ValueError, match=r"latin\.yaml is not UTF-8"):
-        read_profile("latin", folder)
 
 
 @pytest.mark.parametrize(
@@ -204,11 +194,3 @@ def test_a_file_that_is_no_notebook_is_named(place):
     bad.write_text("{ no")
     with pytest.raises(ValueError, match=r"00_bad\.ipynb"):
         declared(bad)
-
-
-@pytest.mark.parametrize("notebook", sorted(NOTEBOOKS.glob(NUMBERED)), ids=lambda p: p.stem)
-def test_a_notebook_declares_profile_changes_and_no_setting(notebook):
-    """Else `-p` would be ambiguous, and a default be stated twice."""
-    own = declared(notebook)
-    assert (own.get("profile"), own.get("changes")) == ("toy", {})
-    assert not own.keys() & DEFAULTS.keys()
