@@ -37,7 +37,10 @@ def test_a_run_writes_figures_and_an_executed_copy_and_leaves_the_notebook_alone
     foreign.write_text('{"argv": ["false"], "display_name": "x", "language": "python"}')
     monkeypatch.setenv("JUPYTER_PATH", str(place / "jupyter"))
     source = write_notebook(
-        place / "notebooks", "00_a", SAVE.format(name="00_a"), "import sys; print(sys.executable)"
+        place / "notebooks",
+        "00_a",
+        SAVE.format(name="00_a"),
+        "import sys; print(sys.executable, os.environ['SALIENCYKIT_NOTEBOOK'], os.getcwd())",
     )
     before = source.read_bytes()
     said = []
@@ -52,7 +55,8 @@ def test_a_run_writes_figures_and_an_executed_copy_and_leaves_the_notebook_alone
     assert source.read_bytes() == before
     assert one.executed == (place / "cache/executed/toy/00_a.ipynb").resolve()
     cells = nbformat.read(one.executed, 4).cells
-    assert cells[-1].outputs[0].text.strip() == sys.executable
+    said = [sys.executable, "00_a", str((place / "notebooks").resolve())]
+    assert cells[-1].outputs[0].text.split() == said
     assert [p.name for p in one.executed.parent.iterdir()] == ["00_a.ipynb"]
 
 
@@ -102,7 +106,27 @@ def test_a_failing_cell_is_shown_and_stops_the_others(place):
 
 def test_a_kernel_that_dies_is_reported_with_its_cell(place):
     write_notebook(place / "notebooks", "00_a", "import os; os._exit(3)")
-    with pytest.raises(figures.NotebookFailedError, match=r"00_a, cell 3 .*(?s:.)*os._exit\(3\)"):
+    died = r"00_a, cell 3 failed: its kernel died with status 3 .*(?s:.)*os._exit\(3\)"
+    with pytest.raises(figures.NotebookFailedError, match=died):
+        run(place)
+
+
+def test_what_a_dying_kernel_says_is_told(place, capfd):
+    write_notebook(place / "notebooks", "00_a", "os.write(2, b'last words'); os._exit(3)")
+    with pytest.raises(figures.NotebookFailedError, match="NameError"):
+        run(place)
+    write_notebook(
+        place / "notebooks", "00_a", "import os; os.write(2, b'last words'); os._exit(3)"
+    )
+    with pytest.raises(figures.NotebookFailedError, match="last words"):
+        run(place)
+    assert capfd.readouterr() == ("", "")  # and nothing is printed past the message
+
+
+def test_a_copy_that_cannot_be_written_is_said(place):
+    write_notebook(place / "notebooks", "00_a", "1")
+    (place / "cache").write_text("no folder")
+    with pytest.raises(figures.NotebookFailedError, match=r"00_a.*(NotADirectory|FileExists)Error"):
         run(place)
 
 

@@ -132,7 +132,8 @@ class _Execution:
         else:
             self.send({"kind": "done", "memory": self.memory})
         finally:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink()
 
     def _papermill(self, output: Path) -> None:
         import papermill
