@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RTOL, ATOL = 1e-3, 1e-4
-"""An exact number may differ from the reference's, r, by ATOL + RTOL·|r|."""
+"""An exact number may differ from the reference's, r, by ATOL + RTOL·|r|. Measured with vector
+instructions and without: classical models' mean scores differed by at most a sixth of this, single
+images' by just less than all of it (AIM's sampled AUC), an untrained network's units by a
+hundredth."""
 FLOOR = 0.30
 """Share of learned numbers with intervals that must lie inside the reference's, of all notebooks
 together. Across processors 54 % did. A stopgap for a rule that several trainings will give."""
