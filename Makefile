@@ -12,7 +12,7 @@ ARGS   ?=
 help:      ## show this list
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
-figures: $(READY)  ## regenerate every figure: make figures [PROFILE=toy|osie|paper] [ARGS="--jobs 2"]
+figures: $(READY)  ## draw every figure: make figures [PROFILE=toy|osie|paper] [ARGS="--jobs 2 --check"]
 	$(RUN)/saliencykit figures --profile $(PROFILE) $(ARGS)
 
 # Files of tests side by side, each process in one thread.

@@ -17,10 +17,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from saliencykit.paths import NOTEBOOKS, ROOT
+from saliencykit.paths import NOTEBOOKS, REFERENCE
 from saliencykit.running import gallery
-from saliencykit.running.profiles import assign, read_profile
+from saliencykit.running.profiles import assign
 from saliencykit.running.runner import run
+from saliencykit.settings import read_profile
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright (extra `browser`) is missing")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -214,9 +215,9 @@ def test_voila_serves_the_explorer_without_code(page, place, tmp_path):
 
 @pytest.mark.parametrize("profile", ["toy", "osie"])
 def test_gallery_opens_from_disk_and_all_its_links_lead_somewhere(page, profile):
-    path = ROOT / "figures" / profile / gallery.PAGE
+    path = REFERENCE / profile / gallery.PAGE
     if not path.exists():
-        pytest.skip(f"{path} is not there: `make figures PROFILE={profile}` makes it")
+        pytest.skip(f"{path} is not there: `saliencykit figures --keep` makes it")
     page.goto(path.as_uri())
     page.wait_for_load_state()
     for attribute, selector in (("href", "a"), ("src", "img")):

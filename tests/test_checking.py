@@ -1,94 +1,247 @@
+import json
+
+import pandas as pd
 import pytest
 
-from saliencykit.registry import UnknownNameError
 from saliencykit.running import checking
+from saliencykit.running.checking import compare, compare_tables, intervals
+
+
+def texts(rows, columns="category,mean,low,high"):
+    return pd.DataFrame(rows, columns=columns.split(","), dtype=object).astype(str)
+
+
+def measured(shift=0.0, noise=0.0, n=30):
+    """A table of `n` means with intervals 0.4 wide; shifted by so many widths."""
+    rows = [(f"c{i}", x := i + 0.4 * shift + noise, x - 0.2, x + 0.2) for i in range(1, n + 1)]
+    return texts(rows)
+
+
+def tallied(reference, now, learned=True):
+    differences, counts = compare_tables("02_a.csv", reference, now, learned)
+    return len(differences), counts
+
+
+# Cells that hang on no training
 
 
 @pytest.mark.parametrize(
     ("a", "b", "same"),
     [
-        ("1.0", "1.059", True),  # 0.01 + 0.05 · 1
-        ("1.0", "1.07", False),
-        ("100", "104.9", True),
-        ("100", "106", False),
-        ("-1.0", "-1.059", True),
+        ("1.0", "1.0010", True),  # 0.0001 + 0.001 · 1
+        ("1.0", "1.0012", False),
+        ("100", "100.1", True),
+        ("100", "100.2", False),
+        ("-1.0", "-1.0010", True),
+        ("0", "0.0001", True),
         ("1", "-1", False),
-        ("nan", "NaN", True),
+        ("nan", "", True),
         ("nan", "0", False),
+        ("0", "", False),
         ("inf", "inf", True),
         ("inf", "1e9", False),
         ("1", "inf", False),
         ("", "", True),
-        ("", "0", False),
         ("head", "head", True),
         ("head", "text", False),
+        ("head", "", False),
+        ("1", "one", False),
     ],
 )
-def test_agree(a, b, same):
-    assert checking.agree(a, b) is same
+def test_exact_cells_agree_within_tolerance(a, b, same):
+    found, counts = tallied(texts([(a,)], "v"), texts([(b,)], "v"), learned=False)
+    assert found == counts["differ"] == (not same)
+    assert counts["exact"] == 1
+    assert counts["intervals"] == 0
 
 
-def compare(tmp_path, old, new, **settings):
-    for name, text in (("old", old), ("new", new)):
-        (tmp_path / name).mkdir(exist_ok=True)
-        if text is not None:
-            (tmp_path / name / "02_a.csv").write_text(text)
-    return checking.compare_folders(tmp_path / "old", tmp_path / "new", **settings)
+def test_a_difference_has_its_place():
+    old, new = measured(n=3), measured(n=3)
+    new.loc[1, "mean"] = "7"
+    (one,), _ = compare_tables("02_a.csv", old, new, learned=False)
+    assert one == ("02_a.csv", 2, "mean", "2.0", "7")
 
 
-def test_the_same_table_has_no_difference(tmp_path):
-    assert compare(tmp_path, "a,b\nx,1\n", "a,b\nx,1.01\n") == []
+def test_rows_are_marked_one_by_one():
+    old, new = measured(n=3), measured(n=3, shift=3)
+    marks = [True, False, True]
+    found, counts = compare_tables("a", old, new, marks)
+    assert {d.row for d in found} == {2}
+    assert (counts["exact"], counts["intervals"], counts["inside"]) == (4, 2, 0)
 
 
-def test_a_number_too_far_is_a_difference_with_its_place(tmp_path):
-    (one,) = compare(tmp_path, "a,b\nx,1\ny,1\n", "a,b\nx,1\ny,2\n")
-    assert (one.file, one.row, one.column, one.committed, one.now) == ("02_a.csv", 2, "b", "1", "2")
-
-
-def test_a_column_may_have_its_own_tolerance(tmp_path):
-    text = "a,b\nx,1\n", "a,b\nx,2\n"
-    assert compare(tmp_path, *text, tolerances={"02_a": {"b": (0, 1)}}) == []
-    assert len(compare(tmp_path, *text, tolerances={"02_a": {"b": (0, 0.5)}})) == 1
-    with pytest.raises(UnknownNameError, match=r"02_a\.csv.*'bb'.*mean 'b'"):
-        compare(tmp_path, *text, tolerances={"02_a": {"bb": (0, 1)}})
-
-
+@pytest.mark.parametrize("learned", [True, False])
 @pytest.mark.parametrize(
-    ("old", "new", "words"),
+    ("change", "words"),
     [
-        ("a,b\nx,1\n", "a\nx\n", "columns a, b"),
-        ("a,b\nx,1\n", "a,b\nx,1\ny,1\n", "1 rows"),
-        ("a,b\nx,1\n", "a,b\nx\n", "2 cells"),
-        ("a,b\nx,1\n", "a,b\ny,1\n", "x"),
-        ("a,b\n", None, "a table"),
-        (None, "a,b\n", "missing"),
+        (lambda t: t.drop(columns="high"), "columns category, mean, low, high"),
+        (lambda t: t.rename(columns={"high": "top"}), "columns category, mean, low, high"),
+        (lambda t: t.iloc[:-1], "30 rows"),  # a category is missing
+        (lambda t: t.iloc[::-1].reset_index(drop=True), "c1"),
+        (lambda t: t.replace("c7", "c8"), "c7"),
+        (lambda t: t.assign(mean="x"), "1.0"),
     ],
 )
-def test_structural_differences(tmp_path, old, new, words):
-    (one,) = compare(tmp_path, old, new)
-    assert one.committed == words
+def test_another_structure_is_a_difference(learned, change, words):
+    found, counts = compare_tables("a", measured(), change(measured()), learned)
+    assert words in [d.reference for d in found]
+    assert counts["differ"] == len(found)
 
 
-def test_only_tables_of_the_chosen_notebooks_are_expected(tmp_path):
-    assert len(compare(tmp_path, "a\n1\n", None, prefixes=["02_"])) == 1
-    assert compare(tmp_path, "a\n1\n", None, prefixes=["03_"]) == []
+def test_marks_of_another_number_of_rows_are_a_difference():
+    (one,), _ = compare_tables("a", measured(n=3), measured(n=3), [True])
+    assert (one.reference, one.now) == ("3 rows learned or not", "1 rows learned or not")
 
 
-def test_a_picture_without_its_table_is_a_difference(tmp_path):
-    compare(tmp_path, "a\n1\n", "a\n1\n")
-    (tmp_path / "new" / "02_a.png").touch()
-    assert compare(tmp_path, "a\n1\n", "a\n1\n") == []
-    (tmp_path / "new" / "02_b.png").touch()
-    (one,) = compare(tmp_path, "a\n1\n", "a\n1\n")
-    assert one.file == "02_b.png"
+def test_tables_without_rows_agree():
+    assert tallied(texts([]), texts([])) == (0, checking._counts())
 
 
-def test_the_report_is_capped_for_each_file(tmp_path):
-    rows = range(checking.SHOWN + 5)
-    old, new = ("v\n" + "".join(f"{base + r}\n" for r in rows) for base in (0, 1000))
-    lines = checking.report(compare(tmp_path, old, new)).splitlines()
+# What has been learned
+
+
+def test_which_numbers_have_intervals():
+    header = ["category", "before", "before_low", "before_high", "mean", "low", "high", "images"]
+    assert intervals(header) == [[1, 2, 3], [4, 5, 6]]
+    assert intervals(["train", "train_low", "low_end", "high"]) == []
+    assert intervals(["low", "high"]) == []
+
+
+def test_learned_numbers_are_counted():
+    old = texts([("a", 1, 0.5, 1.5), ("b", 1, 0.5, 1.5), ("c", -1, -2, -0.5), ("d", "", "", "")])
+    new = texts([("a", 1.4, 0.9, 1.9), ("b", 0.2, -0.3, 0.7), ("c", 1, 0.5, 2), ("d", 1, 0, 2)])
+    found, counts = tallied(old, new)
+    assert found == 0
+    expected = {"exact": 0, "differ": 0, "intervals": 3, "inside": 1, "changed": 2, "turned": 1}
+    assert counts == expected
+
+
+def test_a_learned_number_that_is_gone_lies_not_inside():
+    counts = tallied(texts([("a", 1, 0.5, 1.5)]), texts([("a", "", "", "")]))[1]
+    assert (counts["intervals"], counts["inside"], counts["changed"]) == (1, 0, 1)
+
+
+def test_rounding_is_inside_an_interval_of_no_length():
+    old, new = texts([("a", 1, 1, 1)]), texts([("a", 1.00001, 1.00001, 1.00001)])
+    assert tallied(old, new)[1]["inside"] == 1
+
+
+def test_another_unit_or_its_layer_may_be_best_but_not_another_category():
+    columns = "category,layer,unit,mean"
+    old = texts([("head", "conv1", 3, 1.0)], columns)
+    assert tallied(old, texts([("head", "conv2", 7, 2.0)], columns))[0] == 0
+    assert tallied(old, texts([("text", "conv1", 3, 1.0)], columns))[0] == 1
+    assert tallied(old, texts([("head", "conv2", 7, 2.0)], columns), learned=False)[0] == 3
+    old, new = (texts([("head", layer, 1.0)], "category,layer,mean") for layer in ("a", "b"))
+    assert tallied(old, new)[0] == 1  # here a layer is no part of a unit's name
+
+
+# Folders
+
+
+def write(folder, learned=True, number="02", **tables):
+    """A notebook's tables and its record; `learned` None: as old records, which do not say."""
+    folder.mkdir(exist_ok=True)
+    stems = [f"{number}_{name}" for name in tables]
+    for stem, frame in zip(stems, tables.values(), strict=True):
+        frame.to_csv(folder / f"{stem}.csv", index=False)
+    said = {} if learned is None else {"learned": learned}
+    shown = [{"stem": stem, "size": [1, 1], **said} for stem in stems]
+    record = {"notebook": f"{number}_units", "sections": [{"figures": shown}]}
+    (folder / f"{number}_units.json").write_text(json.dumps(record))
+
+
+@pytest.fixture
+def both(tmp_path):
+    return tmp_path / "reference", tmp_path / "now"
+
+
+def check(both, *names):
+    return compare(*both, names or ["02_units"])
+
+
+@pytest.mark.parametrize("learned", [True, False, None])
+def test_the_same_numbers_but_for_rounding_have_no_fault(both, learned):
+    write(both[0], learned, a=measured())
+    write(both[1], a=measured(noise=1e-5))
+    assert check(both).faults == []
+
+
+@pytest.mark.parametrize("learned", [True, False, None])
+def test_a_mutated_estimator_is_a_fault(both, learned):
+    write(both[0], learned, a=measured())
+    write(both[1], a=measured(shift=3))
+    assert check(both).faults
+    assert check(both).tallies.loc["total", "inside"] == 0
+
+
+def test_another_training_is_no_fault_if_it_is_learned(both):
+    new = pd.concat([measured(shift=0.3, n=12), measured(shift=2, n=30)[12:]], ignore_index=True)
+    write(both[0], True, a=measured())
+    write(both[1], a=new)
+    found = check(both)
+    assert found.faults == []
+    assert found.tallies.loc["total", "share"] == pytest.approx(12 / 30)
+    write(both[0], False, a=measured())
+    assert "must be equal" in check(both).faults[0]
+
+
+def test_a_run_with_too_few_inside_is_a_fault(both):
+    new = pd.concat([measured(n=8), measured(shift=2, n=30)[8:]], ignore_index=True)
+    write(both[0], a=measured())
+    write(both[1], a=new)
+    assert check(both).faults == ["only 27% of the learned numbers lie inside"]
+
+
+def test_one_mutated_notebook_of_many_is_a_fault(both):
+    for folder, shift in zip(both, (0, 3), strict=True):
+        write(folder, number="02", a=measured(n=300))
+        write(folder, number="03", a=measured(shift=shift))
+    assert check(both, "02_units", "03_units").faults == ["only 0% of those of 03_units do"]
+
+
+def test_what_is_missing_is_a_fault(both):
+    write(both[0], a=measured(), b=measured())
+    both[1].mkdir()
+    (one,) = check(both).differences
+    assert (one.file, one.reference, one.now) == ("02_units.json", "a record", "missing")
+    write(both[1], a=measured(), c=measured())
+    found = check(both)
+    said = [(d.file, d.reference, d.now) for d in found.differences]
+    assert said == [("02_b.csv", "a table", "missing"), ("02_c.csv", "missing", "a table")]
+    assert found.faults == ["2 of what must be equal is not"]
+
+
+def test_what_is_no_record_is_named(both):
+    for folder in both:
+        write(folder, a=measured())
+    (both[0] / "02_units.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"02_units\.json is no record"):
+        check(both)
+
+
+def test_the_report_is_capped_for_each_file_and_ends_in_tallies_by_notebook(both):
+    rows = checking.SHOWN + 5
+    write(both[0], False, a=measured(n=rows))
+    write(both[1], a=measured(shift=1, n=rows))
+    write(both[0], number="03", a=measured(n=8))
+    write(both[1], number="03", a=measured(n=8))
+    found = check(both, "02_units", "03_units")
+    lines = found.report().splitlines()
     assert lines[0] == "02_a.csv"
-    assert lines[1].split() == ["row", "column", "committed", "now"]
-    assert lines[2].split() == ["1", "v", "0", "1000"]
-    assert lines[-1].strip() == "… and 5 more"
-    assert len(lines) == 2 + checking.SHOWN + 1
+    assert lines[1].split() == ["row", "column", "reference", "now"]
+    assert lines[2].split() == ["1", "mean", "1.0", "1.4"]
+    assert lines[2 + checking.SHOWN].strip() == f"… and {3 * rows - checking.SHOWN} more"
+    header, *tallies = (line.split() for line in lines[3 + checking.SHOWN :])
+    columns = ["exact", "differ", "intervals", "inside", "changed", "turned", "share"]
+    assert header == ["notebook", *columns]
+    assert tallies == [
+        ["02_units", "100", "75", "0", "0", "0", "0"],
+        ["03_units", "0", "0", "8", "8", "0", "0", "100%"],
+        ["total", "100", "75", "8", "8", "0", "0", "100%"],
+    ]
+    found.write(both[1])
+    table = pd.read_csv(both[1] / "check.csv", index_col="notebook")
+    assert list(table) == columns
+    assert table.loc["total", "differ"] == 75
+    assert table.loc["03_units", "share"] == 1

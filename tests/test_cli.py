@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import types
 
 import pandas as pd
 import pytest
@@ -7,9 +8,9 @@ import torch
 from typer.testing import CliRunner
 
 import saliencykit
-from saliencykit import cli
+from saliencykit import cli, settings
 from saliencykit.running import runner
-from saliencykit.running.checking import Difference
+from tests.small_notebooks import write_profile
 
 COMMANDS = (
     "figures",
@@ -32,10 +33,11 @@ def asked(monkeypatch):
     """What `figures` asks of the runner, which here runs nothing."""
     calls = {}
 
-    def run(names, profile, overrides, jobs, check, say):
+    def run(names, profile, overrides, jobs, check, keep, say):
+        comparison = calls.pop("comparison", None)
         calls.update(names=list(names), profile=profile, overrides=overrides, jobs=jobs)
-        calls["check"] = check
-        return [], calls.get("differences", [])
+        calls.update(check=check, keep=keep)
+        return [], comparison
 
     monkeypatch.setattr(runner, "run", run)
     return calls
@@ -74,6 +76,7 @@ def test_figures_passes_on_what_was_asked(asked):
         "overrides": {"layers": "[a, b]", "seed": "-1", "weights": "a=b"},
         "jobs": 3,
         "check": True,
+        "keep": False,
     }
 
 
@@ -83,6 +86,9 @@ def test_figures_by_default_runs_all_of_toy(asked):
     assert asked["profile"] == "toy"
     assert asked["jobs"] == runner.JOBS
     assert not asked["check"]
+    assert not asked["keep"]
+    call("figures", "--keep")
+    assert asked["keep"]
 
 
 def test_a_parameter_without_a_value_is_explained(asked):
@@ -92,13 +98,14 @@ def test_a_parameter_without_a_value_is_explained(asked):
     assert asked == {}
 
 
-def test_differences_are_shown_with_status_1(asked):
-    asked["differences"] = [Difference("02_a.csv", 3, "nss", "1.0", "2.0")]
+@pytest.mark.parametrize("faults", [[], ["2 of what must be equal is not"]])
+def test_a_comparison_is_shown_and_faults_are_status_1(asked, faults):
+    asked["comparison"] = types.SimpleNamespace(faults=faults, report=lambda: "tallies")
     done = call("figures", "--check")
-    assert done.exit_code == 1
-    assert "02_a.csv" in done.stderr
-    assert done.stderr.splitlines()[2].split() == ["3", "nss", "1.0", "2.0"]
-    assert "agree" not in done.output
+    assert done.exit_code == bool(faults)
+    assert "tallies" in done.stdout
+    assert done.stderr.startswith("This is not what the reference says: 2 of") == bool(faults)
+    assert ("This is what the reference says." in done.stdout) != bool(faults)
 
 
 def test_a_failed_notebook_is_shown_with_status_1(monkeypatch):
@@ -116,6 +123,9 @@ def test_a_failed_notebook_is_shown_with_status_1(monkeypatch):
     [
         (("figures", "--profile", "tou"), "profile 'tou'. Did you mean 'toy'"),
         (("figures", "--jobs", "0"), "--jobs must be 1 or more"),
+        (("figures", "--keep", "--check"), "give one of them"),
+        (("figures", "--keep", "-p", "k", "3"), "leave -p out"),
+        (("figures", "-p", "epoch", "3"), "'epoch'. Did you mean 'epochs'"),
         (("fetch", "oise"), "data set 'oise'. Did you mean 'osie'"),
         (("dissect", "--out", "x.csv", "--encoder", "vgg61"), "encoder 'vgg61'. Did you mean"),
         (("dissect", "--out", "/nowhere/x.csv"), "/nowhere"),
@@ -146,6 +156,22 @@ def test_profiles_are_listed_with_what_they_are():
     listed = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines}
     assert {"smoke", "toy", "osie", "paper"} <= set(listed)
     assert "toyworld" in listed["toy"]
+
+
+def test_a_profile_that_cannot_be_read_is_listed_beside_the_others(monkeypatch, tmp_path):
+    write_profile(tmp_path, "good", "# Fine")
+    write_profile(tmp_path, "bad", "epochs: [1")
+    (tmp_path / "profiles" / "latin.yaml").write_bytes("# caf\xe9".encode("latin-1"))
+    monkeypatch.setattr(settings.profile_names, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(settings.read_profile, "__defaults__", (tmp_path,))
+    done = call("profiles")
+    assert done.exit_code == 0
+    _, bad, good, latin = (line.split(maxsplit=1) for line in done.output.splitlines())
+    assert good == ["good", "Fine"]
+    assert bad[0] == "bad"
+    assert "cannot be used" in bad[1]
+    assert "not valid YAML" in bad[1]
+    assert "not UTF-8" in latin[1]
 
 
 def test_data_sets_are_listed_whatever_is_wrong_with_one(monkeypatch, tmp_path):

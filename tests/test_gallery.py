@@ -12,9 +12,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from saliencykit import cli
+from saliencykit.paths import FIGURE_MIME, SETTINGS_MIME
 from saliencykit.running import gallery, records, runner
-from saliencykit.running.profiles import profile_names
-from tests.small_notebooks import write_notebook, write_profile
+from saliencykit.settings import profile_names, read_profile
+from tests.small_notebooks import SAVE, write_notebook, write_profile
 
 TITLE = """# 02 · Do units know?
 
@@ -23,9 +24,16 @@ TITLE = """# 02 · Do units know?
 **Steps.** Ask → see.
 """
 PARAMETERS = """profile = "toy"
-layers = ["a", "b"]  # those to dissect
-weights = None
-seed = 0"""
+changes = {}  # settings that differ from the profile's
+doses = [1, 2]  # numbers of units
+start = None
+k = 0"""
+SETTINGS = {
+    "profile": "toy",
+    "values": {"data": "toyworld", "epochs": 2, "weights": None, "seed": 0},
+    "origins": {"data": "profile", "epochs": "change"},
+    "meanings": {"epochs": "of fine-tuning"},
+}
 
 
 class Page(HTMLParser):
@@ -76,23 +84,39 @@ def draw(folder, stem, rows=2, picture=True):
         Image.new("RGB", (90, 60), "white").save(folder / f"{stem}.png")
 
 
-def executed(place, stem="02_units", finding="- Units know **text**: 82 % of them.", injected=""):
+def saved(stem, learned=True):
+    """A cell that saved a figure; its source does not name it."""
+    data = {FIGURE_MIME: {"stem": stem, "size": [90, 60], "learned": learned}, "text/plain": ""}
+    return new_code_cell("save(*drawn)", outputs=[new_output("display_data", data=data)])
+
+
+def executed(
+    place,
+    stem="02_units",
+    finding="- Units know **text**: 82 % of them.",
+    injected="",
+    stems=("by_layer", "again", "best"),
+    settings=SETTINGS,
+):
     """An executed copy, written as papermill and a kernel would have."""
-    stems = [f"{stem[:3]}{name}" for name in ("by_layer", "again", "best")]
+    first, second, third = (f"{stem[:3]}{name}" for name in stems)
     printed = [
-        new_output("stream", name="stdout", text="saliencykit 0.1.0, torch 2.9\n"),
         new_output("stream", name="stderr", text="a warning\n"),
+        new_output("stream", name="stdout", text="saliencykit 0.1.0, torch 2.9\n"),
     ]
+    shown = {SETTINGS_MIME: settings, "text/html": "<b>Study</b>", "text/plain": "Study"}
     return write_notebook(
         place / "executed",
         stem,
         new_code_cell("print(sk.versions())", outputs=printed),
         new_code_cell(injected, metadata={"tags": ["injected-parameters"]}),
+        new_code_cell("study", outputs=[new_output("display_data", data=shown)]),
         new_markdown_cell("## By layer\nFrom *shallow* to deep."),
-        f'viewing.save(figure, "{stems[0]}", table, profile)',
-        f'viewing.save(figure, "{stems[1]}", table, profile)',
+        saved(first),
+        '"02_never_drawn"',
+        saved(second, learned=[True, False]),
         new_markdown_cell("## The best"),
-        f'viewing.save(figure, "{stems[2]}", table, profile, photographs=private)',
+        saved(third, learned=False),
         new_markdown_cell("## What we see\nWith care."),
         new_code_cell("Markdown(words)", outputs=[markdown_output(finding)]),
         new_markdown_cell("One more thing."),
@@ -108,11 +132,10 @@ def folder(tmp_path):
     """Figures of two notebooks with their records, one of photographs that are not here."""
     place = tmp_path / "figures" / "osie"
     for number in ("02", "03"):
-        copy = executed(tmp_path, f"{number}_units")
-        draw(place, f"{number}_by_layer", rows=12)
-        draw(place, f"{number}_again")
-        draw(place, f"{number}_best" if number == "02" else f"{number}_best_photos", rows=1)
-        records.write(copy, [p.name for p in place.glob(f"{number}_*.*")], place)
+        stems = ("by_layer", "again", "best" if number == "02" else "best_photos")
+        for stem, rows in zip(stems, (12, 2, 1), strict=True):
+            draw(place, f"{number}_{stem}", rows)
+        records.write(executed(tmp_path, f"{number}_units", stems=stems), place)
     (place / "03_best_photos.png").unlink()
     return place
 
@@ -131,52 +154,55 @@ def test_a_record_holds_what_the_notebook_says(folder):
                 "heading": "By layer",
                 "text": "From *shallow* to deep.",
                 "figures": [
-                    {"stem": "02_by_layer", "size": [90, 60]},
-                    {"stem": "02_again", "size": [90, 60]},
+                    {"stem": "02_by_layer", "size": [90, 60], "learned": True},
+                    {"stem": "02_again", "size": [90, 60], "learned": [True, False]},
                 ],
             },
             {
                 "heading": "The best",
                 "text": "",
-                "figures": [{"stem": "02_best", "size": [90, 60]}],
+                "figures": [{"stem": "02_best", "size": [90, 60], "learned": False}],
             },
         ],
         "finding": "With care.\n\n- Units know **text**: 82 % of them.\n\nOne more thing.",
-        "parameters": {"profile": "toy", "layers": ["a", "b"], "weights": None, "seed": 0},
-        "meanings": {"layers": "those to dissect"},
+        "settings": SETTINGS,
+        "parameters": {"doses": [1, 2], "start": None, "k": 0},
+        "meanings": {"doses": "numbers of units"},
         "versions": "saliencykit 0.1.0, torch 2.9",
     }
 
 
-def test_injected_parameters_count_and_name_no_folder_of_the_machine(tmp_path):
+def test_injected_parameters_count_and_nothing_names_a_folder_of_the_machine(tmp_path):
     injected = (
-        'profile = "osie"\nweights = "/home/me/vgg.pt"\n'
-        'layers = ["C:\\\\me\\\\a.pt", "~/b", "conv/c"]\nseed = 3'
+        'profile = "osie"\nchanges = {"epochs": 2}\nstart = "/home/me/vgg.pt"\n'
+        'doses = ["C:\\\\me\\\\a.pt", "~/b", "conv/c"]\nk = 3'
     )
-    copy = executed(tmp_path, injected=injected)
-    path = records.write(copy, [], tmp_path)
-    assert json.loads(path.read_text())["parameters"] == {
-        "profile": "osie",
-        "layers": ["a.pt", "~/b", "conv/c"],
-        "weights": "vgg.pt",
-        "seed": 3,
-    }
-    for private in ("/home", "me\\", str(tmp_path)):
-        assert private not in path.read_text()
+    settings = SETTINGS | {"values": {"weights": "/home/me/own.pt"}}
+    record = records.write(executed(tmp_path, injected=injected, settings=settings), tmp_path)
+    assert record["parameters"] == {"doses": ["a.pt", "~/b", "conv/c"], "start": "vgg.pt", "k": 3}
+    assert record["settings"]["values"] == {"weights": "own.pt"}
+    text = (tmp_path / "02_units.json").read_text()
+    assert not [private for private in ("/home", "me\\", str(tmp_path)) if private in text]
 
 
-def test_figures_whose_names_code_puts_together_come_last(tmp_path):
-    written = ["02_z.csv", "02_best.png", "02_best.csv", "02_a.csv"]
-    sections = records.read_executed(executed(tmp_path), written, tmp_path)["sections"]
-    found = [(s["heading"], [f["stem"] for f in s["figures"]]) for s in sections]
-    assert found == [("The best", ["02_best"]), ("", ["02_a", "02_z"])]
+def test_figures_are_those_that_the_outputs_tell_of(tmp_path):
+    copy = executed(tmp_path, stems=("z", "a", "z"))  # saved a second time, in the last section
+    record = records.read_executed(copy)
+    found = [(s["heading"], [f["stem"] for f in s["figures"]]) for s in record["sections"]]
+    assert found == [("By layer", ["02_a"]), ("The best", ["02_z"])]
+    assert records.figures(record) == {"02_a": [True, False], "02_z": False}
+
+
+def test_figures_of_an_old_record_count_as_learned():
+    old = {"sections": [{"figures": [{"stem": "02_a", "size": [1, 1]}]}]}
+    assert records.figures(old) == {"02_a": True}
 
 
 def test_equal_results_give_equal_bytes_and_no_temporary_file(tmp_path, folder):
     paths = [folder / "02_units.json", folder / gallery.PAGE]
     seen = []
     for _ in range(2):
-        records.write(executed(tmp_path), [p.name for p in folder.glob("02_*.*")], folder)
+        records.write(executed(tmp_path), folder)
         gallery.write(folder)
         seen.append([p.read_bytes() for p in paths])
     assert seen[0] == seen[1]
@@ -214,7 +240,11 @@ def test_the_page_has_each_figure_table_finding_and_parameter(folder):
         "Do units know text ?",
         "From shallow to deep.",
         "With care. Units know text : 82 % of them. One more thing.",
-        "layers ['a', 'b'] those to dissect",
+        "Made with 4 settings and 3 parameters; some are not the profile's",
+        "epochs 2 change of fine-tuning",
+        "data 'toyworld' profile",
+        "seed 0 default",
+        "doses [1, 2] numbers of units",
         "Its first 8 of 12 rows",
         "cat7 7.5",
         "Its 1 row",
@@ -268,29 +298,39 @@ def test_a_missing_picture_or_table_is_not_linked(folder):
 
 def test_texts_cannot_break_the_page(tmp_path):
     place = tmp_path / "figures" / "<i>"
-    stem = "02_un<its"
-    copy = executed(
-        tmp_path,
-        stem,
-        "- <script>alert(1)</script> a<b",
-        "weights = '<b>bold</b>\"'\nseed = '&amp;'",
-    )
+    finding = "- <script>alert(1)</script> a<b"
+    injected = "start = '<b>bold</b>\"'\nk = '&amp;'"
+    settings = SETTINGS | {
+        "values": {"data": "<ins>data</ins>"},
+        "meanings": {"data": "<tt>so</tt>"},
+    }
+    copy = executed(tmp_path, "02_un<its", finding, injected, settings=settings)
     draw(place, "02_by_layer", picture=False)
     (place / "02_by_layer.csv").write_text('"<u>x","y&z"\n"<s>1",2\n')
-    records.write(copy, ["02_by_layer.csv"], place)
+    records.write(copy, place)
     page = Page(gallery.write(place, "<q>all</q>"))
-    assert not {"script", "b", "i", "u", "s", "q"} & {tag for tag, _ in page.tags}
+    assert not {"script", "b", "i", "u", "s", "q", "ins", "tt"} & {tag for tag, _ in page.tags}
     for words in ("<script>alert(1)</script> a<b", "<b>bold</b>", "&amp;", "<u>x", "<q>all</q>"):
         assert words in page.visible
+    assert "<ins>data</ins>" in page.visible
     assert page.missing == []
+
+
+def test_old_records_without_settings_are_shown(folder):
+    record = json.loads((folder / "02_units.json").read_text())
+    del record["settings"]
+    (folder / "02_units.json").write_text(json.dumps(record))
+    page = Page(gallery.write(folder))
+    assert "Made with 3 parameters" in page.visible
+    assert "02_by_layer.png" in page.all("img", "src")
 
 
 def test_what_is_no_record_is_left_out_with_a_warning(folder):
     (folder / "02_units.json").write_text("{}")
     (folder / "09_x.json").write_text("{")
-    with pytest.warns(UserWarning, match="is no record of a notebook") as caught:
+    with pytest.warns(UserWarning, match="is left out") as caught:
         page = Page(gallery.write(folder))
-    assert len([w for w in caught if "left out" in str(w.message)]) == 2
+    assert len([w for w in caught if "is no record of a notebook" in str(w.message)]) == 2
     assert page.all("img", "src") == ["03_by_layer.png", "03_again.png"]
 
 
@@ -300,29 +340,24 @@ def test_a_page_without_notebooks_says_so(tmp_path):
 
 # Running
 
-DRAW = """
-import os
-from pathlib import Path
-from IPython.display import Markdown
-from PIL import Image
-folder = Path(os.environ["SALIENCYKIT_FIGURES"]) / profile
-Image.new("RGB", (30, 20)).save(folder / "00_a_x.png")
-(folder / "00_a_x.csv").write_text(f"unit,value\\na,{value}\\n")
-"""
-
 
 @pytest.fixture
 def where(tmp_path, monkeypatch):
-    """A notebooks folder with a profile, a figures folder, a cache of its own."""
+    """A notebooks folder with a profile, folders for figures, a cache of its own."""
     monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path / "cache"))
     write_profile(tmp_path / "notebooks", "toy", "# A small world\nvalue: 2.5\n")
-    return {"folder": tmp_path / "notebooks", "figures": tmp_path / "figures"}
+    return {
+        "folder": tmp_path / "notebooks",
+        "figures": tmp_path / "figures",
+        "reference": tmp_path / "figures" / "reference",
+    }
 
 
 @pytest.mark.slow
 def test_a_notebook_that_ran_is_on_the_page(where):
     see = new_markdown_cell("## What we see"), 'Markdown(f"{profile} has **{value}**")'
-    write_notebook(where["folder"], "00_a", DRAW, *see)
+    draws = SAVE.format(name="00_a_x"), "from IPython.display import Markdown"
+    write_notebook(where["folder"], "00_a", *draws, *see)
     runner.run(**where)
     page = Page(where["figures"] / "toy" / gallery.PAGE)
     assert page.all("img", "src") == ["00_a_x.png"]
@@ -332,14 +367,32 @@ def test_a_notebook_that_ran_is_on_the_page(where):
 
 
 def at_once(tasks, jobs, environment):
-    """What side_by_side does, without kernels: each notebook draws a figure and says its value."""
+    """What side_by_side does, without kernels: each notebook draws figures and says its value."""
     for index, task in enumerate(tasks):
         yield index, {"kind": "start"}
-        stem, value = task.notebook.stem, task.parameters["value"]
-        draw(Path(environment["SALIENCYKIT_FIGURES"]) / "toy", f"{stem}_x")
-        executed(task.output.parent, stem, f"It is **{value}**.", f"value = {value}")
+        folder, value = Path(environment["SALIENCYKIT_FIGURES"]) / "toy", task.parameters["value"]
+        stem = task.notebook.stem
+        if value == "fail":
+            failed = {
+                "cell": 1,
+                "run": 1,
+                "source": "",
+                "error": "",
+                "traceback": "",
+                "kept": False,
+            }
+            yield index, {"kind": "failed", **failed}
+        for name in ("x", "y", "z_photos"):
+            draw(folder, f"{stem[:3]}{name}", rows=int(value))
+        executed(
+            task.output.parent,
+            stem,
+            f"It is **{value}**.",
+            f"value = {value}",
+            ("x", "y", "z_photos"),
+        )
         (task.output.parent / "executed" / task.output.name).replace(task.output)
-        yield index, {"kind": "done", "memory": None}
+        yield index, {"kind": "done", "memory": 0}
 
 
 @pytest.fixture
@@ -356,41 +409,113 @@ def contents(folder):
 
 def test_each_run_renews_its_own_part_of_the_page(quick):
     folder = quick["figures"] / "toy"
-    runner.run(**quick)
+    (first, _), _ = runner.run(**quick)
+    assert first.written == first.changed
     before = contents(folder)
     page = Page(folder / gallery.PAGE)
-    assert page.all("img", "src") == ["00_a_x.png", "01_b_x.png"]
+    assert page.all("img", "src") == ["00_x.png", "00_y.png", "01_x.png", "01_y.png"]
     assert page.visible.count("It is 2.5") == 2
 
     (folder / gallery.PAGE).unlink()
-    runner.run(["01"], overrides={"value": "7"}, **quick)
+    (outcome,), _ = runner.run(["01"], overrides={"value": "7"}, **quick)
+    assert outcome.changed == ["01_x.csv", "01_y.csv", "01_z_photos.csv"]
     page = Page(folder / gallery.PAGE)
-    assert page.all("img", "src") == ["00_a_x.png", "01_b_x.png"]
+    assert len(page.all("img", "src")) == 4
     assert page.visible.count("It is 2.5") == page.visible.count("It is 7") == 1
     assert contents(folder)["00_a.json"] == before["00_a.json"]
 
-    runner.run(["01"], **quick)
+    (outcome,), _ = runner.run(["01"], **quick)
     assert contents(folder) == before
+    (outcome,), _ = runner.run(["01"], **quick)
+    assert outcome.changed == []
 
 
-def test_check_writes_neither_record_nor_page(quick):
-    folder = quick["figures"] / "toy"
+# The reference
+
+
+def test_only_keep_makes_a_reference_of_tables_records_and_pictures_but_photographs(quick):
+    reference = quick["reference"] / "toy"
     runner.run(**quick)
-    (folder / gallery.PAGE).write_text("mine")
-    (folder / "00_a.json").unlink()
-    before = contents(folder)
-    assert runner.run(check=True, overrides={"value": "7"}, **quick)[1] == []
-    assert contents(folder) == before
+    assert not reference.exists()
+    runner.run(keep=True, **quick)
+    assert sorted(contents(reference)) == sorted(
+        [
+            *("00_a.json", "00_x.csv", "00_x.png", "00_y.csv", "00_y.png", "00_z_photos.csv"),
+            *("01_b.json", "01_x.csv", "01_x.png", "01_y.csv", "01_y.png", "01_z_photos.csv"),
+            "index.html",
+        ]
+    )
+    assert Page(reference / gallery.PAGE).missing == []
+    before = contents(reference)
+    runner.run(overrides={"value": "7"}, **quick)
+    assert contents(reference) == before
+
+
+def test_keep_of_one_notebook_renews_its_files_and_the_page_alone(quick):
+    reference = quick["reference"] / "toy"
+    runner.run(keep=True, **quick)
+    before = contents(reference)
+    for name in ("00_gone.csv", "01_gone.csv", "02_gone.csv"):
+        (reference / name).touch()
+    write_profile(quick["folder"], "toy", "value: 7\n")
+    runner.run(["01"], keep=True, **quick)
+    after = contents(reference)
+    assert set(after) - set(before) == {"00_gone.csv", "02_gone.csv"}
+    changed = {name for name in before if after[name] != before[name]}
+    assert changed == {"01_b.json", "01_x.csv", "01_y.csv", "01_z_photos.csv", "index.html"}
+    runner.run(keep=True, **quick)
+    assert set(contents(reference)) == set(before)
+
+
+def test_a_failed_run_keeps_nothing(quick):
+    runner.run(keep=True, **quick)
+    before = contents(quick["reference"] / "toy")
+    parameters = "profile = ''\nchanges = {}\nvalue = 'x'\nseed = 0"
+    write_profile(quick["folder"], "toy", "value: fail\n")
+    for stem in ("00_a", "01_b"):
+        write_notebook(quick["folder"], stem, parameters=parameters)
+    with pytest.raises(runner.NotebookFailedError):
+        runner.run(keep=True, **quick)
+    assert contents(quick["reference"] / "toy") == before
+
+
+def test_check_compares_with_the_reference_and_leaves_it_alone(quick):
+    runner.run(keep=True, **quick)
+    before = contents(quick["reference"] / "toy")
+    outcomes, found = runner.run(check=True, **quick)
+    assert len(outcomes) == 2
+    assert found.faults == []
+    assert (quick["figures"] / "toy" / "check.csv").read_text().startswith("notebook,exact")
+    found = runner.run(["01"], overrides={"value": "7"}, check=True, **quick)[1]
+    assert {d.file[:2] for d in found.differences} == {"01"}
+    assert len(found.faults) == 1
+    assert contents(quick["reference"] / "toy") == before
+    (quick["folder"] / "00_a.ipynb").unlink()
+    (one,) = runner.run(check=True, **quick)[1].differences
+    assert (one.file, one.reference, one.now) == ("00_a.json", "a record", "missing")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"keep": True, "overrides": {"value": "7"}}, "leave -p out"),
+        ({"keep": True, "check": True}, "give one of them"),
+        ({"check": True}, "Nothing to compare with"),
+    ],
+)
+def test_what_cannot_be_asked_is_said_before_anything_runs(quick, asked, message):
+    with pytest.raises(ValueError, match=message):
+        runner.run(**asked, **quick)
+    assert not quick["figures"].exists()
 
 
 def test_the_command_says_where_the_page_is(monkeypatch):
-    monkeypatch.setattr(runner, "run", lambda *args, **kwargs: ([], []))
+    monkeypatch.setattr(runner, "run", lambda *args, **kwargs: ([], None))
     line = CliRunner().invoke(cli.app, ["figures", "--profile", "osie"]).output.splitlines()[-1]
     assert line.startswith("All figures on one page: /")
     assert line.endswith("figures/osie/index.html")
-    assert "page" not in CliRunner().invoke(cli.app, ["figures", "--check"]).output
     assert "index.html" in CliRunner().invoke(cli.app, ["figures", "--help"]).output
 
 
 def test_every_profile_has_words_for_the_page():
-    assert all(profile_names().values())
+    assert all(read_profile(name).description for name in profile_names())

@@ -1,17 +1,8 @@
 import pytest
 
-from saliencykit.paths import NOTEBOOKS
 from saliencykit.registry import UnknownNameError
-from saliencykit.running import profiles
-from saliencykit.running.profiles import (
-    NUMBERED,
-    Profile,
-    assign,
-    declared,
-    find_notebooks,
-    read_profile,
-    typed,
-)
+from saliencykit.running.profiles import assign, declared, find_notebooks, typed
+from saliencykit.settings import Profile, profile_names, read_profile
 from tests.small_notebooks import write_notebook, write_profile
 
 
@@ -80,8 +71,8 @@ def test_an_unknown_profile_names_the_nearest(place):
         ("- 1\n- 2", "lines of"),
         ("value: {a: 1}", "value must be"),
         ("day: 2020-01-01", "day must be"),
-        ("check: {a: {b: 1}}", "rtol"),
-        ("check: 3", "rtol"),
+        ("check: {a: {b: [1, 2]}}", "check must be"),  # what older profiles held
+        ("epochs: many", "'epochs' cannot be 'many'"),
         ("notebooks: 3", "notebooks"),
         ("notebooks: [0, 1]", "list of texts"),
     ],
@@ -92,22 +83,16 @@ def test_a_bad_profile_is_named_with_what_is_wrong(place, text, message):
         read_profile("bad", place / "notebooks")
 
 
-def test_tolerances_are_read_and_kept_from_papermill(place):
-    write_profile(place / "notebooks", "p", "value: 1\ncheck: {00_a: {nss: [0.1, 0]}}\n")
-    profile = read_profile("p", place / "notebooks")
-    assert profile.parameters == {"value": 1}
-    assert profile.tolerances == {"00_a": {"nss": (0.1, 0.0)}}
+def test_settings_are_told_from_what_notebooks_ask(place):
+    write_profile(place / "notebooks", "p", "# One\nvalue: 1\nepochs: 2\nnotebooks: ['00']\n")
+    expected = Profile("p", "One", {"epochs": 2}, {"value": 1}, ("00",))
+    assert read_profile("p", place / "notebooks") == expected
 
 
 def test_each_profile_of_ours_names_notebooks_that_are_there():
-    for name in profiles.profile_names():
+    for name in profile_names():
         profile = read_profile(name)
         assert len(find_notebooks(profile.notebooks)) == len(profile.notebooks or find_notebooks())
-        assert "notebooks" not in profile.parameters
-
-
-def test_profiles_are_listed_with_their_first_comment(place):
-    assert profiles.profile_names(place / "notebooks") == {"toy": "The default: minutes"}
 
 
 @pytest.mark.parametrize(
@@ -134,44 +119,68 @@ def test_typed_parameters(text, default, value):
 
 def two_notebooks(place):
     folder = place / "notebooks"
+    first = "profile = ''\nchanges = {}\nk = 0\ndoses = ['x']"
+    second = "changes = {'images': 9}\nk = 0\nworlds = 3\nkind = 'v'"
     return folder, [
-        write_notebook(folder, "00_a", parameters="profile = ''\nseed = 0\nlayers = ['x']"),
-        write_notebook(folder, "01_b", parameters="seed = 0\nepochs = 3\nencoder = 'v'"),
+        write_notebook(folder, "00_a", parameters=first),
+        write_notebook(folder, "01_b", parameters=second),
     ]
 
 
 def test_each_notebook_gets_the_parameters_it_declares(place):
     folder, both = two_notebooks(place)
-    profile = Profile("toy", {"epochs": 5, "seed": 1})
-    a, b = assign(both, profile, {"layers": "[y, z]", "seed": "7"}, folder)
-    assert a == {"profile": "toy", "seed": 7, "layers": ["y", "z"]}
-    assert b == {"seed": 7, "epochs": 5}
+    profile = Profile("toy", settings={"epochs": 5}, asked={"worlds": 5, "k": 1})
+    a, b = assign(both, profile, {"doses": "[y, z]", "k": "7"}, folder)
+    assert a == {"profile": "toy", "k": 7, "doses": ["y", "z"]}
+    assert b == {"k": 7, "worlds": 5}
 
 
-def test_a_profile_may_hold_what_only_an_unselected_notebook_declares(place):
+def test_a_setting_becomes_a_change(place):
+    folder, both = two_notebooks(place)
+    typed_in = {"epochs": "2", "weights": "null", "layers": "[a]", "k": "1"}
+    a, b = assign(both, Profile("toy"), typed_in, folder)
+    changes = {"epochs": 2, "weights": None, "layers": ["a"]}
+    assert a == {"profile": "toy", "k": 1, "changes": changes}
+    assert b == {"k": 1, "changes": {"images": 9, **changes}}  # to those the notebook has itself
+
+
+def test_notebooks_without_a_study_know_no_setting(place):
+    own = write_notebook(place / "notebooks", "00_a", parameters="doses = []")
+    with pytest.raises(UnknownNameError, match=r"'epochs'.*Known: doses\."):
+        assign([own], Profile("toy"), {"epochs": "2"}, place / "notebooks")
+
+
+def test_a_profile_may_ask_what_only_an_unselected_notebook_declares(place):
     folder, (a, _) = two_notebooks(place)
-    assert assign([a], Profile("toy", {"epochs": 5}), {}, folder) == [{"profile": "toy"}]
+    assert assign([a], Profile("toy", asked={"worlds": 5}), {}, folder) == [{"profile": "toy"}]
 
 
-def test_a_profile_parameter_of_no_notebook_is_an_error(place):
+@pytest.mark.parametrize(("name", "near"), [("world", "worlds"), ("epoch", "epochs")])
+def test_what_a_profile_asks_and_nobody_knows_is_an_error(place, name, near):
     folder, (a, _) = two_notebooks(place)
-    with pytest.raises(UnknownNameError, match=r"profile 'toy'.*'epoch'.*mean 'epochs'"):
-        assign([a], Profile("toy", {"epoch": 5}), {}, folder)
+    with pytest.raises(UnknownNameError, match=rf"toy\.yaml '{name}'.*mean '{near}'"):
+        assign([a], Profile("toy", asked={name: 5}), {}, folder)
 
 
-def test_an_override_that_no_selected_notebook_declares_is_an_error(place):
+@pytest.mark.parametrize(("name", "near"), [("dose", "doses"), ("epoch", "epochs")])
+def test_what_is_neither_a_setting_nor_declared_is_an_error(place, name, near):
     folder, (a, _) = two_notebooks(place)
-    with pytest.raises(UnknownNameError, match=r"'epochs'.*Known: layers, seed"):
-        assign([a], Profile("toy"), {"epochs": "5"}, folder)
+    with pytest.raises(UnknownNameError, match=rf"'{name}'.*mean '{near}'"):
+        assign([a], Profile("toy"), {name: "5"}, folder)
+    with pytest.raises(UnknownNameError, match="'worlds'"):  # only another notebook's
+        assign([a], Profile("toy"), {"worlds": "5"}, folder)
 
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
+        ("worlds", "ten", "a number"),
+        ("worlds", "True", "a number"),
+        ("doses", "y", "a list"),
         ("epochs", "ten", "a number"),
-        ("epochs", "True", "a number"),
-        ("layers", "y", "a list"),
+        ("layers", "conv1", "a list"),
         ("profile", "osie", "--profile"),
+        ("changes", "{}", "-p epochs 2"),
     ],
 )
 def test_a_parameter_of_the_wrong_kind_is_an_error(place, name, value, message):
@@ -184,12 +193,4 @@ def test_a_file_that_is_no_notebook_is_named(place):
     bad = place / "notebooks" / "00_bad.ipynb"
     bad.write_text("{ no")
     with pytest.raises(ValueError, match=r"00_bad\.ipynb"):
-        profiles.declared(bad)
-
-
-def test_a_notebook_run_by_hand_is_the_toy_profile():
-    """Its defaults are the profile that `profile = "toy"` names, figures and all."""
-    toy = read_profile("toy").parameters
-    for notebook in NOTEBOOKS.glob(NUMBERED):
-        own = declared(notebook)
-        assert own == own | {k: v for k, v in toy.items() if k in own}, notebook.name
+        declared(bad)

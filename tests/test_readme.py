@@ -2,10 +2,11 @@
 
 import json
 import re
+import subprocess
 
 import pytest
 
-from saliencykit.paths import NOTEBOOKS, ROOT
+from saliencykit.paths import NOTEBOOKS, REFERENCE, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROFILES = ("osie", "toy")  # the columns of its table
@@ -31,7 +32,7 @@ def test_every_finding_is_told():
 
 @pytest.mark.parametrize(("notebook", "profile", "cell"), list(rows()))
 def test_numbers_are_those_of_the_findings(notebook, profile, cell):
-    record = json.loads((ROOT / "figures" / profile / f"{notebook}.json").read_text("utf-8"))
+    record = json.loads((REFERENCE / profile / f"{notebook}.json").read_text("utf-8"))
     finding = " ".join(record["finding"].split())
     claims = re.findall(CLAIM, re.sub(r"`[^`]+`", "", cell))  # but for names, such as a layer's
     assert claims
@@ -45,5 +46,17 @@ def test_what_it_points_at_is_there():
     pointed = re.findall(r"\]\(((?!https?:)[^)#]+)\)", README)
     assert len(pointed) >= 8
     assert all((ROOT / path).is_file() for path in pointed)
-    pages = re.findall(r"`(figures/\w+/index\.html)`", README)
+    pages = re.findall(r"`(figures/reference/\w+/index\.html)`", README)
+    assert len(pages) == len(PROFILES)
     assert all((ROOT / page).is_file() for page in pages)
+
+
+def test_git_ignores_what_a_run_draws_and_photographs_but_not_the_reference():
+    drawn = ["figures/toy/00_a.csv", "figures/toy/index.html", "figures/mine/00_a.png"]
+    drawn += ["figures/reference/osie/00_a_photos.png", "artefacts/gallery.png"]
+    kept = ["figures/reference/toy/00_a.png", "figures/reference/osie/00_a_photos.csv"]
+    command = ["git", "check-ignore", "--no-index", *drawn, *kept]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode == 128:
+        pytest.skip("this is no clone")
+    assert done.stdout.splitlines() == drawn

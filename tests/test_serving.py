@@ -22,7 +22,7 @@ def test_page_keeps_title_widget_and_its_text(tmp_path, monkeypatch):
     assert path.is_relative_to(tmp_path / "cache")
     said: dict = {}
     exec("\n".join(silent.source.splitlines()[1:]), said)  # as a kernel would
-    assert (said["value"], said["seed"], said["total"]) == (4.0, 3, 5.0)
+    assert (said["value"], said["changes"], said["total"]) == (4.0, {"seed": 3}, 5.0)
     with pytest.raises(UnknownNameError, match="value"):
         serving.page("09", "p", {"values": "3"}, folder)
     with pytest.raises(UnknownNameError, match="Known: p"):

@@ -1,25 +1,35 @@
-"""One notebook, executed by papermill in a process of its own.
+"""Notebooks, executed by papermill in threads of the runner, each in a kernel of its own.
 
-`Worker` is the runner's end of that process, `main` is the process. They talk in JSON lines: one
-job down, events up. The pipe down is also the lifeline: when it closes, because the runner has
-stopped, failed or been killed, the worker ends its kernel and itself, and so leaves nothing behind.
+A kernel ends when the runner does, however that ends: it asks every second whether its parent is
+still there. What a kernel needs on disk, sockets and their addresses, lies in one folder, which
+another process removes as soon as the runner is gone. So nothing is left behind.
 """
 
-import json
+import logging
 import os
+import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Queue
-from typing import IO, Any
+from typing import Any
+
+from ..paths import NOTEBOOK
 
 Event = dict[str, Any]
+
+KEEPING_MEMORY = {f"MALLOC_{what}_THRESHOLD_": str(1 << 30) for what in ("MMAP", "TRIM")}
+"""Environment that lets a process of glibc's keep memory it will need again, up to 1 GiB a block.
+
+By default large blocks go back to the system as soon as they are free. Faulting them in again, pass
+after pass, takes longer than the arithmetic: a network's forward pass takes half the time or less.
+"""
 
 
 @dataclass(frozen=True)
@@ -31,145 +41,135 @@ class Task:
     parameters: Mapping[str, Any]
 
 
-KEEPING_MEMORY = {f"MALLOC_{what}_THRESHOLD_": str(1 << 30) for what in ("MMAP", "TRIM")}
-"""Environment that lets a process of glibc's keep memory it will need again, up to 1 GiB a block.
-
-By default large blocks go back to the system as soon as they are free. Faulting them in again, pass
-after pass, takes longer than the arithmetic: a network's forward pass takes half the time or less.
-"""
-
-
-class Worker:
-    """A process executing `task`; its events are put on `events` as (worker, event).
-
-    Events, by their "kind": "cell" (one more code cell done), and at last one of "done"
-    (`memory`, the kernel's peak in bytes or None) and "failed" (`cell`, 1-based as in the notebook,
-    `run`, its In [number], `source`, `error`, `traceback`, `kept`: whether `output` was written).
-    """
-
-    def __init__(
-        self, task: Task, environment: Mapping[str, str], events: "Queue[tuple[Worker, Event]]"
-    ):
-        self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "saliencykit.running.executing"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env={**os.environ, **environment},
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,  # Ctrl-C reaches the runner alone, which then ends us in order
-        )
-        self._process.stdin.write(json.dumps(vars(task), default=str) + "\n")
-        self._process.stdin.flush()
-        self._listener = threading.Thread(target=self._listen, args=(events,), daemon=True)
-        self._listener.start()
-
-    def _listen(self, events: "Queue[tuple[Worker, Event]]") -> None:
-        last = None
-        for line in self._process.stdout:
-            last = json.loads(line)
-            events.put((self, last))
-        if last is None or last["kind"] == "cell":  # it died without a word
-            status = self._process.wait()
-            error = f"the process running it ended with status {status} (out of memory?)"
-            events.put((self, _failed(error, self._log_tail())))
-
-    def _log_tail(self, size: int = 3000) -> str:
-        self._log.seek(0)
-        return self._log.read()[-size:]
-
-    def stop(self, patience: float = 5.0) -> None:
-        """End the process and its kernel; returns when both are gone."""
-        self._process.stdin.close()  # the lifeline
-        try:
-            self._process.wait(patience)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._listener.join(patience)  # it reads the log if the process ended without a word
-        self._log.close()
-
-
 def side_by_side(
     tasks: Sequence[Task], jobs: int, environment: Mapping[str, str]
 ) -> Iterator[tuple[int, Event]]:
     """Execute `tasks`, `jobs` at a time, yielding (index of the task, event) as things happen.
 
-    Events are those of `Worker` and "start". When closed or interrupted, ends what is running.
+    Events, by their "kind": "start", "cell" (one more code cell done), and at last one of "done"
+    (`memory`, the kernel's peak in bytes) and "failed" (`cell`, 1-based as in the notebook, `run`,
+    its In [number], `source`, `error`, `traceback`, `kept`: whether `output` was written). Kernels
+    get `environment` beside ours. When closed or interrupted, ends what is running.
     """
-    events: Queue[tuple[Worker, Event]] = Queue()
-    waiting = deque(enumerate(tasks))
-    running: dict[Worker, int] = {}
+    logging.getLogger("papermill").addHandler(logging.NullHandler())  # we say what goes wrong
+    events: Queue[tuple[int, Event]] = Queue()
+    waiting, running = deque(enumerate(tasks)), {}
+    with _folder() as folder:
+        try:
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    index, task = waiting.popleft()
+                    running[index] = _Execution(
+                        task,
+                        {**os.environ, **environment, NOTEBOOK: task.notebook.stem},
+                        files=folder / str(index),
+                        send=lambda event, index=index: events.put((index, event)),
+                    )
+                    yield index, {"kind": "start"}
+                index, event = events.get()
+                if event["kind"] != "cell":
+                    running.pop(index).thread.join()
+                yield index, event
+        finally:
+            for execution in running.values():
+                execution.end()
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """Folder that goes when we do: removed by a shell, whose input closes even if we are killed."""
+    folder = tempfile.mkdtemp(prefix="saliencykit-")
+    command = ["sh", "-c", 'read -r end; rm -rf "$0"', folder]
+    remover = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
     try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                index, task = waiting.popleft()
-                running[Worker(task, environment, events)] = index
-                yield index, {"kind": "start"}
-            worker, event = events.get()
-            index = running[worker]
-            if event["kind"] != "cell":
-                worker.stop()
-                del running[worker]
-            yield index, event
+        yield Path(folder)
     finally:
-        for worker in running:
-            worker.stop()
+        remover.stdin.close()
+        remover.wait()
 
 
-def _failed(error: str, trace: str = "", **more: object) -> Event:
-    blank = {"cell": None, "run": None, "source": "", "kept": False}
-    return {"kind": "failed", **blank, "error": error, "traceback": trace, **more}
+@dataclass
+class _Execution:
+    """A task being executed, which sends what happens; its kernel's files begin with `files`."""
 
+    task: Task
+    environment: Mapping[str, str]
+    files: Path
+    send: Callable[[Event], None]
+    kernel: subprocess.Popen | None = None
+    memory: int = 0
+    injected: int = 0  # papermill adds a cell of parameters, which no author sees
+    at: Event = field(default_factory=lambda: {"cell": None, "run": None, "source": ""})
 
-def execute(
-    notebook: Path, output: Path, parameters: Mapping[str, Any], send: Callable[[Event], None]
-) -> None:
-    """Execute `notebook` into `output` with `parameters`, reporting events (see `Worker`).
+    def __post_init__(self):
+        # A daemon: whoever interrupts us twice does not wait for kernels.
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
 
-    `output` appears under its name only when whole: after success, or after a cell's error, which
-    is then marked in it.
-    """
-    import papermill
-    from papermill.exceptions import PapermillExecutionError
+    def _run(self) -> None:
+        """Execute the notebook; its copy appears under its name only when whole.
 
-    output.parent.mkdir(parents=True, exist_ok=True)
-    part = output.with_name(f".{output.stem}.{os.getpid()}.part.ipynb")
-    at: Event = {"cell": None, "run": None, "source": ""}
-    injected = 0  # papermill adds a cell of parameters, which the notebook's author does not see
+        That is after success, or after a cell's error, which is then marked in it.
+        """
+        from nbclient.exceptions import DeadKernelError
+        from papermill.exceptions import PapermillExecutionError
 
-    def started(cell: Mapping[str, Any], cell_index: int) -> None:
-        nonlocal injected
-        injected |= "injected-parameters" in cell["metadata"].get("tags", [])
-        at.update(cell=cell_index + 1 - injected, source=cell["source"])
+        output = self.task.output
+        part = output.with_name(f".{output.stem}.{os.getpid()}.part.ipynb")
+        try:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            self._papermill(part)
+            os.replace(part, output)
+        except PapermillExecutionError as error:
+            os.replace(part, output)
+            cause, trace = f"{error.ename}: {error.evalue}", "\n".join(error.traceback)
+            self._failed(cause, trace, run=error.exec_count, kept=True)
+        except DeadKernelError:
+            cause = f"its kernel died with status {self.kernel.wait()} (-9: out of memory?)"
+            self._failed(cause, self.files.with_suffix(".log").read_text(errors="replace")[-3000:])
+        except Exception as error:
+            self._failed(f"{type(error).__name__}: {error}", traceback.format_exc())
+        else:
+            self.send({"kind": "done", "memory": self.memory})
+        finally:
+            with suppress(OSError):
+                part.unlink()
 
-    try:
+    def _papermill(self, output: Path) -> None:
+        import papermill
+
         papermill.execute_notebook(
-            _literal(notebook),
-            _literal(part),
-            dict(parameters),
+            _literal(self.task.notebook),
+            _literal(output),
+            dict(self.task.parameters),
             kernel_name="python3",
             language="python",
-            cwd=notebook.parent,
             progress_bar=False,
             request_save_on_cell_execute=False,
-            kernel_manager_class=_kernel_class(),
-            on_cell_start=started,
-            on_cell_executed=lambda **_: send({"kind": "cell"}),
+            kernel_manager_class=_kernel_class(self),
+            on_cell_start=self._started,
+            on_cell_executed=self._executed,
         )
-        os.replace(part, output)
-    except PapermillExecutionError as error:
-        os.replace(part, output)
-        cause, trace = f"{error.ename}: {error.evalue}", "\n".join(error.traceback)
-        send(_failed(cause, trace, **at | {"run": error.exec_count, "kept": True}))
-    except Exception as error:
-        send(_failed(f"{type(error).__name__}: {error}", traceback.format_exc(), **at))
-    else:
-        send({"kind": "done", "memory": _peak_of_children()})
-    finally:
-        part.unlink(missing_ok=True)
+
+    def _started(self, cell: Mapping[str, Any], cell_index: int) -> None:
+        self.injected |= "injected-parameters" in cell["metadata"].get("tags", [])
+        self.at.update(cell=cell_index + 1 - self.injected, source=cell["source"])
+
+    def _executed(self, **_: object) -> None:
+        self.memory = max(self.memory, _peak(self.kernel.pid))
+        self.send({"kind": "cell"})
+
+    def _failed(self, error: str, trace: str, **more: object) -> None:
+        said = {"error": error, "traceback": trace, "kept": False}
+        self.send({"kind": "failed", **self.at, **said, **more})
+
+    def end(self) -> None:
+        """End the kernel and what it has started; returns when the thread has seen it."""
+        while self.thread.is_alive():
+            if self.kernel is not None and self.kernel.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(self.kernel.pid, signal.SIGKILL)
+            self.thread.join(0.05)  # a kernel that was just being started is met on the next round
 
 
 def _literal(path: Path) -> str:
@@ -177,7 +177,7 @@ def _literal(path: Path) -> str:
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
-def _kernel_class() -> type:
+def _kernel_class(execution: _Execution) -> type:
     """Kernel manager whose kernel is this very interpreter, and is spoken to through files.
 
     A `python3` kernelspec found on Jupyter's search path may belong to another Python (a user's
@@ -185,71 +185,33 @@ def _kernel_class() -> type:
     kernels started at the same moment can choose the same TCP port, of which one then dies.
     """
     from ipykernel.kernelspec import RESOURCES, get_kernel_dict
-    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+    from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
-    from traitlets import default
 
-    class ThisPython(KernelSpecManager):
-        def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-            return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
+    files = execution.files
 
     class ThisKernel(AsyncKernelManager):
-        @default("kernel_spec_manager")
-        def _this_python(self) -> KernelSpecManager:
-            return ThisPython(parent=self)
+        kernel_spec = KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
 
         def __init__(self, *args: object, **kwargs: object):
             super().__init__(*args, **kwargs)
-            if sys.platform != "win32":
-                self.transport = "ipc"
-                self.ip = os.path.join(tempfile.gettempdir(), f"saliencykit-{os.getpid()}")
-            _KERNELS.append(self)
+            self.transport, self.ip = "ipc", str(files)
+            self.connection_file = str(files.with_suffix(".json"))
+
+        async def start_kernel(self, **how: object) -> None:
+            place = {"cwd": str(execution.task.notebook.parent), "env": execution.environment}
+            with files.with_suffix(".log").open("wb") as log:  # what it prints past Jupyter
+                await super().start_kernel(**how, **place, stdout=log, stderr=log)
+            execution.kernel = self.provisioner.process
 
     return ThisKernel
 
 
-_KERNELS: list[Any] = []
-
-
-def _peak_of_children() -> int | None:
-    """Largest memory, in bytes, that a finished child (the kernel) ever held; None on Windows."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _end_with_runner(lifeline: IO[str]) -> None:
-    """Wait until the runner lets go of `lifeline`; then end the kernel and this process."""
+def _peak(pid: int) -> int:
+    """Most memory that a process has held, in bytes; what it holds now where nobody keeps count."""
     import psutil
 
-    lifeline.read()
-    for child in psutil.Process().children(recursive=True):
-        try:
-            child.kill()
-        except psutil.NoSuchProcess:
-            continue
-    for kernel in _KERNELS:
-        kernel.cleanup_connection_file()
-        kernel.cleanup_ipc_files()
-    os._exit(1)
-
-
-def main() -> None:
-    """Be a worker: read a job from standard input, execute it, write events to standard output."""
-    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a kernel prints past Jupyter goes to the log, not between the events
-    job = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_runner, args=(sys.stdin,), daemon=True).start()
-
-    def send(event: Event) -> None:
-        events.write(json.dumps(event) + "\n")
-        events.flush()
-
-    execute(Path(job["notebook"]), Path(job["output"]), job["parameters"], send)
-
-
-if __name__ == "__main__":
-    main()
+    status = Path(f"/proc/{pid}/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    kept = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")]
+    return kept[0] if kept else psutil.Process(pid).memory_info().rss

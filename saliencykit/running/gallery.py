@@ -3,8 +3,6 @@
 Made of nothing but what lies in that folder: records (records.py), pictures and tables.
 """
 
-import csv
-import json
 import re
 import warnings
 from collections.abc import Iterator
@@ -17,7 +15,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..paths import PHOTOGRAPHS
-from .records import Record, replace
+from . import records
+from .checking import numbers, read_table
+from .records import Record
 
 PAGE = "index.html"
 ROWS = 8
@@ -80,7 +80,7 @@ def write(folder: Path, description: str = "") -> Path:
         notebooks=notebooks,
         figures=sum(len(s["figures"]) for n in notebooks for s in n["sections"]),
     )
-    replace(folder / PAGE, page)
+    records.replace(folder / PAGE, page)
     return folder / PAGE
 
 
@@ -94,9 +94,9 @@ def _notebooks(folder: Path) -> Iterator[dict[str, Any]]:
     """Yield what the template shows of each record in `folder`."""
     for path in sorted(folder.glob("*.json")):
         try:
-            yield _notebook(json.loads(path.read_text(encoding="utf-8")), folder)
+            yield _notebook(records.read(path), folder)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            warnings.warn(f"{path} is no record of a notebook ({error!r}): left out", stacklevel=2)
+            warnings.warn(f"{path} is left out: {error!r}", stacklevel=2)
 
 
 def _notebook(record: Record, folder: Path) -> dict[str, Any]:
@@ -112,25 +112,29 @@ def _notebook(record: Record, folder: Path) -> dict[str, Any]:
             for section in record["sections"]
         ],
         "parameters": [(k, repr(v), meanings.get(k, "")) for k, v in record["parameters"].items()],
+        "settings": _settings(record.get("settings")),
     }
 
 
-def _figure(folder: Path, stem: str, size: list[int] | None) -> Figure:
+def _settings(about: dict[str, dict[str, Any]] | None) -> list[tuple[str, ...]]:
+    """Rows of name, value, who set it, meaning; none for a notebook that showed no study."""
+    if about is None:
+        return []
+    origins, meanings = about["origins"], about["meanings"]
+    return [
+        (name, repr(value), origins.get(name, "default"), meanings.get(name, ""))
+        for name, value in about["values"].items()
+    ]
+
+
+def _figure(folder: Path, stem: str, size: list[int] | None, **_: object) -> Figure:
     here = (folder / f"{stem}.png").is_file()
     return Figure(stem, size, here, _table(folder / f"{stem}.csv"))
 
 
 def _table(path: Path) -> Table | None:
-    if not path.is_file():
+    if (frame := read_table(path)) is None:
         return None
-    with path.open(newline="", encoding="utf-8") as file:
-        header, *rows = list(csv.reader(file)) or [[]]
-    columns = zip(*rows, strict=False) if rows else ([""] for _ in header)
-    return Table(header, rows[:ROWS], len(rows), [all(map(_number, c)) for c in columns])
-
-
-def _number(cell: str) -> bool:
-    try:
-        return cell == "" or float(cell) is not None
-    except ValueError:
-        return False
+    _, texts = numbers(frame)
+    rows = frame.head(ROWS).to_numpy().tolist()
+    return Table(list(frame), rows, len(frame), list(~texts.any(axis=0)))

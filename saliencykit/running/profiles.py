@@ -1,16 +1,14 @@
-"""Which notebooks to run, and with which parameters: names, profiles, and checks on both.
+"""Which notebooks to run, and with which parameters: names, changes, and checks on both.
 
-A profile is a YAML file of papermill's `-f` format: parameter names with flat values. It serves all
-notebooks, so each gets the parameters that it declares (in its cell tagged `parameters`), and a
-name that none declares is an error. Two keys are ours: `check`, tolerances of `figures --check`,
-and `notebooks`, those to run if none is named (all, if the profile does not say).
+A notebook declares its parameters in its cell tagged `parameters`: `profile`, whose settings its
+study reads; `changes` to these; and what only it asks. `-p name value` is a change if `name` is a
+setting, else the parameter of that name.
 """
 
 import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +16,11 @@ import yaml
 
 from ..paths import NOTEBOOKS
 from ..registry import check_name
-from .checking import Tolerances
+from ..settings import DEFAULTS, Profile, check_changes, check_kind
 
 NUMBERED = "[0-9][0-9]_*.ipynb"
-GIVEN = "profile"
-"""The parameter that the runner sets itself: figures go to figures/<profile>/."""
-
-
-@dataclass(frozen=True)
-class Profile:
-    """A named set of parameters, tolerances {file stem: {column: (rtol, atol)}}, and notebooks."""
-
-    name: str
-    parameters: dict[str, Any] = field(default_factory=dict)
-    tolerances: Tolerances = field(default_factory=dict)
-    notebooks: tuple[str, ...] = ()
+PROFILE, CHANGES = GIVEN = "profile", "changes"
+"""Parameters that the runner sets itself, where a notebook declares them."""
 
 
 def find_notebooks(names: Sequence[str] = (), folder: Path = NOTEBOOKS) -> list[Path]:
@@ -59,57 +47,6 @@ def _find(name: str, known: Mapping[str, Path]) -> Path:
     if len(fits) > 1:
         raise ValueError(f"{name!r} fits several notebooks: {', '.join(fits)}. Name one of them.")
     return known[fits[0] if fits else check_name("notebook", stem, known)]
-
-
-def profile_names(folder: Path = NOTEBOOKS) -> dict[str, str]:
-    """Return {profile: the first comment line of its file} of `folder`/profiles."""
-    return {p.stem: _first_comment(p) for p in sorted((folder / "profiles").glob("*.yaml"))}
-
-
-def _first_comment(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return next((ln.lstrip("# ").rstrip() for ln in lines if ln.startswith("#")), "")
-
-
-def read_profile(name: str, folder: Path = NOTEBOOKS) -> Profile:
-    """Read `folder`/profiles/`name`.yaml.
-
-    Raises UnknownNameError naming the nearest profile, and ValueError naming the file and what is
-    wrong with it.
-    """
-    check_name("profile", name, profile_names(folder))
-    path = folder / "profiles" / f"{name}.yaml"
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must be lines of `parameter: value`")
-    tolerances = _tolerances(path, content.pop("check", None) or {})
-    notebooks = content.pop("notebooks", None) or []
-    if not (isinstance(notebooks, list) and all(isinstance(n, str) for n in notebooks)):
-        raise ValueError(f'{path}: `notebooks` must be a list of texts: ["00", "01"]')
-    for key, value in content.items():
-        if not _flat(value):
-            raise ValueError(f"{path}: {key} must be a text, number, true/false or list of these")
-    return Profile(name, content, tolerances, tuple(notebooks))
-
-
-def _flat(value: object) -> bool:
-    single = (str, int, float, bool, type(None))
-    return all(isinstance(v, single) for v in (value if isinstance(value, list) else [value]))
-
-
-def _tolerances(path: Path, check: object) -> Tolerances:
-    try:
-        return {
-            stem: {column: (float(rtol), float(atol)) for column, (rtol, atol) in columns.items()}
-            for stem, columns in check.items()
-        }
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path}: `check` must read {{NN_name: {{column: [rtol, atol]}}}}"
-        ) from error
 
 
 def declared(notebook: Path, tag: str = "parameters") -> dict[str, Any]:
@@ -156,39 +93,47 @@ def assign(
 ) -> list[dict[str, Any]]:
     """Return the parameters of each of `notebooks`: the profile's, overridden by typed texts.
 
-    Raises UnknownNameError for a profile parameter that no notebook of `folder` declares and for an
-    override that none of `notebooks` declares; ValueError for a value of another kind than the
-    notebook's default.
+    Raises UnknownNameError, naming the nearest, for what a profile asks and no notebook of `folder`
+    declares, and for an override that is neither a setting nor declared by any of `notebooks`;
+    ValueError for a value of another kind than the default.
     """
     chosen = [declared(n) for n in notebooks]
     others = [declared(p) for p in folder.glob(NUMBERED) if p not in notebooks]
-    everywhere = _names([*chosen, *others]) - {GIVEN}
-    for name in profile.parameters:
-        check_name(f"parameter (profile {profile.name!r})", name, sorted(everywhere))
-    if GIVEN in overrides:
-        raise ValueError("`profile` is set with --profile, not with -p")
+    for name in profile.asked:
+        file = folder / "profiles" / f"{profile.name}.yaml"
+        check_name(f"name in {file}", name, [*DEFAULTS, *_names([*chosen, *others])])
+    own = _names(chosen)
+    settings = DEFAULTS if any(CHANGES in defaults for defaults in chosen) else {}
     for name in overrides:
-        check_name("parameter of these notebooks", name, sorted(_names(chosen) - {GIVEN}))
-    return [_own(defaults, profile, overrides) for defaults in chosen]
+        if name in GIVEN:
+            raise ValueError(f"{name!r} is no name for -p: say --profile osie, or -p epochs 2")
+        check_name("setting, or parameter of these notebooks,", name, [*settings, *own])
+    changes = {k: typed(v, settings[k]) for k, v in overrides.items() if k in settings}
+    check_changes(changes)
+    typed_in = {k: v for k, v in overrides.items() if k not in settings}
+    return [_own(defaults, profile, changes, typed_in) for defaults in chosen]
 
 
-def _names(declarations: Sequence[Mapping[str, Any]]) -> set[str]:
-    return {name for declaration in declarations for name in declaration}
+def _names(declarations: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What notebooks declare, but for what the runner sets."""
+    return sorted({name for declaration in declarations for name in declaration} - set(GIVEN))
 
 
 def _own(
-    defaults: Mapping[str, Any], profile: Profile, overrides: Mapping[str, str]
+    defaults: Mapping[str, Any],
+    profile: Profile,
+    changes: Mapping[str, Any],
+    overrides: Mapping[str, str],
 ) -> dict[str, Any]:
-    """What of profile and overrides goes to the notebook with these `defaults`."""
-    values = {k: v for k, v in profile.parameters.items() if k in defaults}
+    """What of all this goes to the notebook with these `defaults`."""
+    values = {k: v for k, v in profile.asked.items() if k in defaults}
     values |= {k: typed(v, defaults[k]) for k, v in overrides.items() if k in defaults}
     for name, value in values.items():
-        if not _same_kind(value, default := defaults[name]):
-            raise ValueError(
-                f"Parameter {name!r} cannot be {value!r}: its default is {default!r}, so give "
-                f"{_kind(default)}."
-            )
-    return values | ({GIVEN: profile.name} if GIVEN in defaults else {})
+        check_kind(name, value, defaults[name])
+    given = {PROFILE: profile.name}
+    if changes:
+        given[CHANGES] = {**(defaults.get(CHANGES) or {}), **changes}
+    return values | {name: value for name, value in given.items() if name in defaults}
 
 
 def typed(text: str, default: object = None) -> object:
@@ -216,16 +161,3 @@ def typed(text: str, default: object = None) -> object:
         except ValueError:
             continue
     return text
-
-
-_KINDS = {bool: "true or false", str: "a text", list: "a list, such as '[a, b]'"}
-
-
-def _kind(default: object) -> str:
-    return _KINDS.get(type(default), "a number")
-
-
-def _same_kind(value: object, default: object) -> bool:
-    if value is None or default is None:
-        return True
-    return _kind(value) == _kind(default)

@@ -1,6 +1,6 @@
 """Run the notebooks headlessly, side by side, and say how it went: `saliencykit figures`.
 
-Nothing here computes: notebooks do, each in a process of its own (executing.py). Which ones, and
+Nothing here computes: notebooks do, each in a kernel of its own (executing.py). Which ones, and
 with which parameters, is decided in profiles.py before the first of them starts.
 """
 
@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,18 +16,16 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..paths import FIGURES, NOTEBOOKS, cache_root
+from ..paths import FIGURES, NOTEBOOKS, PHOTOGRAPHS, REFERENCE, cache_root, whole
+from ..settings import read_profile
 from . import records
-from .checking import Difference, compare_folders, table
+from .checking import Comparison, compare, table
 from .executing import KEEPING_MEMORY, Event, Task, side_by_side
-from .profiles import assign, find_notebooks, profile_names, read_cells, read_profile
+from .profiles import assign, find_notebooks, read_cells
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 JOBS = min(2, CORES)
 """Notebooks run side by side unless told otherwise."""
-
-Stamps = Mapping[str, tuple[int, str]]
-"""Figure files: {name: (modification time in ns, hash of the content)}."""
 
 
 class NotebookFailedError(RuntimeError):
@@ -39,16 +36,16 @@ class NotebookFailedError(RuntimeError):
 class Outcome:
     """How one notebook went.
 
-    `executed` is its executed copy; `seconds` its wall time; `memory` the kernel's peak in bytes
-    (None if unknown); `written` and `changed` name its figure files, those NN_*: `changed` ones are
-    new or of other content than before. `state` is "waiting", "running" or "done".
+    `executed` is its executed copy; `seconds` its wall time; `memory` the kernel's peak in bytes;
+    `written` names the figure files that its outputs tell of, `changed` those of them that are new
+    or of other content than before. `state` is "waiting", "running" or "done".
     """
 
     notebook: Path
     executed: Path
     state: str = "waiting"
     seconds: float = 0.0
-    memory: int | None = None
+    memory: int = 0
     written: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
 
@@ -56,14 +53,14 @@ class Outcome:
         """Note that it has started now."""
         self.state, self.seconds = "running", -time.perf_counter()
 
-    def end(self, memory: int | None, before: Stamps, after: Stamps) -> None:
-        """Note that it is done now, and what it did to the figures."""
+    def end(self, memory: int, figures: Path, before: Mapping[str, str]) -> None:
+        """Note that it is done now; write its record to `figures`, see what else it wrote there."""
         self.state, self.memory = "done", memory
         self.seconds += time.perf_counter()
-        for name in (n for n in after if n.startswith(_prefix(self.notebook))):
-            time_before, content_before = before.get(name, (0, ""))
-            self.written += [name] if after[name][0] != time_before else []
-            self.changed += [name] if after[name][1] != content_before else []
+        stems = records.figures(records.write(self.executed, figures))
+        self.written = [f"{stem}.{kind}" for stem in stems for kind in ("png", "csv")]
+        after = _contents(figures)
+        self.changed = [n for n in self.written if after.get(n) != before.get(n)]
 
 
 def run(
@@ -72,74 +69,90 @@ def run(
     overrides: Mapping[str, str] = {},
     jobs: int = JOBS,
     check: bool = False,
+    keep: bool = False,
     folder: Path = NOTEBOOKS,
     figures: Path = FIGURES,
+    reference: Path = REFERENCE,
     say: Callable[[str], None] = lambda text: None,
-) -> tuple[list[Outcome], list[Difference]]:
+) -> tuple[list[Outcome], Comparison | None]:
     """Execute the notebooks called `names` (none: the profile's) of `folder`, `jobs` at a time.
 
     Figures go to `figures`/<profile>, and, whenever a notebook is done, its record and the page of
-    all of them; executed copies go to the cache. `overrides` are parameters as typed texts. With
-    `check`, figures alone go to a temporary folder instead, and where their tables depart from
-    those in `figures` is returned beside the outcomes (otherwise nothing is). `say` gets a line for
-    each notebook where no progress bar can be shown. Raises UnknownNameError and ValueError (see
-    profiles.py) before anything starts, and NotebookFailedError at the first failure, after ending
-    the other notebooks.
+    all of them; executed copies go to the cache. `overrides` are settings and parameters as typed
+    texts. With `check`, the figures are then compared with those in `reference`/<profile>, and what
+    is found is returned beside the outcomes, and written as check.csv. With `keep`, they become the
+    reference. `say` gets a line for each notebook where no progress bar can be shown. Raises
+    UnknownNameError and ValueError (see profiles.py) before anything starts, and
+    NotebookFailedError at the first failure, after ending the other notebooks.
     """
     if jobs < 1:
         raise ValueError(f"--jobs must be 1 or more, not {jobs}")
-    settings = read_profile(profile, folder)
-    notebooks = find_notebooks(names or settings.notebooks, folder)
-    parameters = assign(notebooks, settings, overrides, folder)
+    asked = read_profile(profile, folder)
+    notebooks = find_notebooks(names or asked.notebooks, folder)
+    parameters = assign(notebooks, asked, overrides, folder)
+    now, before = figures.resolve() / profile, reference.resolve() / profile
+    _check_request(check, keep, overrides, before)
     output = cache_root().resolve() / "executed" / profile
     tasks = [Task(n, output / n.name, p) for n, p in zip(notebooks, parameters, strict=True)]
-    committed = figures.resolve() / profile
+    outcomes = _execute(tasks, now, asked.description, jobs, say)
+    stems = [notebook.stem for notebook in notebooks]
+    if keep:
+        _keep(now, before, stems, asked.description, whole_profile=not names)
     if not check:
-        publish = _publisher(committed, profile_names(folder)[profile])
-        return _execute(tasks, committed, committed, jobs, say, publish), []
-    with _scratch() as scratch:
-        outcomes = _execute(tasks, scratch / profile, committed, jobs, say)
-        prefixes = [_prefix(n) for n in notebooks] if names else None
-        found = compare_folders(committed, scratch / profile, prefixes, settings.tolerances)
+        return outcomes, None
+    gone = [] if names else [p.stem for p in sorted(before.glob("*.json")) if p.stem not in stems]
+    found = compare(before, now, stems, gone)
+    found.write(now)
     return outcomes, found
 
 
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    """Temporary figures folder."""
-    folder = Path(tempfile.mkdtemp(prefix="saliencykit-check-")).resolve()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def _check_request(check: bool, keep: bool, overrides: Mapping[str, str], reference: Path) -> None:
+    """Raise ValueError for what cannot be asked together, or compared."""
+    if keep and check:
+        raise ValueError("--check compares with the reference that --keep renews: give one of them")
+    if keep and overrides:
+        raise ValueError("--keep makes a profile's own figures the reference: leave -p out")
+    if check and not reference.is_dir():
+        raise ValueError(f"Nothing to compare with in {reference}: --keep puts it there")
 
 
-def _publisher(figures: Path, description: str) -> Callable[[Outcome], None]:
-    """What to do when a notebook is done: write its record, and the page with it."""
+def _keep(
+    figures: Path, reference: Path, stems: Sequence[str], description: str, whole_profile: bool
+) -> None:
+    """Make the figures of the notebooks `stems` the reference; photographs stay where they are.
 
-    def publish(outcome: Outcome) -> None:
-        from . import gallery
+    What these notebooks no longer draw goes, and, of a whole profile, what other notebooks drew.
+    """
+    from . import gallery
 
-        records.write(outcome.executed, outcome.written, figures)
-        gallery.write(figures, description)
-
-    return publish
+    reference.mkdir(parents=True, exist_ok=True)
+    names = []
+    for stem in stems:
+        drawn = records.figures(records.read(figures / f"{stem}.json"))
+        pictures = [f"{name}.png" for name in drawn if not name.endswith(PHOTOGRAPHS)]
+        names += [f"{stem}.json", *pictures, *(f"{name}.csv" for name in drawn)]
+    for name in names:
+        with whole(reference / name) as part:
+            shutil.copyfile(figures / name, part)
+    own = tuple(stem.partition("_")[0] + "_" for stem in stems)
+    for path in reference.iterdir():
+        if path.name not in names and (whole_profile or path.name.startswith(own)):
+            path.unlink()
+    gallery.write(reference, description)
 
 
 def _execute(
     tasks: list[Task],
     figures: Path,
-    committed: Path,
+    description: str,
     jobs: int,
     say: Callable[[str], None],
-    publish: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
-    """Execute `tasks`, whose figures go to `figures`; what changed is told against `committed`.
+    """Execute `tasks`, whose figures go to `figures`; renew the page there as each is done."""
+    from . import gallery
 
-    `publish` gets each outcome as soon as it is done.
-    """
     figures.mkdir(parents=True, exist_ok=True)
-    before = _contents(committed)
+    before = _contents(figures)
     outcomes = [Outcome(t.notebook, t.output) for t in tasks]
     environment = _environment(min(jobs, len(tasks)), figures.parent)
     with (
@@ -154,8 +167,8 @@ def _execute(
             elif event["kind"] == "failed":
                 raise NotebookFailedError(_failure(tasks[index], event))
             elif event["kind"] == "done":
-                outcome.end(event["memory"], before, _contents(figures))
-                publish(outcome)
+                outcome.end(event["memory"], figures, before)
+                gallery.write(figures, description)
             progress.show(event["kind"], outcomes)
     return outcomes
 
@@ -173,6 +186,7 @@ def _environment(workers: int, figures: Path) -> dict[str, str]:
         "OMP_NUM_THREADS": threads,
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # never a window
         "SALIENCYKIT_FIGURES": str(figures),
+        "SALIENCYKIT_CACHE": str(cache_root().resolve()),  # kernels work in another folder than we
     }
 
 
@@ -193,18 +207,10 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _prefix(notebook: Path) -> str:
-    """How the names of a notebook's figures begin: "02_" for 02_pretrained_units."""
-    number, _, rest = notebook.stem.partition("_")
-    return f"{number}_" if rest and number.isdigit() else notebook.stem
-
-
-def _contents(folder: Path) -> Stamps:
-    """Stamps of the figures in `folder`."""
-    files = [p for p in sorted(folder.glob("*")) if p.suffix in (".png", ".csv", ".svg", ".pdf")]
-    return {
-        p.name: (p.stat().st_mtime_ns, hashlib.sha256(p.read_bytes()).hexdigest()) for p in files
-    }
+def _contents(folder: Path) -> dict[str, str]:
+    """Hashes of the figures in `folder` by name."""
+    files = [p for p in folder.glob("*") if p.suffix in (".png", ".csv")]
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
 def _failure(task: Task, event: Event) -> str:
@@ -266,9 +272,9 @@ def summary(outcomes: list[Outcome]) -> str:
         (
             o.notebook.stem,
             f"{o.seconds:.1f}",
-            f"{o.memory / 2**20:.0f} MiB" if o.memory else "?",
+            f"{o.memory / 2**20:.0f} MiB",
             str(len(o.written)),
-            ", ".join(o.changed) or "none",
+            "all" if o.changed == o.written else ", ".join(o.changed) or "none",
         )
         for o in outcomes
     ]

@@ -18,8 +18,9 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from ..paths import NOTEBOOKS, cache_root
+from ..settings import read_profile
 from .executing import KEEPING_MEMORY
-from .profiles import assign, find_notebooks, read_profile
+from .profiles import assign, find_notebooks
 
 SILENT = "%%capture"
 
@@ -29,7 +30,7 @@ def page(
 ) -> Path:
     """Write the page of notebook `name` with a profile's parameters; return where.
 
-    Raises as `profiles.find_notebooks`, `read_profile` and `assign`.
+    Raises as `profiles.find_notebooks`, `settings.read_profile` and `profiles.assign`.
     """
     (notebook,) = find_notebooks([name], folder)
     (parameters,) = assign([notebook], read_profile(profile, folder), overrides, folder)

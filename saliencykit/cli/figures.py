@@ -1,0 +1,142 @@
+"""Commands that run notebooks: all figures, the unit explorer as a page, and the profiles."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from ..running.checking import ATOL, FLOOR, FLOOR_EACH, RTOL, TALLIES
+from ..running.runner import JOBS
+
+Profile = Annotated[str, typer.Option(help="Settings to run with: see `saliencykit profiles`.")]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-p", metavar="NAME VALUE", help="Change a setting, or set a parameter; may be repeated."
+    ),
+]
+
+HELP = f"""Execute the notebooks, and so draw every figure and write the table behind it.
+
+Figures go to figures/<profile>/, and all of them, with questions, findings and settings, onto one
+page there, index.html, to be opened in a browser. Executed copies of the notebooks go to the cache.
+What has been trained or measured once is taken from the cache, so a killed run goes on where it
+was. git ignores all this; what is committed lies in figures/reference/<profile>/.
+
+--check compares the new tables with those of the reference. What hangs on no training must be the
+same on any processor: texts, and numbers within {ATOL} + {RTOL}·|r| of the reference's r. What a
+network has learned differs from processor to processor as it does from seed to seed, so there it is
+counted how many numbers lie inside the reference's intervals, how many intervals that were above,
+below or around 0 changed, and how many turned round; all by notebook, also in {TALLIES} beside the
+figures. The exit status is 1 if what must be equal is not, or if fewer than {FLOOR:.0%} of all the
+learned numbers, or {FLOOR_EACH:.0%} of a notebook's, lie inside (across processors 54 % of all did;
+several trainings will give a better rule).
+
+--keep makes the figures the new reference (but for photographs, which are not ours to publish),
+once all notebooks have run: for whoever changes a notebook, or what it computes. With notebooks
+named, only theirs.
+
+\b
+Examples:
+  saliencykit figures                              all notebooks, profile toy
+  saliencykit figures 02 03 --profile osie         two of them, on real photographs
+  saliencykit figures 02 --profile osie -p encoder resnet18 -p unit_layer layer3.1 -p layers []
+  saliencykit figures --check                      does this machine find what the reference says?
+  saliencykit figures 07 --keep                    07 has changed: what it draws now is right
+"""
+
+
+def pairs(parameters: Sequence[str] | None) -> dict[str, str]:
+    """Return {name: value} of texts "name=value". Raises ValueError for one without a value."""
+    for text in parameters or ():
+        if "=" not in text:
+            raise ValueError(f"-p takes a name and a value, as `-p seed 1`; got {text!r} only")
+    return dict(text.split("=", 1) for text in parameters or ())
+
+
+def figures(
+    notebooks: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Numbers (02), names, beginnings of names or paths; all of the profile's if none."
+        ),
+    ] = None,
+    profile: Profile = "toy",
+    parameter: Parameters = None,
+    jobs: Annotated[
+        int, typer.Option(help="Notebooks run side by side: 2 if there are two cores, else 1.")
+    ] = JOBS,
+    check: Annotated[
+        bool, typer.Option("--check", help="Then compare the tables with the reference.")
+    ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Then make the figures the reference.")
+    ] = False,
+) -> None:
+    """Execute the notebooks: `HELP` is what users read."""
+    from ..paths import FIGURES
+    from ..running.gallery import PAGE
+    from ..running.runner import NotebookFailedError, run, summary
+
+    asked = notebooks or (), profile, pairs(parameter), jobs
+    try:
+        outcomes, comparison = run(*asked, check=check, keep=keep, say=typer.echo)
+    except NotebookFailedError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    typer.echo(summary(outcomes))
+    typer.echo(f"All figures on one page: {FIGURES.resolve() / profile / PAGE}")
+    if comparison is not None:
+        typer.echo(comparison.report())
+        if comparison.faults:
+            typer.echo(
+                f"This is not what the reference says: {'; '.join(comparison.faults)}.", err=True
+            )
+            raise typer.Exit(1)
+        typer.echo("This is what the reference says.")
+
+
+def explore(
+    profile: Profile = "toy",
+    parameter: Parameters = None,
+    port: Annotated[int, typer.Option(help="Of this machine, where the page is served.")] = 8866,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+) -> None:
+    """Serve the unit explorer, notebook 09, as a page without code; Ctrl-C ends it.
+
+    The first time, networks are trained and dissected before it shows (toy: some minutes).
+
+    \b
+    Examples:
+      saliencykit explore
+      saliencykit explore --profile osie -p category text
+      saliencykit explore --no-browser --port 9000     on a server: open http://localhost:9000
+    """
+    from ..running.serving import page, serve
+
+    path = page("09", profile, pairs(parameter))
+    raise typer.Exit(serve(path, port, browser))
+
+
+def profiles() -> None:
+    """List the profiles of settings that `figures` can run with.
+
+    \b
+    Example:
+      saliencykit profiles
+    """
+    from ..running.checking import table
+    from ..settings import profile_names
+
+    rows = [(name, _description(name)) for name in profile_names()]
+    typer.echo("\n".join(table(("profile", "what it is"), rows)))
+
+
+def _description(name: str) -> str:
+    """What a profile says of itself, or what is wrong with its file; the others are listed."""
+    from ..settings import read_profile
+
+    try:
+        return read_profile(name).description
+    except (OSError, ValueError) as error:
+        return f"cannot be used: {' '.join(str(error).split())}"
