@@ -70,6 +70,17 @@ def test_rows_are_marked_one_by_one():
     assert (counts["exact"], counts["intervals"], counts["inside"]) == (4, 2, 0)
 
 
+def test_a_few_numbers_of_a_large_table_may_be_tipped_by_rounding_but_no_text():
+    old, new = measured(n=150), measured(n=150)  # 600 cells
+    new.loc[:2, "mean"] = "7"
+    found, counts = tallied(old, new, learned=False)
+    assert (found, counts["tipped"], counts["differ"]) == (0, 3, 0)
+    new.loc[3, "mean"] = "7"
+    found, counts = tallied(old, new, learned=False)
+    assert (found, counts["tipped"], counts["differ"]) == (4, 0, 4)
+    assert tallied(old, old.replace("c7", "c8"), learned=False)[0] == 1
+
+
 @pytest.mark.parametrize("learned", [True, False])
 @pytest.mark.parametrize(
     ("change", "words"),
@@ -112,7 +123,15 @@ def test_learned_numbers_are_counted():
     new = texts([("a", 1.4, 0.9, 1.9), ("b", 0.2, -0.3, 0.7), ("c", 1, 0.5, 2), ("d", 1, 0, 2)])
     found, counts = tallied(old, new)
     assert found == 0
-    expected = {"exact": 0, "differ": 0, "intervals": 3, "inside": 1, "changed": 2, "turned": 1}
+    expected = {
+        "exact": 0,
+        "tipped": 0,
+        "differ": 0,
+        "intervals": 3,
+        "inside": 1,
+        "changed": 2,
+        "turned": 1,
+    }
     assert counts == expected
 
 
@@ -233,12 +252,12 @@ def test_the_report_is_capped_for_each_file_and_ends_in_tallies_by_notebook(both
     assert lines[2].split() == ["1", "mean", "1.0", "1.4"]
     assert lines[2 + checking.SHOWN].strip() == f"… and {3 * rows - checking.SHOWN} more"
     header, *tallies = (line.split() for line in lines[3 + checking.SHOWN :])
-    columns = ["exact", "differ", "intervals", "inside", "changed", "turned", "share"]
+    columns = ["exact", "tipped", "differ", "intervals", "inside", "changed", "turned", "share"]
     assert header == ["notebook", *columns]
     assert tallies == [
-        ["02_units", "100", "75", "0", "0", "0", "0"],
-        ["03_units", "0", "0", "8", "8", "0", "0", "100%"],
-        ["total", "100", "75", "8", "8", "0", "0", "100%"],
+        ["02_units", "100", "0", "75", "0", "0", "0", "0"],
+        ["03_units", "0", "0", "0", "8", "8", "0", "0", "100%"],
+        ["total", "100", "0", "75", "8", "8", "0", "0", "100%"],
     ]
     found.write(both[1])
     table = pd.read_csv(both[1] / "check.csv", index_col="notebook")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..running.checking import ATOL, FLOOR, FLOOR_EACH, RTOL, TALLIES
+from ..running.checking import ATOL, FLOOR, FLOOR_EACH, RTOL, TALLIES, TIPPED
 from ..running.runner import JOBS
 
 Profile = Annotated[str, typer.Option(help="Settings to run with: see `saliencykit profiles`.")]
@@ -24,13 +24,14 @@ What has been trained or measured once is taken from the cache, so a killed run 
 was. git ignores all this; what is committed lies in figures/reference/<profile>/.
 
 --check compares the new tables with those of the reference. What hangs on no training must be the
-same on any processor: texts, and numbers within {ATOL} + {RTOL}·|r| of the reference's r. What a
-network has learned differs from processor to processor as it does from seed to seed, so there it is
-counted how many numbers lie inside the reference's intervals, how many intervals that were above,
-below or around 0 changed, and how many turned round; all by notebook, also in {TALLIES} beside the
-figures. The exit status is 1 if what must be equal is not, or if fewer than {FLOOR:.0%} of all the
-learned numbers, or {FLOOR_EACH:.0%} of a notebook's, lie inside (across processors 54 % of all did;
-several trainings will give a better rule).
+same on any processor: texts, and numbers within {ATOL} + {RTOL}·|r| of the reference's r (but for
+{TIPPED:.1%} of a table's cells, since rounding can tip a rank). What a network has learned differs
+from processor to processor as it does from seed to seed, so there it is counted how many numbers
+lie inside the reference's intervals, how many intervals that were above, below or around 0 changed,
+and how many turned round; all by notebook, also in {TALLIES} beside the figures. The exit status is
+1 if what must be equal is not, or if fewer than {FLOOR:.0%} of all the learned numbers, or
+{FLOOR_EACH:.0%} of a notebook's, lie inside (across processors 54 % of all did; several trainings
+will give a better rule).
 
 --keep makes the figures the new reference (but for photographs, which are not ours to publish),
 once all notebooks have run: for whoever changes a notebook, or what it computes. With notebooks
