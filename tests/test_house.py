@@ -24,6 +24,7 @@ ORDER = [
     "metrics",
     "intervals",
     "cache",
+    "sources",
     "registry",
     "paths",
 ]

@@ -1,9 +1,10 @@
 """Sentences about ablated units, and what they carry of the map: notebook 07."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
+from ...dissection.groups import Group, named
 from ...dissection.top_units import MIN_IMAGES
 from ...viewing.claims import listed, number, verdict
 from ...viewing.style import label
@@ -16,7 +17,7 @@ WEAK = 0.1  # a correlation so small is called so, however sure its sign (Cohen 
 def ablation(
     table: pd.DataFrame,
     doses: pd.DataFrame,
-    groups: Mapping[str, Sequence[int]],
+    groups: Sequence[Group],
     study: AblationStudy,
 ) -> str:
     """Words on what is lost with the units: is the loss specific, and how does it grow?
@@ -26,7 +27,8 @@ def ablation(
     way, *others = dict.fromkeys(table["way"])
     own, difference = (_entries(table[table["way"] == way], w) for w in ("own", "difference"))
     names = [c for c in own.index if c != ALL]
-    k, units = len(groups[names[0]]), {u for c in names for u in groups[c]}
+    chosen = [group.units for c, group in named(groups).items() if c in names]
+    k, units = len(chosen[0]), {u for group in chosen for u in group}
     claim = verdict(
         *difference.loc[ALL, ["low", "high"]],
         "**On average it is the other way round**: the other categories lose more than the one "
