@@ -10,9 +10,10 @@ import json
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import wraps
+from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -21,7 +22,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .paths import PACKAGE, cache_root, whole
+from .paths import cache_root, whole
+from .sources import code_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
+SHOWN = ("progress", "device")  # arguments that change no result
 
 
 @dataclass
@@ -48,14 +54,6 @@ def digest(*parts: object) -> str:
             sha.update(json.dumps(part, sort_keys=True, default=str).encode())
         sha.update(b"\0")
     return sha.hexdigest()[:16]
-
-
-@cache
-def code_version(*rooms: str) -> str:
-    """Hash of the source of the named rooms or files: changed code does not read old results."""
-    places = [PACKAGE / room for room in rooms]
-    files = sorted(f for p in places for f in ([p] if p.is_file() else p.rglob("*.py")))
-    return digest(*(f.read_text(encoding="utf-8") for f in files))
 
 
 def write(path: Path, entry: Entry) -> None:
@@ -104,3 +102,29 @@ def cached(kind: str, key: Mapping[str, Any], compute: Callable[[], Entry]) -> E
         entry = compute()
         write(path, entry)
     return entry
+
+
+def remembered(
+    kind: str,
+    compute: Callable[P, T],
+    to_entry: Callable[[T], Entry],
+    from_entry: Callable[[Entry], T],
+) -> Callable[P, T]:
+    """Return `compute` as a function that reads its result from the cache if it is there.
+
+    The key holds the code that `compute` runs and its arguments, `SHOWN` ones left out: of networks
+    and data their fingerprints, which hold their code.
+    """
+    expected = signature(compute)
+
+    @wraps(compute)
+    def recalled(*args: P.args, **kwargs: P.kwargs) -> T:
+        given = expected.bind(*args, **kwargs)
+        given.apply_defaults()
+        told = {k: v for k, v in given.arguments.items() if k not in SHOWN}
+        key = {k: getattr(v, "fingerprint", v) for k, v in told.items()}
+        key["code"] = code_of(compute)
+        return from_entry(cached(kind, key, lambda: to_entry(compute(*args, **kwargs))))
+
+    recalled.__doc__ = f"`{compute.__name__}`, read from the cache if the same was computed before."
+    return recalled

@@ -6,11 +6,13 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from saliencykit.analyses.causal_units.tables import ablation_matrix, specificity
+from saliencykit.analyses.causal_units.tables import ablation_matrix, losses, specificity
 from saliencykit.dissection import (
     Dissection,
     Effects,
+    Group,
     Moments,
+    Role,
     ablated,
     ablation_effects,
     bootstrap,
@@ -54,6 +56,10 @@ def model_of(encoder, layers, seed=1):
 @pytest.fixture(scope="module")
 def model():
     return model_of(built(), READ)
+
+
+def group(category, *units, role=Role.NAMED, number=1):
+    return Group(role, category, units, number)
 
 
 def pictures(n=2, size=(48, 64), seed=0):
@@ -135,7 +141,7 @@ def own_region_nss(model, ds, size=None):
         sample = ds[i]
         image = sample.image[None].float() / 255
         if size:
-            image = interpolate(image, size, mode="bilinear", antialias=True).clamp(0, 1)
+            image = interpolate(sample.image[None], size, mode="bilinear", antialias=True) / 255
         with torch.inference_mode():
             maps = model(image, sample.size).double()
         z = (maps - maps.mean()) / maps.std(correction=0)
@@ -147,14 +153,14 @@ def own_region_nss(model, ds, size=None):
 
 @pytest.mark.parametrize("size", [None, (40, 56)])
 def test_effects_are_differences_of_the_models_own_region_nss(model, blobs, size):
-    groups = {"bright": [0, 1, 2, 3], "dark": [7]}
+    groups = [group("bright", 0, 1, 2, 3), group("dark", 7)]
     effects = ablation_effects(model, blobs, "conv3_1", groups, "zero", size=size, progress=False)
-    assert effects.groups == ("bright", "dark")
+    assert effects.groups == tuple(groups)
     before = own_region_nss(model, blobs, size)
     assert before.isnan().any()  # an image without fixations
     close = {"atol": 2e-5, "rtol": 0, "equal_nan": True}
     torch.testing.assert_close(effects.before, before, **close)
-    for g, units in enumerate(groups.values()):
+    for g, (_, _, units, _) in enumerate(groups):
         with ablated(model.encoder, "conv3_1", units):
             after = own_region_nss(model, blobs, size)
         assert (after - before).abs().nanmean() > 0.01  # or this tests nothing
@@ -168,17 +174,17 @@ def test_effects_are_differences_of_the_models_own_region_nss(model, blobs, size
 
 def test_silenced_to_the_mean_over_the_data(model, blobs):
     encoder = model.encoder
-    effects = ablation_effects(model, blobs, "conv3_3", {"g": [3, 4]}, progress=False)
+    effects = ablation_effects(model, blobs, "conv3_3", [group("g", 3, 4)], progress=False)
     images = torch.stack([blobs.image(i) for i in range(len(blobs))]).float() / 255
     mean = encoder.activations(images, ["conv3_3"])["conv3_3"].mean((0, 2, 3)).detach()
-    other = ablation_effects(model, blobs, "conv3_3", {"g": [3, 4]}, mean, progress=False)
+    other = ablation_effects(model, blobs, "conv3_3", [group("g", 3, 4)], mean, progress=False)
     torch.testing.assert_close(effects.change, other.change, atol=2e-5, rtol=0, equal_nan=True)
-    zero = ablation_effects(model, blobs, "conv3_3", {"g": [3, 4]}, "zero", progress=False)
+    zero = ablation_effects(model, blobs, "conv3_3", [group("g", 3, 4)], "zero", progress=False)
     assert (zero.change - effects.change).abs().nan_to_num(0).max() > 1e-3
 
 
 def test_effects_are_cached_by_content(model, blobs, monkeypatch):
-    groups = {"a": [0]}
+    groups = [group("a", 0)]
     once = ablation_effects(model, blobs, "conv3_2", groups, progress=False)
     calls = []
     maps = Silenced.maps
@@ -186,16 +192,16 @@ def test_effects_are_cached_by_content(model, blobs, monkeypatch):
     again = ablation_effects(model, blobs, "conv3_2", groups, progress=False)
     assert not calls
     assert again.change.nan_to_num(9).equal(once.change.nan_to_num(9))
-    ablation_effects(model, blobs, "conv3_2", {"a": [1]}, progress=False)
+    ablation_effects(model, blobs, "conv3_2", [group("a", 1)], progress=False)
     assert calls
 
 
 def test_nothing_is_lost_by_units_that_the_map_does_not_use(blobs):
     model = model_of(built(), ["conv4_3"])
-    used = ablation_effects(model, blobs, "conv4_3", {"g": [5]}, "zero", progress=False)
+    used = ablation_effects(model, blobs, "conv4_3", [group("g", 5)], "zero", progress=False)
     assert used.change.abs().nan_to_num(0).max() > 0.01
     model.readouts[0].weight.data[:, 5] = 0
-    unused = ablation_effects(model, blobs, "conv4_3", {"g": [5]}, "zero", progress=False)
+    unused = ablation_effects(model, blobs, "conv4_3", [group("g", 5)], "zero", progress=False)
     assert unused.change.abs().nan_to_num(0).max() < 1e-6
 
 
@@ -221,9 +227,9 @@ def test_what_cannot_be_ablated_is_refused(model, blobs):
         pass
     assert hooks_left(encoder) == 0
     with pytest.raises(IndexError, match="text: units"):
-        ablation_effects(model, blobs, "conv3_3", {"text": [99]}, progress=False)
+        ablation_effects(model, blobs, "conv3_3", [group("text", 99)], progress=False)
     with pytest.raises(ValueError, match="conv5_1 lies behind"):
-        ablation_effects(model, blobs, "conv5_1", {"text": [9]}, progress=False)
+        ablation_effects(model, blobs, "conv5_1", [group("text", 9)], progress=False)
 
 
 def test_the_class_token_stays():
@@ -356,9 +362,21 @@ def test_most_selective_units():
         most_selective(res, "a", "text", 5)
 
 
-def test_controls_are_named_after_their_group():
-    groups = with_controls({"text": [1], "head": [2]}, {"text": [[3], [4]]})
-    assert groups == {"text": [1], "text control 1": [3], "text control 2": [4], "head": [2]}
+def test_controls_know_their_category():
+    groups = with_controls({"text": [1], "head": [2]}, {"text": [[3], [4]]}, [[5]])
+    assert groups == [
+        group("text", 1),
+        group("text", 3, role=Role.MATCHED),
+        group("text", 4, role=Role.MATCHED, number=2),
+        group("head", 2),
+        group(None, 5, role=Role.RANDOM),
+    ]
+    assert list(map(str, groups[1:])) == [
+        "matched to text 1",
+        "matched to text 2",
+        "head",
+        "random 1",
+    ]
 
 
 # Category × category
@@ -368,7 +386,7 @@ def made_effects(loss, n=40, noise=0.1, seed=0):
     """Ablating row i changes category j's regions by loss[i][j]; controls do a tenth of that."""
     random = np.random.default_rng(seed)
     names = ("text", "head", "other")
-    groups = tuple(g for c in names[:2] for g in (c, f"{c} control 1", f"{c} control 2"))
+    groups = with_controls({c: [0] for c in names[:2]}, {c: [[1], [2]] for c in names[:2]})
     images = [f"{i:02}" for i in range(n) for _ in range(2)]
     category = [c for _ in range(n) for c in names[:2]]
     change = []
@@ -377,7 +395,7 @@ def made_effects(loss, n=40, noise=0.1, seed=0):
         row = [loss[i][j] * part for i in range(2) for part in (1, 0.05, 0.15)]
         change.append(np.array(row) + random.normal(0, noise, 6))
     scores = {"change": torch.tensor(np.array(change)).float()}
-    return Effects(groups, fake_result(scores, images, category, names))
+    return Effects(tuple(groups), fake_result(scores, images, category, names))
 
 
 def test_matrix_is_the_change_beyond_the_controls():
@@ -418,19 +436,34 @@ def test_interval_counts_which_controls_were_drawn():
     assert (low, high) == pytest.approx((-0.95, -0.85), abs=1e-5)
 
 
-def test_matrix_needs_groups_named_after_categories_and_enough_images():
+def test_matrix_needs_groups_named_for_categories_and_enough_images():
     effects = made_effects([[-1.0, 0], [0, 0]], n=4)
     assert ablation_matrix(effects, n=10)["value"].isna().all()
-    unnamed = Effects(("a", "b", "c", "d", "e", "f"), effects.result)
-    with pytest.raises(ValueError, match="named after a category"):
+    unnamed = Effects(tuple(group(c, 0) for c in "abcdef"), effects.result)
+    with pytest.raises(ValueError, match="named for a category"):
         ablation_matrix(unnamed)
+
+
+def test_categories_may_be_called_like_other_groups():
+    names = ("text", "text control panel", "random dots")
+    own, random = 3 * [[0]], [[2]]
+    groups = with_controls(dict(zip(names, own, strict=True)), {c: [[1]] for c in names}, random)
+    loss = {Role.NAMED: -9.0, Role.MATCHED: 0.0, Role.RANDOM: 0.0}
+    images, categories = zip(*((f"{i:02}", c) for i in range(8) for c in names), strict=True)
+    change = torch.tensor([[loss[g.role] for g in groups]]).repeat(len(images), 1)
+    effects = Effects(tuple(groups), fake_result({"change": change}, images, categories, names))
+    table = losses(effects, n=20).set_index(["category", "units", "where"])["value"]
+    for name in names:
+        assert table[name, "named", "own"] == -9
+        assert table[name, "matched", "own"] == table[name, "random", "own"] == 0
+    assert (ablation_matrix(effects, n=20)["value"] == -9).all()
 
 
 def test_memory_does_not_grow_with_the_images(model):
     """Only scores are kept: one number for each region and group."""
     kept = {}
     for n in (4, 8):
-        effects = ablation_effects(model, Blobs(n), "conv3_3", {"a": [0]}, progress=False)
+        effects = ablation_effects(model, Blobs(n), "conv3_3", [group("a", 0)], progress=False)
         entry = effects.result.to_entry()
         kept[n] = sum(v.numel() for v in entry.tensors.values())
     assert kept == {4: 4 * 2 * 2, 8: 8 * 2 * 2}

@@ -25,11 +25,14 @@ from saliencykit.datasets import Fixations
 from saliencykit.dissection import (
     Dissection,
     Effects,
+    Group,
     Moments,
+    Role,
     best_groups,
     label_agreement,
     named_groups,
     rank_agreement,
+    with_controls,
 )
 from saliencykit.dissection.overlap import Overlap
 from saliencykit.models import SaliencyModel, build_encoder
@@ -53,14 +56,17 @@ def layout(n=40, rare=3):
 def made(loss, controls=2, random=3, noise=0.1):
     """Effects: the units of row a change the regions of b by loss[a][b], the others' by shares."""
     images, categories = layout()
-    share = {**{f"control {i}": 0.1 * i for i in range(1, controls + 1)}}
-    groups = {}
-    for a in NAMES:
-        groups |= {a: (a, 1.0)} | {f"{a} {name}": (a, s) for name, s in share.items()}
-    groups |= {f"random {i}": ("text", 0.05) for i in range(1, random + 1)}
+    groups = with_controls(
+        {a: [0] for a in NAMES}, {a: [[1]] * controls for a in NAMES}, [[2]] * random
+    )
+    share = {Role.NAMED: (1.0,), Role.MATCHED: (0.1, 0.2, 0.3), Role.RANDOM: (0.05,) * random}
     draw = np.random.default_rng(0)
     change = [
-        [loss[a].get(c, 0.0) * s + draw.normal(0, noise) for a, s in groups.values()]
+        [
+            loss[g.category or "text"].get(c, 0) * share[g.role][g.number - 1]
+            + draw.normal(0, noise)
+            for g in groups
+        ]
         for c in categories
     ]
     scores = {
@@ -85,16 +91,18 @@ def test_losses_are_means_over_regions_and_groups():
     effects = made(SPECIFIC)
     table = losses(effects, n=200)
     change, code = effects.change, effects.result.codes()
-    column = effects.groups.index
+    roles = [(g.role, g.category) for g in effects.groups]
+    named = roles.index((Role.NAMED, "text"))
     text, head = change[code == 0].mean(0), change[code == 1].mean(0)
-    matched = [column("text control 1"), column("text control 2")]
-    random = [column(f"random {i}") for i in (1, 2, 3)]
+    matched = [i for i, role in enumerate(roles) if role == (Role.MATCHED, "text")]
+    random = [i for i, role in enumerate(roles) if role == (Role.RANDOM, None)]
+    assert (len(matched), len(random)) == (2, 3)
     expected = {
-        ("named", "own"): text[column("text")],
+        ("named", "own"): text[named],
         ("matched", "own"): text[matched].mean(),
         ("random", "others"): head[random].mean(),
-        ("beyond random", "own"): text[column("text")] - text[random].mean(),
-        ("named", "difference"): text[column("text")] - head[column("text")],
+        ("beyond random", "own"): text[named] - text[random].mean(),
+        ("named", "difference"): text[named] - head[named],
     }
     for (units, where), value in expected.items():
         row = entry(table, category="text", units=units, where=where)
@@ -129,9 +137,8 @@ def test_losses_without_controls_and_of_several_ablations():
     assert set(table.loc[table["k"] == 5, "units"]) == {"named", "random", "beyond random"}
     assert set(table.loc[table["k"] == 1, "units"]) > {"matched", "beyond matched"}
     only = made({"rare": {}, "text": {}, "head": {}})
-    rare = Effects(
-        ("rare",), Dissection({"change": only.change[:, :1]}, only.result.regions, NAMES)
-    )
+    change = Dissection({"change": only.change[:, :1]}, only.result.regions, NAMES)
+    rare = Effects((Group(Role.NAMED, "rare", (0,)),), change)
     with pytest.raises(ValueError, match="5 images or more"):
         losses(rare, n=5)
 
@@ -145,21 +152,30 @@ def dissection(units=24, seed=0):
     return result({"a": scores}, images, categories)
 
 
-def test_groups_are_named_as_the_tables_expect():
+def kinds(groups):
+    return [(g.role, g.category, g.number) for g in groups]
+
+
+def test_groups_are_those_that_the_tables_expect():
     res, moments = dissection(), Moments(torch.arange(24.0), torch.arange(24.0) ** 2)
     groups = named_groups(res, "a", 4, moments, matched=2, random=3)
-    assert [g for g in groups if g in NAMES] == ["text", "head"]  # the third is on three images
-    assert groups["text"] == best_groups(res, "a", 4)["text"]
-    best = res.selectivity("a").loc["text"].nlargest(4).index.tolist()
-    assert groups["text"] == best
-    assert {f"{c} control {i}" for c in NAMES[:2] for i in (1, 2)} < set(groups)
-    assert {f"random {i}" for i in (1, 2, 3)} < set(groups)
-    assert all(len(g) == len(set(g)) == 4 for g in groups.values())
-    assert not set(groups["text control 1"]) & set(groups["text"])
-    assert "text control 2" not in named_groups(res, "a", 12, moments)  # 24 units: once only
-    assert list(named_groups(res, "a", 4, moments, ["head"], matched=0, random=1)) == [
-        "head",
-        "random 1",
+    expected = [  # the third category is on three images
+        (role, c, i)
+        for c in ("text", "head")
+        for role, i in ((Role.NAMED, 1), (Role.MATCHED, 1), (Role.MATCHED, 2))
+    ]
+    assert kinds(groups) == [*expected, *((Role.RANDOM, None, i) for i in (1, 2, 3))]
+    own, control = groups[0].units, groups[1].units
+    assert list(own) == best_groups(res, "a", 4)["text"]
+    assert list(own) == res.selectivity("a").loc["text"].nlargest(4).index.tolist()
+    assert all(len(g.units) == len(set(g.units)) == 4 for g in groups)
+    assert not set(control) & set(own)
+    few = kinds(named_groups(res, "a", 12, moments))  # 24 units: once only
+    assert (Role.MATCHED, "text", 1) in few
+    assert (Role.MATCHED, "text", 2) not in few
+    assert kinds(named_groups(res, "a", 4, moments, ["head"], matched=0, random=1)) == [
+        (Role.NAMED, "head", 1),
+        (Role.RANDOM, None, 1),
     ]
     with pytest.raises(ValueError, match="smaller k"):
         named_groups(res, "a", 13, moments)
@@ -267,7 +283,8 @@ def test_units_are_chosen_on_other_images_than_they_are_scored_on(study, answere
     groups, effects, _, _ = answered
     assert set(study.named.regions["image"]) == set(study.choose_on.names)
     assert set(effects.result.regions["image"]) == set(study.score_on.names)
-    assert groups["dark"] == best_groups(study.named, "conv3_3", 3)["dark"]
+    best = best_groups(study.named, "conv3_3", 3)["dark"]
+    assert Group(Role.NAMED, "dark", tuple(best)) in groups
     assert study.categories == ["bright", "dark"]
     other = AblationStudy(study.model, "conv3_1", study.choose_on, study.score_on, study.size)
     assert (study.read_layer, other.read_layer) == ("conv3_3", "conv3_3")
@@ -282,7 +299,7 @@ def test_browser_shows_maps_with_the_scores_of_the_tables(study, answered, monke
     assert len(nss) == 4
     row = effects.result.regions.query("image == @name and category == 'dark'").index[0]
     assert nss[0] == pytest.approx(float(effects.before[row]))
-    column = effects.groups.index("dark control 1")
+    column = kinds(effects.groups).index((Role.MATCHED, "dark", 1))
     assert nss[2] == pytest.approx(float(effects.before[row] + effects.change[row, column]))
     maps = browser.maps["dark"]
     assert maps.shape[:2] == (2, 4)
@@ -335,7 +352,7 @@ def told(effects=None, **tables):
         "agreement": method_agreement(over, res, "a"),
         "labels": same_labels(over, res, "a"),
     }
-    groups = {"text": [1, 2], "head": [2, 3], "text control 1": [8, 9]}
+    groups = with_controls({"text": [1, 2], "head": [2, 3]}, {"text": [[8, 9]]})
     return causal_units_sentences.what_we_see(**given | tables, groups=groups, study=study)
 
 

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from saliencykit.datasets import Fixations
+from saliencykit.dissection import Group, Role, ablated, ablation_effects, dissect
+from saliencykit.dissection.readout_maps import MAP, WithMap
 from saliencykit.models import SaliencyModel, Settings, build_encoder, classical, train
 from saliencykit.registry import UnknownNameError
 from tests.conftest import Blobs
@@ -79,12 +81,86 @@ def test_fingerprints_tell_them_apart():
         ("toyvgg+gbv", UnknownNameError, "classical model 'gbv'"),
         ("toyvgg@2", ValueError, "between 0 and 1"),
         ("toyvgg@half", ValueError, "write @0.5"),
+        ("toyvgg@0.5@0.5", ValueError, "has a layer 'conv1_1@0.5' already"),
+        ("toyvgg+gbvs+aim", ValueError, "has a layer 'contrast' already"),
         ("toyvg@0.5", UnknownNameError, "Did you mean 'toyvgg'"),
     ],
 )
 def test_wrong_completions_are_explained(name, error, says):
     with pytest.raises(error, match=says):
         build_encoder(name, None)
+
+
+def shrunk(images):
+    size = [side // 2 for side in images.shape[-2:]]
+    return torch.nn.functional.interpolate(images, size, mode="bilinear", antialias=True)
+
+
+@pytest.mark.parametrize("layer", ["conv3_2", "conv3_2@0.5", "contrast"])
+@pytest.mark.parametrize("name", ["toyvgg@0.5", f"toyvgg+{CONTRAST}@0.5", f"toyvgg@0.5+{CONTRAST}"])
+def test_units_are_silenced_in_one_look_only(name, layer):
+    enc, plain, images = encoder(name), encoder("toyvgg"), torch.rand(2, 3, 48, 64)
+    if layer not in enc.layers:
+        pytest.skip("no contrast here")
+    read = [k for k in ("conv2_2", "conv4_3", "conv4_3@0.5", "contrast") if k in enc.layers]
+    units, value = ([0], 0.5) if layer == "contrast" else ([1, 5], 0.5)
+
+    def silence(module, inputs, output):
+        output = output.clone()
+        output[:, units] = value
+        return output
+
+    # By hand: one look after the other, a hook in one of them.
+    expected = {}
+    for suffix, seen in (("", images), ("@0.5", shrunk(images))):
+        module = plain.net.get_submodule(plain.paths["conv3_2"])
+        handle = module.register_forward_hook(silence) if layer == "conv3_2" + suffix else None
+        expected |= {k + suffix: v for k, v in plain.activations(seen).items()}
+        if handle:
+            handle.remove()
+    intact = enc.activations(images, read)
+    expected["contrast"] = intact.get("contrast")
+    if layer == "contrast":
+        expected["contrast"] = torch.full_like(intact["contrast"], value)
+
+    values = torch.full((enc.channels[layer],), value)
+    with ablated(enc, layer, units, to=values):
+        found = enc.activations(images, read)
+    changed = [k for k in read if not found[k].equal(intact[k])]
+    assert changed == [k for k in read if k in enc.after(layer)]
+    assert len(changed) == 1
+    for k in read:
+        torch.testing.assert_close(found[k], expected[k])
+    assert all(torch.equal(intact[k], v) for k, v in enc.activations(images, read).items())
+
+
+@pytest.mark.parametrize("layer", ["conv3_2", "conv3_2@0.5", "contrast"])
+def test_effects_of_ablating_a_composite(layer, blobs):
+    enc = encoder(f"toyvgg@0.5+{CONTRAST}")
+    torch.manual_seed(1)
+    model = SaliencyModel(enc, ["conv4_1", "conv4_1@0.5", "contrast"]).eval()
+    seen = enc.activations(torch.rand(2, 3, 48, 64), model.layers)
+    for k, readout in zip(model.layers, model.readouts, strict=True):
+        torch.nn.init.normal_(readout.weight)
+        readout.weight.data /= readout(seen[k]).std()  # all have a say
+    units = (0,) if layer == "contrast" else (1, 3)
+    groups = [Group(Role.NAMED, "bright", units), Group(Role.RANDOM, None, units[:1])]
+    effects = ablation_effects(model, blobs, layer, groups, "zero", size=(48, 64), progress=False)
+    intact = dissect(WithMap(model), blobs, [MAP], progress=False).of(MAP)[:, 0]
+    torch.testing.assert_close(effects.before, intact, atol=1e-4, rtol=1e-4, equal_nan=True)
+    with ablated(enc, layer, units):
+        after = dissect(WithMap(model), blobs, [MAP], progress=False).of(MAP)[:, 0]
+    change = (after - intact).nan_to_num(0)
+    assert change.abs().max() > 0.01  # or this tests nothing
+    torch.testing.assert_close(effects.change[:, 0].nan_to_num(0), change, atol=1e-4, rtol=1e-3)
+
+
+def test_layers_of_a_look_that_nobody_reads_cannot_be_ablated(blobs):
+    model = SaliencyModel(encoder("toyvgg@0.5"), ["conv4_3", "conv2_1@0.5"])
+    groups = [Group(Role.NAMED, "bright", (0,))]
+    for layer in ("conv5_1", "conv2_2@0.5"):
+        with pytest.raises(ValueError, match=f"{layer} lies behind"):
+            ablation_effects(model, blobs, layer, groups, progress=False)
 
 
 def test_unknown_layers_are_explained():

@@ -187,7 +187,7 @@ def test_dissect_is_region_nss_image_by_image(size, permutations):
         sample = ds[i]
         image = sample.image[None].float() / 255
         if size:
-            image = interpolate(image, size, mode="bilinear", antialias=True)
+            image = interpolate(sample.image[None], size, mode="bilinear", antialias=True) / 255
         counts = sample.fixations.count_map(*sample.size)
         inside = torch.stack([counts * r.as_mask(*sample.size) for r in sample.regions])
         rows = slice(row, row := row + len(inside))

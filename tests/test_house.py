@@ -25,6 +25,7 @@ ORDER = [
     "intervals",
     "cache",
     "settings",
+    "sources",
     "registry",
     "paths",
 ]

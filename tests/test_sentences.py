@@ -17,6 +17,7 @@ from saliencykit.analyses.pop_out import sentences as pop_out
 from saliencykit.analyses.pretrained_units import sentences as pretrained_units
 from saliencykit.analyses.task_or_domain import sentences as task_or_domain
 from saliencykit.analyses.unit_explorer import sentences as unit_explorer
+from saliencykit.dissection.groups import Group, Role
 from saliencykit.viewing.claims import (
     Sides,
     Span,
@@ -120,7 +121,7 @@ CASES = {
         table(category=[*KINDS, "all categories"], what=PARTS),
         table(("rho",), category=KINDS),
         table(measure=["share", "chance", "kappa"]),
-        {kind: [k, k + 1] for k, kind in enumerate(KINDS)},
+        [Group(Role.NAMED, kind, (k, k + 1)) for k, kind in enumerate(KINDS)],
         STUDY,
     ),
     known_truth: (

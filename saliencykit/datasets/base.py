@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from ..cache import digest
 from ..registry import Registry, check_name
+from ..sources import code_of
 from .types import CATEGORIES, Fixations, Region, Sample
 
 SPLITS = ("train", "val", "test")
@@ -108,7 +109,7 @@ class SaliencyDataset(Dataset[Sample]):
     @property
     def fingerprint(self) -> str:
         """Hash of what is in the data set, for cache keys; loaders add their files or settings."""
-        return digest(self.name, self.names, self.contents())
+        return digest(self.name, self.names, code_of(type(self)), self.contents())
 
     @property
     def image_fingerprint(self) -> str:

@@ -4,7 +4,9 @@ from .ablation import Effects, ablated, ablation_effects
 from .contributions import contributions, contributions_cached
 from .dissect import dissect, dissect_cached
 from .groups import (
+    Group,
     Moments,
+    Role,
     best_groups,
     matched_groups,
     most_selective,
@@ -32,9 +34,11 @@ from .top_units import (
 __all__ = [
     "Dissection",
     "Effects",
+    "Group",
     "Interval",
     "Moments",
     "Overlap",
+    "Role",
     "Similarity",
     "ablated",
     "ablation_effects",

@@ -11,8 +11,8 @@ trunks; where a skip passed around it, sizes would not fit and torch would say s
 of mobilenet_v2 at 300×400, a group and image cost 8 ms of one core, a fourth of a whole pass.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from ..cache import digest
 from ..datasets import SaliencyDataset
 from ..metrics.upsampling import Size
-from ..models.encoders import Encoder, as_map
+from ..models.encoders import Tapped, as_map
 from ..models.saliency import SaliencyModel
-from ..registry import check_name
+from ..sources import code_of
 from .dissect import T, dissect_cached
-from .groups import unit_moments_cached
+from .groups import Group, unit_moments_cached
 from .result import Dissection
 
 ROWS = 1 << 22  # activations at the ablated layer that run on at a time: 16 MB
@@ -33,56 +33,49 @@ ROWS = 1 << 22  # activations at the ablated layer that run on at a time: 16 MB
 
 @contextmanager
 def ablated(
-    encoder: Encoder, layer: str, units: Sequence[int], to: str | Tensor = "zero"
-) -> Iterator[Encoder]:
+    encoder: Tapped, layer: str, units: Sequence[int], to: str | Tensor = "zero"
+) -> Iterator[Tapped]:
     """Inside, `units` of `layer` answer `to` everywhere: to taps on the layer and to later ones.
 
     to: "zero", or the value (C,) of each of the layer's units, such as `unit_moments` means. A
-    transformer's class token is not silenced: only the units' maps are. Afterwards the encoder is
-    as it was, also if something was raised. Raises UnknownNameError for a layer, IndexError for a
-    unit that is not there, ValueError for no units or values of another shape.
+    transformer's class token is not silenced: only the units' maps are. Of an encoder that looks
+    twice, "features.13" and "features.13@0.5" are different units. Afterwards the encoder is as it
+    was, also if something was raised. Raises UnknownNameError for a layer, IndexError for a unit
+    that is not there, ValueError for no units or values of another shape.
     """
-    groups = _checked(encoder, layer, {"units": units})
-    with _silenced(encoder, layer, groups, _values(encoder, layer, to)):
+    _check(encoder, layer, units)
+    with _silenced(encoder, layer, [units], _values(encoder, layer, to)):
         yield encoder
 
 
-@contextmanager
 def _silenced(
-    encoder: Encoder, layer: str, groups: Sequence[Sequence[int]], values: Tensor
-) -> Iterator[None]:
+    encoder: Tapped, layer: str, groups: Sequence[Sequence[int]], values: Tensor
+) -> AbstractContextManager[None]:
     """Inside, `layer` answers once for each group (rows: group by group), that group silenced."""
 
-    def silence(module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+    def silence(module: nn.Module, output: Tensor) -> Tensor:
         copies = torch.cat([output] * len(groups))  # never the live tensor: a skip may hold it
         maps = as_map(module, copies).unflatten(0, (len(groups), -1))
         for g, units in enumerate(groups):
             maps[g][:, list(units)] = values[list(units), None, None].to(maps)
         return copies
 
-    handle = encoder.net.get_submodule(encoder.paths[layer]).register_forward_hook(silence)
-    try:
-        yield
-    finally:
-        handle.remove()
+    return encoder.changed(layer, silence)
 
 
-def _checked(
-    encoder: Encoder, layer: str, groups: Mapping[str, Sequence[int]]
-) -> list[Sequence[int]]:
-    channels = encoder.channels[check_name(f"layer of {encoder.name}", layer, encoder.layers)]
-    for name, units in groups.items():
-        if not len(units):
-            raise ValueError(f"{name}: no units to ablate")
-        if min(units) < 0 or max(units) >= channels:
-            raise IndexError(
-                f"{name}: units run from {min(units)} to {max(units)}; {layer} has units "
-                f"0 … {channels - 1}"
-            )
-    return list(groups.values())
+def _check(encoder: Tapped, layer: str, units: Sequence[int], name: str = "units") -> None:
+    encoder.checked([layer])
+    channels = encoder.channels[layer]
+    if not len(units):
+        raise ValueError(f"{name}: no units to ablate")
+    if min(units) < 0 or max(units) >= channels:
+        raise IndexError(
+            f"{name}: units run from {min(units)} to {max(units)}; {layer} has units "
+            f"0 … {channels - 1}"
+        )
 
 
-def _values(encoder: Encoder, layer: str, to: str | Tensor) -> Tensor:
+def _values(encoder: Tapped, layer: str, to: str | Tensor) -> Tensor:
     """Return what each unit (C,) of `layer` is set to."""
     channels = encoder.channels[layer]
     if isinstance(to, str):
@@ -114,7 +107,7 @@ class Silenced(nn.Module):
     def fingerprint(self) -> str:
         """Hash of all that the maps depend on, for cache keys."""
         groups = [list(map(int, units)) for units in self.groups]
-        return digest(self.model.fingerprint, self.layer, groups, self.values)
+        return digest(self.model.fingerprint, code_of(Silenced), self.layer, groups, self.values)
 
     def reduce(
         self, images: Tensor, layers: Sequence[str], reducer: Callable[[str, Tensor], T]
@@ -150,7 +143,7 @@ class Effects:
     categories × groups with intervals.
     """
 
-    groups: tuple[str, ...]
+    groups: tuple[Group, ...]
     result: Dissection
 
     @property
@@ -168,30 +161,34 @@ def ablation_effects(
     model: SaliencyModel,
     ds: SaliencyDataset,
     layer: str,
-    groups: Mapping[str, Sequence[int]],
+    groups: Sequence[Group],
     to: str | Tensor = "mean",
     *,
     size: Size | None = None,
-    **settings: object,
+    batch: int = 4,
+    progress: bool = True,
+    device: str | torch.device | None = None,
 ) -> Effects:
     """Silence each group of `layer`'s units; score the model's own map in all regions of `ds`.
 
     Scores are `region_nss` of the map, upsampled to the image as it was shown (exactly, without
     upsampling): in z-scores of each map, so what counts is what a region loses beside the rest of
-    the image. groups: name → units; to: "mean" (over `ds`), "zero" or values (C,), as in
-    `ablated`; size: the network's input; settings: batch (4 images), progress, device. Read from
-    the cache if the same was computed before. Raises as `ablated`, and ValueError for a layer
-    behind all that the readout reads and for data without regions.
+    the image. to: "mean" (over `ds`), "zero" or values (C,), as in `ablated`; size: the network's
+    input. Read from the cache if the same was computed before. Raises as `ablated`, and ValueError
+    for a layer behind all that the readout reads and for data without regions.
     """
     encoder = model.encoder
-    units = _checked(encoder, layer, groups)
-    if encoder.layers.index(layer) > max(map(encoder.layers.index, model.layers)):
+    for group in groups:
+        _check(encoder, layer, group.units, str(group))
+    if not set(encoder.after(layer)) & set(model.layers):
         raise ValueError(f"the readout sees {', '.join(model.layers)}; {layer} lies behind them")
     if isinstance(to, str) and to == "mean":
-        how = {k: v for k, v in settings.items() if k != "batch"}
-        to = unit_moments_cached(encoder, ds, [layer], size=size, **how)[layer].mean
-    net = Silenced(model, layer, units, _values(encoder, layer, to))
-    found = dissect_cached(net, ds, size=size, **{"batch": 4, **settings})
+        moments = unit_moments_cached(
+            encoder, ds, [layer], size=size, progress=progress, device=device
+        )
+        to = moments[layer].mean
+    net = Silenced(model, layer, [g.units for g in groups], _values(encoder, layer, to))
+    found = dissect_cached(net, ds, size=size, batch=batch, progress=progress, device=device)
     scores = found.of("map")
     parts = {"before": scores[:, :1], "change": scores[:, 1:] - scores[:, :1]}
     return Effects(tuple(groups), Dissection(parts, found.regions, found.categories))

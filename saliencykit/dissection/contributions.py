@@ -9,16 +9,18 @@ Unlike an ablation, this counts only what a unit says to the readout itself, not
 make of it.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from .. import cache
 from ..datasets import SaliencyDataset
-from ..metrics.upsampling import Size, mean_weights, moments, spread, upsampler
+from ..metrics.upsampling import Size, mean_weights, moments, size_of, spread, upsampler
 from ..models.saliency import SaliencyModel
 from .dissect import Pass
 from .result import Dissection
-from .stream import RegionBatch, key_of
+from .stream import RegionBatch, streamed
 
 
 def contributions(
@@ -38,33 +40,32 @@ def contributions(
     (`bootstrap`). One streamed pass, images at `size` (None: their own). Raises ValueError for
     data without annotated regions.
     """
-    run = _Contributions(model.layers, ds.categories)
-    return run.over(model, ds, size=size, batch=batch, progress=progress, device=device)
+    run = _Contributions(model, ds.categories)
+    with streamed(
+        [model], ds, "reading units", size=size, batch=batch, progress=progress, device=device
+    ) as batches:
+        return run.gathered(ds.name, batches)
 
 
-def contributions_cached(
-    model: SaliencyModel, ds: SaliencyDataset, **settings: object
-) -> Dissection:
-    """`contributions`, read from the cache if the same was computed before."""
-    key = key_of([model], ds, **settings)
-    entry = cache.cached(
-        "contributions", key, lambda: contributions(model, ds, **settings).to_entry()
-    )
-    return Dissection.from_entry(entry)
+contributions_cached = cache.remembered(
+    "contributions", contributions, Dissection.to_entry, Dissection.from_entry
+)
 
 
 class _Contributions(Pass):
-    doing = "reading units"
+    def __init__(self, model: SaliencyModel, categories: Sequence[str]):
+        super().__init__(model.layers, categories)
+        self.model = model
 
     def scores_of(
-        self, model: SaliencyModel, images: Tensor, regions: RegionBatch, category: list[int]
+        self, images: Tensor, regions: RegionBatch, category: list[int]
     ) -> dict[str, Tensor]:
-        """Return `{layer: (R, C)}`, contributions of a batch."""
-        seen = model.encoder.activations(images, model.layers)
-        probe, place = regional_probe(model.read(seen).double(), regions)
+        """Return contributions."""
+        seen = self.model.encoder.activations(images, self.layers)
+        probe, place = regional_probe(self.model.read(seen).double(), regions)
         found = {}
-        for layer, readout in zip(model.layers, model.readouts, strict=True):
-            own = pulled_to(probe, tuple(seen[layer].shape[-2:])).flatten(2)
+        for layer, readout in zip(self.layers, self.model.readouts, strict=True):
+            own = pulled_to(probe, size_of(seen[layer])).flatten(2)
             scores = own @ seen[layer].double().flatten(2).mT * readout.weight.flatten()
             found[layer] = scores[regions.owner, place]
         return found
@@ -75,7 +76,7 @@ def regional_probe(maps: Tensor, regions: RegionBatch) -> tuple[Tensor, Tensor]:
 
     Also each region's place (R,) among the n of its image.
     """
-    grid = tuple(maps.shape[-2:])
+    grid = size_of(maps)
     weights, place = regions.table(grid)
     mean = torch.stack([mean_weights(grid, size, maps) for size in regions.sizes])
     pairs = zip(maps, regions.sizes, strict=True)

@@ -1,6 +1,7 @@
 """Dissection: what single units respond to, for any set of layers in one pass over the images."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 import pandas as pd
@@ -9,12 +10,12 @@ from torch import Tensor
 
 from .. import cache
 from ..datasets import SaliencyDataset
-from ..metrics.upsampling import Size
+from ..metrics.upsampling import Size, size_of
 from ..registry import check_name
 from .region_nss import region_scores
 from .result import Dissection
 from .significance import Null
-from .stream import RegionBatch, Stimulus, key_of, streamed
+from .stream import Batches, RegionBatch, Stimulus, streamed
 
 T = TypeVar("T")
 
@@ -22,12 +23,16 @@ T = TypeVar("T")
 class Reducing(Protocol):
     """What `dissect` needs of an encoder."""
 
-    layers: list[str]
+    @property
+    def layers(self) -> Sequence[str]:
+        """Names of what can be reduced."""
+        ...
 
     def reduce(
         self, images: Tensor, layers: Sequence[str], reducer: Callable[[str, Tensor], T]
     ) -> dict[str, T]:
         """Call `reducer(layer, activation (B, C, h, w))` at each layer; return its answers."""
+        ...
 
 
 def dissect(
@@ -59,43 +64,40 @@ def dissect(
     layers = list(dict.fromkeys(enc.layers if layers is None else layers))
     for layer in layers:
         check_name("layer", layer, enc.layers)
-    run = Pass(layers, ds.categories, Null(permutations, len(ds.categories), seed))
-    return run.over(enc, ds, size=size, batch=batch, progress=progress, device=device)
+    run = _Units(enc, layers, ds.categories, Null(permutations, len(ds.categories), seed))
+    with streamed(
+        [enc], ds, "dissecting", size=size, batch=batch, progress=progress, device=device
+    ) as batches:
+        found = run.gathered(ds.name, batches)
+    p = {layer: run.null.p_values(layer) for layer in run.null.null}
+    return replace(found, permutations=permutations, p=p)
 
 
-def dissect_cached(
-    enc: Reducing, ds: SaliencyDataset, layers: Sequence[str] | None = None, **settings: object
-) -> Dissection:
-    """`dissect`, read from the cache if the same was computed before.
-
-    The key holds the encoder's and the data set's fingerprints, the settings and the code.
-    """
-    layers = list(enc.layers if layers is None else layers)
-    key = key_of([enc], ds, layers=layers, **settings)
-    entry = cache.cached("dissection", key, lambda: dissect(enc, ds, layers, **settings).to_entry())
-    return Dissection.from_entry(entry)
+dissect_cached = cache.remembered("dissection", dissect, Dissection.to_entry, Dissection.from_entry)
 
 
 class Pass:
-    """What is gathered while the images stream by; `scores_of` says what is scored."""
+    """What is gathered while the images stream by; a subclass says how regions are scored."""
 
-    doing = "dissecting"
-
-    def __init__(self, layers: list[str], categories: Sequence[str], null: Null | None = None):
-        self.layers, self.categories = layers, tuple(categories)
-        self.null = null or Null(0, len(self.categories))
+    def __init__(self, layers: Sequence[str], categories: Sequence[str]):
+        self.layers, self.categories = list(layers), tuple(categories)
         self.rows: list[tuple] = []
         self.scores: dict[str, list[Tensor]] = {layer: [] for layer in layers}
 
-    def over(self, net: object, ds: SaliencyDataset, **how: object) -> Dissection:
-        """Stream `ds` through `net` and return the scores; `how`: see `passes.streamed`."""
-        with streamed([net], ds, self.doing, **how) as batches:
-            for stimuli, images in batches:
-                self.add(net, stimuli, images)
-        return self.result(ds.name)
+    def scores_of(
+        self, images: Tensor, regions: RegionBatch, category: list[int]
+    ) -> dict[str, Tensor]:
+        """Return `{layer: (R, C)}`, scores of a batch's regions, each of a `category`."""
+        raise NotImplementedError
 
-    def add(self, net: object, stimuli: list[Stimulus], images: Tensor) -> None:
-        """Run one batch of equal-sized stimuli through the network and keep its scores."""
+    def gathered(self, name: str, batches: Batches) -> Dissection:
+        """Return the scores of the data set `name` that streams by."""
+        for stimuli, images in batches:
+            self.add(stimuli, images)
+        return self.result(name)
+
+    def add(self, stimuli: list[Stimulus], images: Tensor) -> None:
+        """Score one batch of equal-sized stimuli and keep the scores."""
         regions = RegionBatch(stimuli, images.device)
         rows = [
             (s.index, s.name, category, sure, len(x))
@@ -108,30 +110,8 @@ class Pass:
         if not rows:
             return
         code = [self.categories.index(row[2]) for row in rows]
-        for layer, scores in self.scores_of(net, images, regions, code).items():
+        for layer, scores in self.scores_of(images, regions, code).items():
             self.scores[layer].append(scores.float().cpu())
-
-    def scores_of(
-        self, enc: Reducing, images: Tensor, regions: RegionBatch, category: list[int]
-    ) -> dict[str, Tensor]:
-        """Return `{layer: (R, C)}`, region NSS of a batch's regions, each of a `category`."""
-        if not self.null.permutations:
-            return enc.reduce(images, self.layers, own_scores(regions))
-        self.null.shuffle(len(images))
-        return enc.reduce(images, self.layers, self._shuffled(regions, category))
-
-    def _shuffled(
-        self, regions: RegionBatch, category: list[int]
-    ) -> Callable[[str, Tensor], Tensor]:
-        """Return a reducer that scores all regions on all images, and shuffles them."""
-
-        def reduce(layer: str, activations: Tensor) -> Tensor:
-            weights = regions.weights(tuple(activations.shape[-2:]))
-            scores = region_scores(activations, weights[None], regions.sizes)
-            self.null.add(layer, scores, regions.owner, category, regions.counts > 0)
-            return scores[regions.owner, torch.arange(len(regions.owner))]
-
-        return reduce
 
     def result(self, name: str) -> Dissection:
         """Return the scores, regions in the data set's order."""
@@ -141,15 +121,42 @@ class Pass:
         order = torch.tensor(table["index"].argsort(kind="stable").tolist())
         regions = table.iloc[order.numpy()].drop(columns="index").reset_index(drop=True)
         scores = {k: torch.cat(v)[order] for k, v in self.scores.items()}
-        p = {k: self.null.p_values(k) for k in self.null.null}
-        return Dissection(scores, regions, self.categories, self.null.permutations, p)
+        return Dissection(scores, regions, self.categories)
+
+
+class _Units(Pass):
+    def __init__(self, enc: Reducing, layers: Sequence[str], categories: Sequence[str], null: Null):
+        super().__init__(layers, categories)
+        self.enc, self.null = enc, null
+
+    def scores_of(
+        self, images: Tensor, regions: RegionBatch, category: list[int]
+    ) -> dict[str, Tensor]:
+        """Return region NSS, and lay the regions over other images of the batch."""
+        if not self.null.permutations:
+            return self.enc.reduce(images, self.layers, own_scores(regions))
+        self.null.shuffle(len(images))
+        return self.enc.reduce(images, self.layers, self._shuffled(regions, category))
+
+    def _shuffled(
+        self, regions: RegionBatch, category: list[int]
+    ) -> Callable[[str, Tensor], Tensor]:
+        """Return a reducer that scores all regions on all images, and shuffles them."""
+
+        def reduce(layer: str, activations: Tensor) -> Tensor:
+            weights = regions.weights(size_of(activations))
+            scores = region_scores(activations, weights[None], regions.sizes)
+            self.null.add(layer, scores, regions.owner, category, regions.counts > 0)
+            return scores[regions.owner, torch.arange(len(regions.owner))]
+
+        return reduce
 
 
 def own_scores(regions: RegionBatch) -> Callable[[str, Tensor], Tensor]:
     """Return a reducer: activations (B, C, h, w) -> region NSS (R, C) of a batch's regions."""
 
     def reduce(layer: str, activations: Tensor) -> Tensor:
-        weights, place = regions.table(tuple(activations.shape[-2:]))
+        weights, place = regions.table(size_of(activations))
         return region_scores(activations, weights, regions.sizes)[regions.owner, place]
 
     return reduce

@@ -1,6 +1,7 @@
 """Groups of units: those that a category drives most, and controls to hold against them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
@@ -15,12 +16,42 @@ from ..metrics.upsampling import Size
 from ..registry import check_name
 from .dissect import Reducing
 from .result import Dissection
-from .stream import key_of, streamed
+from .stream import streamed
 from .top_units import MIN_IMAGES
 
-CONTROL = " control "
-RANDOM = "random "
 BY = ("selectivity", "contrast")  # how units are named for a category
+
+
+class Role(Enum):
+    """Why units are in a group: named for a category, matched with those, or drawn from all."""
+
+    NAMED = "named"
+    MATCHED = "matched"
+    RANDOM = "random"
+
+
+class Group(NamedTuple):
+    """Units that are ablated together.
+
+    category: that the units were named for, or those that they are matched with; None for random
+    ones, which serve all categories. number: of several such groups, from 1.
+    """
+
+    role: Role
+    category: str | None
+    units: tuple[int, ...]
+    number: int = 1
+
+    def __str__(self) -> str:
+        if self.role is Role.NAMED:
+            return str(self.category)
+        what = self.role.value if self.category is None else f"{self.role.value} to {self.category}"
+        return f"{what} {self.number}"
+
+
+def named(groups: Iterable[Group]) -> dict[str, Group]:
+    """Return the groups that units of a category are in, by category."""
+    return {g.category: g for g in groups if g.role is Role.NAMED and g.category is not None}
 
 
 class Moments(NamedTuple):
@@ -57,8 +88,9 @@ def unit_moments(
         found = torch.stack([torch.full_like(x[:, 0], x.shape[1]), x.sum(1), x.square().sum(1)])
         sums[layer] = sums[layer] + found if layer in sums else found
 
-    how = {"size": size, "batch": batch, "progress": progress, "device": device}
-    with streamed([enc], ds, "averaging units", **how) as batches:
+    with streamed(
+        [enc], ds, "averaging units", size=size, batch=batch, progress=progress, device=device
+    ) as batches:
         for _, images in batches:
             enc.reduce(images, layers, add)
     return {layer: _moments(*sums[layer], origin[layer][:, 0]) for layer in layers}
@@ -69,18 +101,15 @@ def _moments(n: Tensor, total: Tensor, square: Tensor, origin: Tensor) -> Moment
     return Moments((origin + total / n).cpu(), variance.sqrt().cpu())
 
 
-def unit_moments_cached(
-    enc: Reducing, ds: SaliencyDataset, layers: Sequence[str], **settings: object
-) -> dict[str, Moments]:
-    """`unit_moments`, read from the cache if the same was computed before."""
+def _to_entry(moments: dict[str, Moments]) -> cache.Entry:
+    return cache.Entry({layer: torch.stack(own) for layer, own in moments.items()})
 
-    def compute() -> cache.Entry:
-        found = unit_moments(enc, ds, layers, **settings)
-        return cache.Entry({layer: torch.stack(moments) for layer, moments in found.items()})
 
-    key = key_of([enc], ds, layers=list(layers), **settings)
-    entry = cache.cached("moments", key, compute)
-    return {layer: Moments(*entry.tensors[layer]) for layer in layers}
+def _from_entry(entry: cache.Entry) -> dict[str, Moments]:
+    return {layer: Moments(*own) for layer, own in entry.tensors.items()}
+
+
+unit_moments_cached = cache.remembered("moments", unit_moments, _to_entry, _from_entry)
 
 
 def most_selective(
@@ -136,15 +165,17 @@ def matched_groups(
 
 
 def with_controls(
-    chosen: Mapping[str, Sequence[int]], controls: Mapping[str, Sequence[Sequence[int]]]
-) -> dict[str, list[int]]:
-    """Return all groups for `ablation_effects`: "text", then "text control 1" and so on."""
-    groups: dict[str, list[int]] = {}
+    chosen: Mapping[str, Sequence[int]],
+    controls: Mapping[str, Sequence[Sequence[int]]],
+    random: Sequence[Sequence[int]] = (),
+) -> list[Group]:
+    """Return all groups for `ablation_effects`: each category's, its controls', random ones."""
+    groups = []
     for name, units in chosen.items():
-        groups[name] = list(units)
+        groups.append(Group(Role.NAMED, name, tuple(units)))
         for i, control in enumerate(controls.get(name, ()), start=1):
-            groups[f"{name}{CONTROL}{i}"] = list(control)
-    return groups
+            groups.append(Group(Role.MATCHED, name, tuple(control), i))
+    return groups + [Group(Role.RANDOM, None, tuple(g), i) for i, g in enumerate(random, start=1)]
 
 
 def common(res: Dissection) -> list[str]:
@@ -185,12 +216,11 @@ def named_groups(
     random: int = 10,
     seed: int = 0,
     by: str = "selectivity",
-) -> dict[str, list[int]]:
+) -> list[Group]:
     """Return all groups of an ablation: `best_groups` and their controls.
 
-    They are called as `ablation_matrix` and `losses` expect: "text"; "text control 1" and so on,
-    `matched` groups like it in activation (fewer if the layer has not so many units); and "random
-    1" and so on, `random` groups of any `k` units of the layer, which serve all categories. Raises
+    To each category `matched` groups like its own in activation (fewer if the layer has not so many
+    units); and `random` groups of any `k` units of the layer, which serve all categories. Raises
     as `best_groups`.
     """
     chosen = best_groups(res, layer, k, categories, by)
@@ -201,8 +231,7 @@ def named_groups(
     controls = {
         c: matched_groups(moments, own, repeats, seed) for c, own in chosen.items() if repeats
     }
-    anyone = enumerate(random_groups(units, k, random, seed), start=1)
-    return with_controls(chosen, controls) | {f"{RANDOM}{i}": group for i, group in anyone}
+    return with_controls(chosen, controls, random_groups(units, k, random, seed))
 
 
 def _check_size(wanted: int, there: int) -> None:

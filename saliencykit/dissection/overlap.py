@@ -20,7 +20,7 @@ IoU is lower than with exhaustive labels, and Bau's 0.04 for "detector" doesn't 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import pandas as pd
 import torch
@@ -31,11 +31,11 @@ from .. import cache
 from ..datasets import Region, SaliencyDataset
 from ..intervals import rank_correlation
 from ..metrics.transport import area_weights
-from ..metrics.upsampling import Size
+from ..metrics.upsampling import Size, size_of
 from ..registry import check_name
 from .dissect import Reducing
 from .result import Dissection
-from .stream import Stimulus, key_of, streamed
+from .stream import Stimulus, streamed
 
 QUANTILE = 0.005
 STRIDE = 8
@@ -106,14 +106,14 @@ def overlap(
     if not any(ds.regions(i) for i in range(len(ds))):
         raise ValueError(f"data set {ds.name!r} has no annotated regions to overlap with")
     grid = (max(1, size[0] // STRIDE), max(1, size[1] // STRIDE))
-    how = {"size": size, "batch": batch, "progress": progress, "device": device}
+    passing = partial(streamed, [enc], ds, size=size, batch=batch, progress=progress, device=device)
     top = Top(math.floor(quantile * len(ds) * grid[0] * grid[1]) + 1)
-    with streamed([enc], ds, "finding thresholds", **how) as batches:
+    with passing("finding thresholds") as batches:
         for _, images in batches:
             enc.reduce(images, layers, lambda layer, a: top.add(layer, on_grid(a, grid)))
     threshold = {layer: top.smallest(layer) for layer in layers}
     areas = _Areas(threshold, len(ds.categories))
-    with streamed([enc], ds, "overlapping", **how) as batches:
+    with passing("overlapping") as batches:
         for stimuli, images in batches:
             covered = torch.stack([_covered(ds, s, grid) for s in stimuli]).to(images)
             enc.reduce(images, layers, areas.adder(covered))
@@ -121,14 +121,7 @@ def overlap(
     return Overlap(iou, {k: t.cpu() for k, t in threshold.items()}, tuple(ds.categories))
 
 
-def overlap_cached(
-    enc: Reducing, ds: SaliencyDataset, layers: Sequence[str] | None = None, **settings: object
-) -> Overlap:
-    """`overlap`, read from the cache if the same was computed before."""
-    layers = list(enc.layers if layers is None else layers)
-    key = key_of([enc], ds, layers=layers, **settings)
-    entry = cache.cached("overlap", key, lambda: overlap(enc, ds, layers, **settings).to_entry())
-    return Overlap.from_entry(entry)
+overlap_cached = cache.remembered("overlap", overlap, Overlap.to_entry, Overlap.from_entry)
 
 
 class Top:
@@ -166,7 +159,7 @@ class _Areas:
         self.category += cells.sum(1)
 
         def add(layer: str, activations: Tensor) -> None:
-            maps = on_grid(activations, tuple(covered.shape[-2:])).movedim(1, 0).flatten(1)
+            maps = on_grid(activations, size_of(covered)).movedim(1, 0).flatten(1)
             active = (maps > self.threshold[layer][:, None]).to(cells)
             self.unit[layer] += active.sum(1)
             self.shared[layer] += cells @ active.T

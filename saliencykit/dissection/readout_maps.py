@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..cache import digest
 from ..models import SaliencyModel
+from ..sources import code_of
 
 MAP = "map"
 T = TypeVar("T")
@@ -22,7 +23,7 @@ class WithMap(nn.Module):
     def __init__(self, model: SaliencyModel):
         super().__init__()
         self.model, self.layers = model, [*model.layers, MAP]
-        self.fingerprint = digest(MAP, model.fingerprint)
+        self.fingerprint = digest(MAP, code_of(WithMap), model.fingerprint)
 
     def reduce(self, images: Tensor, layers: Sequence[str], reducer: Reducer) -> dict[str, T]:
         """Call `reducer(layer, activation (B, C, h, w))` at each layer; return its answers."""
@@ -42,7 +43,9 @@ class Maps(nn.Module):
         if len({model.encoder.fingerprint for model in models.values()}) != 1:
             raise ValueError("these models do not share one encoder: dissect each by itself")
         self.layers, self.models = list(models), nn.ModuleList(models.values())
-        self.fingerprint = digest(MAP, {k: model.fingerprint for k, model in models.items()})
+        self.fingerprint = digest(
+            MAP, code_of(Maps), {k: model.fingerprint for k, model in models.items()}
+        )
 
     def reduce(self, images: Tensor, layers: Sequence[str], reducer: Reducer) -> dict[str, T]:
         """Call `reducer(name, map (B, 1, h, w))` for each model; return its answers."""

@@ -1,6 +1,7 @@
 """Tables for figures: what several dissections say, layer by layer, in long form."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -51,10 +52,18 @@ def counts(
 
 
 def gain(
-    before: Dissection, after: Dissection, layers: Sequence[str], k: int = 10, **how: object
+    before: Dissection,
+    after: Dissection,
+    layers: Sequence[str],
+    k: int = 10,
+    *,
+    selection: str = "same",
+    n: int = 1000,
+    seed: int = 0,
 ) -> pd.DataFrame:
-    """Return `statistics.change` of several layers: layer, category, before, after, difference."""
-    parts = [change(before, after, layer, k, **how).assign(layer=layer) for layer in layers]
+    """Return `change` of several layers: layer, category, before, after, difference."""
+    how = partial(change, before, after, k=k, selection=selection, n=n, seed=seed)
+    parts = [how(layer).assign(layer=layer) for layer in layers]
     return pd.concat(parts, ignore_index=True)
 
 

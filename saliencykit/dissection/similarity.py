@@ -45,7 +45,7 @@ from ..intervals import jackknife
 from ..metrics.upsampling import Size
 from ..registry import check_name
 from .dissect import Reducing
-from .stream import key_of, streamed
+from .stream import streamed
 
 EXAMPLES = ("positions", "images")
 MEASURES = ("cka", "cka_debiased", "correlation")
@@ -108,22 +108,17 @@ def similarity(
     if not len(ds) or not pairs:
         raise ValueError(f"{ds!r} and {len(pairs)} layers leave nothing to compare")
     run = _Comparison(pairs, examples, min(blocks, len(ds)))
-    how = {"size": size, "batch": batch, "progress": progress, "device": device}
-    with streamed([first, second], ds, "comparing", **how) as batches:
+    with streamed(
+        [first, second], ds, "comparing", size=size, batch=batch, progress=progress, device=device
+    ) as batches:
         for stimuli, images in batches:
             run.add(first, second, images, [s.index for s in stimuli])
     return run.result()
 
 
-def similarity_cached(
-    first: Reducing, second: Reducing, ds: SaliencyDataset, **settings: object
-) -> Similarity:
-    """`similarity`, read from the cache if the same was computed before."""
-    key = key_of([first, second], ds, **settings)
-    entry = cache.cached(
-        "similarity", key, lambda: similarity(first, second, ds, **settings).to_entry()
-    )
-    return Similarity.from_entry(entry)
+similarity_cached = cache.remembered(
+    "similarity", similarity, Similarity.to_entry, Similarity.from_entry
+)
 
 
 class _Comparison:

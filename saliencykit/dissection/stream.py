@@ -1,22 +1,17 @@
 """Stimuli read ahead of the network and grouped into batches of equal size."""
 
-import os
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 from tqdm.auto import tqdm
 
-from .. import cache
 from ..datasets import SaliencyDataset
-from ..metrics.upsampling import Size, pull_back
+from ..metrics.upsampling import Size, pull_back, size_of
+from ..models.stimuli import read_ahead, resize
 from .region_nss import by_image, mean_at
 
 
@@ -38,7 +33,7 @@ class Stimulus:
 
 
 def load_stimulus(ds: SaliencyDataset, i: int, size: Size | None) -> Stimulus:
-    """Read stimulus `i`, resized to `size` (antialiased bilinear) unless None."""
+    """Read stimulus `i`, resized to `size` unless None."""
     sample = ds[i]
     height, width = sample.size
     x, y = sample.fixations.x.long(), sample.fixations.y.long()  # inside the image, so ⌊·⌋
@@ -46,35 +41,12 @@ def load_stimulus(ds: SaliencyDataset, i: int, size: Size | None) -> Stimulus:
     return Stimulus(
         index=i,
         name=sample.name,
-        image=_resized(sample.image, size),
+        image=resize(sample.image, size or sample.size).float() / 255,
         size=(height, width),
         categories=[region.category for region in sample.regions],
         sure=[region.sure for region in sample.regions],
         fixated=[(x[keep], y[keep]) for keep in inside],
     )
-
-
-def _resized(image: Tensor, size: Size | None) -> Tensor:
-    image = image.float() / 255
-    if size is None or tuple(image.shape[-2:]) == tuple(size):
-        return image
-    (smaller,) = interpolate(image[None], tuple(size), mode="bilinear", antialias=True)
-    return smaller.clamp(0, 1)
-
-
-def prefetch(ds: SaliencyDataset, size: Size | None, ahead: int) -> Iterator[Stimulus]:
-    """Yield the stimuli of `ds` in order, up to `ahead` of them read in background threads."""
-    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="stimuli")
-    waiting: deque[Future[Stimulus]] = deque()
-    try:
-        for i in range(len(ds)):
-            waiting.append(pool.submit(load_stimulus, ds, i, size))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def in_batches(stimuli: Iterable[Stimulus], batch: int) -> Iterator[list[Stimulus]]:
@@ -85,7 +57,7 @@ def in_batches(stimuli: Iterable[Stimulus], batch: int) -> Iterator[list[Stimulu
     """
     groups: dict[Size, list[Stimulus]] = {}
     for stimulus in stimuli:
-        size = tuple(stimulus.image.shape[-2:])
+        size = size_of(stimulus.image)
         group = groups.setdefault(size, [])
         group.append(stimulus)
         if len(group) == batch + 2:
@@ -136,12 +108,6 @@ class RegionBatch:
         return self._tables[inner]
 
 
-ROOMS = ("dissection", "models", "datasets", "metrics", "intervals.py")
-
-
-SHOWN = ("progress", "device")  # settings that do not change a result
-
-
 Batches = Iterator[tuple[list[Stimulus], Tensor]]
 
 
@@ -174,21 +140,12 @@ def streamed(
     ):
 
         def batches() -> Batches:
-            for stimuli in in_batches(prefetch(ds, size, ahead=batch), batch):
+            read = read_ahead(lambda i: load_stimulus(ds, i, size), len(ds), ahead=batch)
+            for stimuli in in_batches(read, batch):
                 yield stimuli, torch.stack([s.image for s in stimuli]).to(device)
                 bar.update(len(stimuli))
 
         yield batches()
-
-
-def key_of(nets: Sequence[object], ds: SaliencyDataset, **settings: object) -> dict[str, Any]:
-    """Return a cache key: code, fingerprints of networks and data, settings that matter."""
-    return {
-        "code": cache.code_version(*ROOMS),
-        "nets": [net.fingerprint for net in nets],
-        "data": ds.fingerprint,
-        "settings": {k: v for k, v in settings.items() if k not in SHOWN},
-    }
 
 
 def _place(modules: Sequence[nn.Module], device: str | torch.device | None) -> torch.device:

@@ -237,14 +237,20 @@ def favouring(
 
 
 def favouring_matrix(
-    before: Dissection, after: Dissection, layer: str, k: int = 10, **how: object
+    before: Dissection,
+    after: Dissection,
+    layer: str,
+    k: int = 10,
+    *,
+    selection: str = "same",
+    n: int = 1000,
+    seed: int = 0,
 ) -> tuple[tuple[str, ...], Tensor, Tensor, Tensor]:
     """Return the categories that have regions, and value, low, high (K, K) of every pair.
 
-    Entry (i, j) is `favouring` of category i over category j; `how`: selection, n, seed.
+    Entry (i, j) is `favouring` of category i over category j.
     """
-    how = {"selection": "same", "n": 1000, "seed": 0, **how}
-    values, draws = paired_draws(before, after, layer, k, **how)
+    values, draws = paired_draws(before, after, layer, k, selection, n, seed)
     there = ~values["difference"].isnan()
     value, drawn = values["difference"][there], draws["difference"][:, there]
     names = tuple(name for name, has in zip(before.categories, there, strict=True) if has)

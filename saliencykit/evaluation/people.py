@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ..cache import Entry, cached, code_version
+from ..cache import Entry, cached
 from ..datasets import SaliencyDataset
 from ..intervals import interval
 from ..metrics import InformationGain, PowerLaw, limits, power_law
@@ -18,6 +18,7 @@ from ..metrics.observers import everybody_else, fixated, growing, halves
 from ..metrics.points import SCORES, Trials
 from ..models import CentrePrior
 from ..registry import check_name
+from ..sources import code_of
 
 BLURS = (0.0075, 0.01, 0.015, 0.02, 0.03)  # standard deviations, shares of the longer side
 UNIFORM = (0.001, 0.01, 0.03, 0.1, 0.2, 0.4)  # weights tried in a gold standard
@@ -152,7 +153,7 @@ def _tuned(
         return Entry({"values": torch.stack(chosen), "settings": best})
 
     key = {
-        "code": code_version("metrics", "evaluation/people.py", "datasets/types.py"),
+        "code": code_of(_tuned),
         "data": data.fingerprint,
         "metric": metric,
         "kind": kind,

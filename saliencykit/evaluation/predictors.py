@@ -13,11 +13,11 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..cache import code_version
 from ..datasets import SaliencyDataset
 from ..datasets.base import IMAGE_ERRORS, file_stamps
 from ..models import CentrePrior, SaliencyModel, classical, stimuli, upsample
 from ..models.stimuli import device_of, to_float
+from ..sources import code_of
 
 CENTRE = "centre prior"
 ARRAYS = (".npy",)
@@ -73,7 +73,7 @@ def network_maps(model: SaliencyModel, data: SaliencyDataset, size: tuple[int, i
         small, sizes = coarse()
         return upsample(small[i][None, None], sizes[i])[0, 0]
 
-    code = code_version("models/saliency.py", "models/encoders.py", "models/stimuli.py")
+    code = code_of(network_maps)
     key = {"network": model.fingerprint, "size": list(size), "code": code}
     return Predictor(map_of, key, Kind.NETWORK)
 
@@ -89,7 +89,7 @@ def classical_maps(name: str, data: SaliencyDataset, **parameters: Any) -> Predi
     def map_of(i: int) -> Tensor:
         return classical.saliency(name, data.image(i)[None].float() / 255, **parameters)[0]
 
-    code = code_version("models/classical", "models/centre.py", "metrics/blur.py")
+    code = code_of(classical_maps)
     key = {"classical": name, "parameters": parameters, "code": code}
     return Predictor(map_of, key, Kind.CLASSICAL)
 

@@ -11,11 +11,12 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from tqdm.auto import tqdm
 
-from ..cache import Entry, cached, code_version
+from ..cache import Entry, cached
 from ..datasets import Fixations, SaliencyDataset
 from ..metrics import ARRAY_METRICS, METRICS, density, scores
 from ..models import CentrePrior
 from ..registry import check_name
+from ..sources import code_of
 from .predictors import Kind, Predictor
 
 DEFAULT_METRICS = (
@@ -120,7 +121,7 @@ def _scored(name: str, model: Predictor, truth: "_Truth", metrics: list[str]) ->
         return Entry({"shown": shown, **dict(zip(metrics, values, strict=True))})
 
     key = {
-        "code": code_version("metrics", "evaluation/scoring.py", "datasets/types.py"),
+        "code": code_of(_scored, *(ALL[metric].function for metric in metrics)),
         "data": data.fingerprint,
         "metrics": metrics,
         "prior": asdict(truth.prior),

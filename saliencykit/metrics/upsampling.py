@@ -19,6 +19,12 @@ from torch import Tensor
 Size = tuple[int, int]
 
 
+def size_of(maps: Tensor) -> Size:
+    """Return height and width of maps (…, H, W)."""
+    height, width = maps.shape[-2:]
+    return height, width
+
+
 @lru_cache(maxsize=256)
 @torch.inference_mode(False)  # kept for later calls, which may need gradients
 def taps(n_in: int, n_out: int) -> tuple[Tensor, Tensor, Tensor]:

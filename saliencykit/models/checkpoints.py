@@ -7,11 +7,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..metrics.upsampling import Size
 from ..paths import cache_root
 from ..registry import check_name
 from . import classical
 from .saliency import SaliencyModel, upsample
-from .stimuli import device_of
+from .stimuli import device_of, resize, to_float
 from .weights import is_path
 
 
@@ -76,7 +77,6 @@ def _network(path: Path) -> Callable[[Tensor], Tensor]:
     return run
 
 
-def _shrink(images: Tensor, size: tuple[int, int]) -> Tensor:
-    return torch.nn.functional.interpolate(
-        images, size, mode="bilinear", antialias=True, align_corners=False
-    ).clamp(0, 1)
+def _shrink(images: Tensor, size: Size) -> Tensor:
+    """Resize images in [0, 1] in the way that models were trained on."""
+    return to_float(torch.stack([resize(i, size) for i in (images * 255).round().byte()]))

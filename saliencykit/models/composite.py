@@ -1,51 +1,58 @@
 """Encoders made of another encoder: beside a classical map, or at two scales.
 
-Both are encoders themselves, with further layers that a readout may read and a dissection may
-score. `build_encoder` makes them from a name: "mobilenet_v2+gbvs", "mobilenet_v2@0.5".
+Both are encoders themselves, with further layers that a readout may read, a dissection score and
+an ablation silence. `build_encoder` makes them from a name: "mobilenet_v2+gbvs",
+"mobilenet_v2@0.5".
 """
 
 import os
 import re
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
-from ..cache import code_version, digest
+from ..cache import digest
 from ..registry import check_name
-from . import classical
-from .encoders import DEFAULT, Encoder
+from ..sources import code_of
+from .classical.table import CLASSICAL, saliency
+from .encoders import DEFAULT, Change, Tapped, changing
 from .encoders import build_encoder as build_plain
 
 T = TypeVar("T")
 STRIDE = 8  # input pixels per cell of the contrast layer
+CONTRAST = "contrast"
 
 
-class Composite(nn.Module):
-    """What all encoders made of another one share; see `Encoder` for what the attributes mean."""
+class Composite(Tapped):
+    """What encoders made of another one share: that one's layers, and further ones.
 
-    def __init__(self, base: "Encoder | Composite", name: str):
+    further: each one's channels and stride. Raises ValueError if one is called like one that is
+    there.
+    """
+
+    def __init__(self, base: Tapped, name: str, further: dict[str, tuple[int, int]]):
         super().__init__()
         self.base, self.name = base, name
         self.weights, self.accuracy = base.weights, base.accuracy
-        self.layers = list(base.layers)
-        self.channels, self.strides = dict(base.channels), dict(base.strides)
-
-    def __repr__(self) -> str:
-        return f"<{self.name} ({self.weights}): {len(self.layers)} layers>"
+        if twice := set(further) & set(base.layers):
+            raise ValueError(f"{base.name} has a layer {min(twice)!r} already; complete it once")
+        self.layers = [*base.layers, *further]
+        self.channels = base.channels | {k: channels for k, (channels, _) in further.items()}
+        self.strides = base.strides | {k: stride for k, (_, stride) in further.items()}
 
     def reduce(
         self, images: Tensor, layers: Sequence[str] | None, reducer: Callable[[str, Tensor], T]
     ) -> dict[str, T]:
-        """As `Encoder.reduce`."""
-        layers = self.layers if layers is None else list(layers)
-        for layer in layers:
-            check_name(f"layer of {self.name}", layer, self.layers)
+        """See `Tapped`."""
+        layers = self.checked(layers)
         asked = [layer for layer in layers if layer in self.base.layers]
         answers = self.base.reduce(images, asked, reducer) if asked else {}
-        answers |= self.further(images, [k for k in layers if k not in self.base.layers], reducer)
+        if further := [layer for layer in layers if layer not in self.base.layers]:
+            answers |= self.further(images, further, reducer)
         return {layer: answers[layer] for layer in layers}
 
     def further(
@@ -54,19 +61,32 @@ class Composite(nn.Module):
         """Answer for the layers that the encoder underneath does not have."""
         raise NotImplementedError
 
-    def activations(self, images: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
-        """As `Encoder.activations`."""
-        return self.reduce(images, layers, lambda _, activation: activation.clone())
-
     def forward(self, images: Tensor) -> Tensor:
         """Return the deepest layer's activation of the encoder underneath."""
         return self.base(images)
 
     @property
     def fingerprint(self) -> str:
-        """Hash of architecture and weights, for cache keys."""
-        code = code_version("models/composite.py", "models/classical")
-        return digest(self.name, self.base.fingerprint, code)
+        """See `Tapped`."""
+        return digest(self.name, self.base.fingerprint, code_of(type(self)))
+
+
+class Contrast(nn.Module):
+    """A classical model's map, z-scored, at stride 8: float (B, 3, H, W) -> (B, 1, h, w)."""
+
+    def __init__(self, model: str):
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the map; no gradient flows back into it."""
+        with torch.autocast(images.device.type, enabled=False):
+            maps = saliency(self.model, images.float().clamp(0, 1))
+        height, width = (max(1, side // STRIDE) for side in images.shape[-2:])
+        # Cloned: what inference mode made cannot take part in learning.
+        small = adaptive_avg_pool2d(maps.clone()[:, None], (height, width))
+        std, mean = torch.std_mean(small, (2, 3), correction=0, keepdim=True)
+        return (small - mean) / std.clamp(min=1e-6)
 
 
 class WithContrast(Composite):
@@ -76,27 +96,31 @@ class WithContrast(Composite):
     gradient flows into the classical model, which has nothing to learn.
     """
 
-    def __init__(self, base: "Encoder | Composite", model: str = "image_signature"):
-        check_name("classical model", model, classical.names())
-        super().__init__(base, f"{base.name}+{model}")
-        self.model = model
-        self.layers.insert(0, "contrast")
-        self.channels["contrast"], self.strides["contrast"] = 1, STRIDE
+    def __init__(self, base: Tapped, model: str = "image_signature"):
+        check_name("classical model", model, CLASSICAL)
+        super().__init__(base, f"{base.name}+{model}", {CONTRAST: (1, STRIDE)})
+        self.layers = [CONTRAST, *base.layers]
+        self.contrast = Contrast(model)
 
     def further(
         self, images: Tensor, layers: list[str], reducer: Callable[[str, Tensor], T]
     ) -> dict[str, T]:
         """Answer for "contrast"."""
-        return {layer: reducer(layer, self._contrast(images)) for layer in layers}
+        return {layer: reducer(layer, self.contrast(images)) for layer in layers}
 
-    def _contrast(self, images: Tensor) -> Tensor:
-        with torch.autocast(images.device.type, enabled=False):
-            maps = classical.saliency(self.model, images.float().clamp(0, 1))
-        grid = [max(1, side // STRIDE) for side in images.shape[-2:]]
-        # Cloned: what inference mode made cannot take part in learning.
-        small = adaptive_avg_pool2d(maps.clone()[:, None], grid)
-        std, mean = torch.std_mean(small, (2, 3), correction=0, keepdim=True)
-        return (small - mean) / std.clamp(min=1e-6)
+    def changed(self, layer: str, change: Change) -> AbstractContextManager[None]:
+        """See `Tapped`."""
+        own = layer == CONTRAST
+        return changing(self.contrast, change) if own else self.base.changed(layer, change)
+
+    def after(self, layer: str) -> list[str]:
+        """See `Tapped`: nothing is computed from the contrast."""
+        return [CONTRAST] if layer == CONTRAST else self.base.after(layer)
+
+    @property
+    def fingerprint(self) -> str:
+        """See `Tapped`; the classical model's code counts."""
+        return digest(super().fingerprint, code_of(CLASSICAL[self.contrast.model]))
 
 
 class TwoScales(Composite):
@@ -105,31 +129,50 @@ class TwoScales(Composite):
     The second look's layers are called like the first's with the scale behind: "features.6@0.5".
     """
 
-    def __init__(self, base: "Encoder | Composite", scale: float = 0.5):
+    def __init__(self, base: Tapped, scale: float = 0.5):
         if not 0 < scale < 1:
             raise ValueError(f"the second scale must lie between 0 and 1, not {scale}")
-        super().__init__(base, f"{base.name}@{scale:g}")
-        self.scale, self.suffix = scale, f"@{scale:g}"
-        for layer in base.layers:
-            again = layer + self.suffix
-            self.layers.append(again)
-            self.channels[again] = base.channels[layer]
-            self.strides[again] = round(base.strides[layer] / scale)
+        suffix, strides = f"@{scale:g}", {k: round(s / scale) for k, s in base.strides.items()}
+        again = {k + suffix: (base.channels[k], strides[k]) for k in base.layers}
+        super().__init__(base, base.name + suffix, again)
+        self.scale, self.suffix, self.looks_again = scale, suffix, False
 
     def further(
         self, images: Tensor, layers: list[str], reducer: Callable[[str, Tensor], T]
     ) -> dict[str, T]:
         """Answer for the layers of the second look."""
-        if not layers:
-            return {}
         size = [max(1, round(side * self.scale)) for side in images.shape[-2:]]
         small = interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
         names = [layer.removesuffix(self.suffix) for layer in layers]
-        answers = self.base.reduce(small, names, lambda k, a: reducer(k + self.suffix, a))
+        self.looks_again = True
+        try:
+            answers = self.base.reduce(small, names, lambda k, a: reducer(k + self.suffix, a))
+        finally:
+            self.looks_again = False
         return {name + self.suffix: answer for name, answer in answers.items()}
 
+    def changed(self, layer: str, change: Change) -> AbstractContextManager[None]:
+        """See `Tapped`: in one look only, though both run through the same modules."""
+        name, again = self._look(layer)
 
-def build_encoder(name: str, weights: str | os.PathLike | None = DEFAULT) -> Encoder | Composite:
+        def change_once(module: nn.Module, output: Tensor) -> Tensor:
+            return change(module, output) if self.looks_again == again else output
+
+        return self.base.changed(name, change_once)
+
+    def after(self, layer: str) -> list[str]:
+        """See `Tapped`: of the same look."""
+        name, again = self._look(layer)
+        return [k + self.suffix * again for k in self.base.after(name)]
+
+    def _look(self, layer: str) -> tuple[str, bool]:
+        """Return what the encoder underneath calls a layer; whether it is of the second look."""
+        self.checked([layer])
+        again = layer not in self.base.layers
+        return layer.removesuffix(self.suffix) if again else layer, again
+
+
+def build_encoder(name: str, weights: str | os.PathLike | None = DEFAULT) -> Tapped:
     """Build an encoder, in evaluation mode.
 
     `name` is a torchvision classifier or one of ours (`encoder_names()`), and what it is to be
@@ -138,7 +181,7 @@ def build_encoder(name: str, weights: str | os.PathLike | None = DEFAULT) -> Enc
     that an encoder of ours was trained on ("toyworld"), or "default", whichever of these it is;
     None for random ones (seed them with torch.manual_seed); or the path of a state dict. Raises
     UnknownNameError with the nearest encoder or classical model; ValueError for weights that do
-    not fit or a scale that is none.
+    not fit, a scale that is none, or the same completion twice.
     """
     plain, *parts = re.split(r"(?=[+@])", name)
     encoder = build_plain(plain, weights)
@@ -147,7 +190,7 @@ def build_encoder(name: str, weights: str | os.PathLike | None = DEFAULT) -> Enc
     return encoder.eval()
 
 
-def _completed(encoder: Encoder | Composite, part: str) -> Composite:
+def _completed(encoder: Tapped, part: str) -> Composite:
     if part[0] == "+":
         return WithContrast(encoder, part[1:])
     try:

@@ -6,6 +6,7 @@ weights expect, and runs no further than the deepest layer asked for.
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from inspect import signature
 from typing import TypeVar
 
@@ -18,9 +19,12 @@ from torchvision.ops import Permute
 
 from ..cache import digest
 from ..registry import Registry, check_name
+from ..sources import code_of
 from .weights import is_path, load_weights, torchvision_net
 
 T = TypeVar("T")
+Change = Callable[[nn.Module, Tensor], Tensor]
+"""What a layer's module answers, to be replaced by what is returned."""
 ENCODERS: Registry[Callable[..., nn.Module]] = Registry("encoder")
 """Encoders of our own: name → f(weights) -> nn.Module; torchvision's are found by name."""
 
@@ -53,13 +57,60 @@ def encoder_names(pattern: str = "") -> list[str]:
     return [name for name in known if pattern in name]
 
 
-class Encoder(nn.Module):
-    """A classifier's trunk with taps.
+class Tapped(nn.Module):
+    """Layers of units that answer to images: an `Encoder`, or a `Composite` made of one.
 
     Attributes: `layers`, the tappable layers' names from shallow to deep; `channels[layer]`, the
     number of units; `strides[layer]`, input pixels per activation pixel; `name`; `weights`;
-    `accuracy`, the share of held-out images it named rightly when it was taught, if known.
+    `accuracy`, the share of held-out images it named rightly when it was taught, if known;
+    `fingerprint`, a hash of architecture, code and weights, for cache keys.
     """
+
+    name: str
+    weights: str
+    accuracy: float | None
+    layers: list[str]
+    channels: dict[str, int]
+    strides: dict[str, int]
+    fingerprint: str
+
+    def __repr__(self) -> str:
+        return f"<{self.name} ({self.weights}): {len(self.layers)} layers>"
+
+    def checked(self, layers: Sequence[str] | None) -> list[str]:
+        """Return the layers, None for all. Raises UnknownNameError for one that is not there."""
+        layers = self.layers if layers is None else layers
+        return [check_name(f"layer of {self.name}", layer, self.layers) for layer in layers]
+
+    def reduce(
+        self, images: Tensor, layers: Sequence[str] | None, reducer: Callable[[str, Tensor], T]
+    ) -> dict[str, T]:
+        """Run up to the deepest of `layers`, calling `reducer(layer, activation)` at each.
+
+        images: float (B, 3, H, W) in [0, 1]. The reducer sees the live tensor (B, C, h, w): later
+        in-place operations may overwrite it, so it must return something new. Taps are removed on
+        every path out. Raises UnknownNameError for a layer that is not there.
+        """
+        raise NotImplementedError
+
+    def activations(self, images: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """Return `{layer: (B, C, h, w)}`, each a copy that later layers cannot overwrite."""
+        return self.reduce(images, layers, lambda _, activation: activation.clone())
+
+    def changed(self, layer: str, change: Change) -> AbstractContextManager[None]:
+        """Inside, taps on `layer` and all that is computed from it see what `change` returns."""
+        raise NotImplementedError
+
+    def after(self, layer: str) -> list[str]:
+        """Return the layers that are computed from `layer`, itself first."""
+        raise NotImplementedError
+
+
+class Encoder(Tapped):
+    """A classifier's trunk with taps."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, name: str, net: nn.Module, weights: str, normalise: tuple = IMAGENET):
         super().__init__()
@@ -77,21 +128,11 @@ class Encoder(nn.Module):
         self.channels = {layer: found[path][0] for layer, path in self.paths.items()}
         self.strides = {layer: found[path][1] for layer, path in self.paths.items()}
 
-    def __repr__(self) -> str:
-        return f"<{self.name} ({self.weights}): {len(self.layers)} layers>"
-
     def reduce(
         self, images: Tensor, layers: Sequence[str] | None, reducer: Callable[[str, Tensor], T]
     ) -> dict[str, T]:
-        """Run up to the deepest of `layers`, calling `reducer(layer, activation)` at each.
-
-        images: float (B, 3, H, W) in [0, 1]. The reducer sees the live tensor (B, C, h, w): later
-        in-place operations may overwrite it, so it must return something new. Taps are removed on
-        every path out. Raises UnknownNameError for a layer that is not there.
-        """
-        layers = self.layers if layers is None else list(layers)
-        for layer in layers:
-            check_name(f"layer of {self.name}", layer, self.layers)
+        """See `Tapped`."""
+        layers = self.checked(layers)
         answers: dict[str, T] = {}
 
         def tap(layer: str) -> Callable:
@@ -113,9 +154,15 @@ class Encoder(nn.Module):
                 handle.remove()
         return {layer: answers[layer] for layer in layers}
 
-    def activations(self, images: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
-        """Return `{layer: (B, C, h, w)}`, each a copy that later layers cannot overwrite."""
-        return self.reduce(images, layers, lambda _, activation: activation.clone())
+    def changed(self, layer: str, change: Change) -> AbstractContextManager[None]:
+        """See `Tapped`."""
+        self.checked([layer])
+        return changing(self.net.get_submodule(self.paths[layer]), change)
+
+    def after(self, layer: str) -> list[str]:
+        """See `Tapped`: in torchvision's trunks, all that is deeper."""
+        self.checked([layer])
+        return self.layers[self.layers.index(layer) :]
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the deepest layer's activation (B, C, h, w)."""
@@ -131,8 +178,18 @@ class Encoder(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of architecture and weights, for cache keys."""
-        return digest(self.name, self.state_dict())
+        """Hash of architecture, code and weights, for cache keys."""
+        return digest(self.name, code_of(type(self), type(self.net)), self.state_dict())
+
+
+@contextmanager
+def changing(module: nn.Module, change: Change) -> Iterator[None]:
+    """Inside, `module` answers what `change` makes of its answer."""
+    handle = module.register_forward_hook(lambda own, _, output: change(own, output))
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def as_map(module: nn.Module, output: Tensor) -> Tensor:

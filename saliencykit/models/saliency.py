@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ..cache import Entry, digest, read, write
-from ..registry import check_name
-from .composite import Composite, build_encoder
-from .encoders import Encoder
+from ..sources import code_of
+from .composite import build_encoder
+from .encoders import Tapped
+
+Note = str | int | float | Sequence[int]
 
 
 def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
@@ -26,24 +28,41 @@ def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
     return interpolate(maps, size, mode="bilinear", align_corners=False)
 
 
-class SaliencyModel(nn.Module):
+class Readout(nn.Module):
+    """An encoder and a linear map, `readouts`, of what the `layers` of it answer.
+
+    `layer`: one layer's name or several; None reads the deepest. Raises UnknownNameError for a
+    layer that the encoder lacks.
+    """
+
+    readouts: nn.Module
+
+    def __init__(self, encoder: Tapped, layer: str | Sequence[str] | None = None):
+        super().__init__()
+        self.encoder = encoder
+        layers = [layer] if isinstance(layer, str) else list(layer or encoder.layers[-1:])
+        self.layers = encoder.checked(layers)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of architecture, code and weights, for cache keys."""
+        code, weights = code_of(type(self)), self.readouts.state_dict()
+        return digest(self.encoder.fingerprint, self.layers, code, weights)
+
+
+class SaliencyModel(Readout):
     """Encoder plus linear readout: images float (B, 3, H, W) in [0, 1] → saliency (B, H, W).
 
     `layer`: one layer's name or several; None reads the deepest. The map's scale is arbitrary:
     the loss, −NSS, does not see it. Raises UnknownNameError for a layer that the encoder lacks.
     """
 
-    def __init__(self, encoder: Encoder | Composite, layer: str | Sequence[str] | None = None):
-        super().__init__()
-        self.encoder = encoder
-        self.layers = [layer] if isinstance(layer, str) else list(layer or encoder.layers[-1:])
-        for name in self.layers:
-            check_name(f"layer of {encoder.name}", name, encoder.layers)
-        self.readouts = nn.ModuleList(
-            nn.Conv2d(encoder.channels[layer], 1, 1, bias=False) for layer in self.layers
-        )
-        for readout in self.readouts:
+    def __init__(self, encoder: Tapped, layer: str | Sequence[str] | None = None):
+        super().__init__(encoder, layer)
+        found = [nn.Conv2d(encoder.channels[layer], 1, 1, bias=False) for layer in self.layers]
+        for readout in found:
             nn.init.normal_(readout.weight, std=0.01)
+        self.readouts = nn.ModuleList(found)
 
     def read(self, features: Mapping[str, Tensor]) -> Tensor:
         """Read the map (B, h, w) off the activations, on the finest layer's grid."""
@@ -59,12 +78,7 @@ class SaliencyModel(nn.Module):
         """Return saliency (B, H, W) at the images' size, or at `size`."""
         return upsample(self.coarse(images)[:, None], size or tuple(images.shape[-2:]))[:, 0]
 
-    @property
-    def fingerprint(self) -> str:
-        """Hash of architecture and weights, for cache keys."""
-        return digest(self.encoder.name, self.layers, self.state_dict())
-
-    def save(self, path: str | os.PathLike, **notes: object) -> None:
+    def save(self, path: str | os.PathLike, **notes: Note) -> None:
         """Write a checkpoint (safetensors), with JSON-able `notes` such as training settings."""
         about = {"encoder": self.encoder.name, "layers": self.layers, "notes": notes}
         write(Path(path), Entry(self.state_dict(), about))
@@ -80,7 +94,7 @@ class SaliencyModel(nn.Module):
         return cls.from_entry(entry)
 
     @staticmethod
-    def notes(path: str | os.PathLike) -> dict[str, object]:
+    def notes(path: str | os.PathLike) -> dict[str, Note]:
         """Return the notes that were saved with a checkpoint."""
         return read(Path(path)).meta.get("notes", {})
 
@@ -92,22 +106,15 @@ class SaliencyModel(nn.Module):
         return model.eval()
 
 
-class Classifier(nn.Module):
+class Classifier(Readout):
     """Encoder plus linear readout: images float (B, 3, H, W) in [0, 1] → logits (B, classes).
 
     `layer`: one layer's name or several; None reads the deepest. Each unit is averaged over the
     image, whatever its size; all layers' averages side by side go into one linear map.
     """
 
-    def __init__(
-        self,
-        encoder: Encoder | Composite,
-        layer: str | Sequence[str] | None,
-        classes: int,
-    ):
-        super().__init__()
-        self.encoder = encoder
-        self.layers = [layer] if isinstance(layer, str) else list(layer or encoder.layers[-1:])
+    def __init__(self, encoder: Tapped, layer: str | Sequence[str] | None, classes: int):
+        super().__init__(encoder, layer)
         self.readouts = nn.Linear(sum(encoder.channels[k] for k in self.layers), classes)
         nn.init.normal_(self.readouts.weight, std=0.01)
         nn.init.zeros_(self.readouts.bias)
@@ -119,11 +126,6 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (B, classes)."""
         return self.read(self.encoder.activations(images, self.layers))
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of architecture and weights, for cache keys."""
-        return digest(self.encoder.name, self.layers, self.state_dict())
 
     @classmethod
     def from_entry(cls, entry: Entry) -> "Classifier":

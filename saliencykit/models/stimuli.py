@@ -1,15 +1,23 @@
 """Stimuli as a network sees them: resized once, kept, and turned into features once."""
 
-from collections.abc import Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 from tqdm.auto import tqdm
 
-from ..cache import Entry, cached, code_version
+from ..cache import Entry, cached
 from ..datasets import SaliencyDataset
-from .encoders import Encoder
+from ..metrics.upsampling import Size, size_of
+from ..sources import code_of
+from .encoders import Tapped
+
+T = TypeVar("T")
 
 
 def device_of(device: str | torch.device | None = None) -> torch.device:
@@ -22,35 +30,55 @@ def to_float(images: Tensor) -> Tensor:
     return (images.float() / 255).contiguous(memory_format=torch.channels_last)
 
 
-def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize uint8 (3, H, W) to (3, *size), bilinear and antialiased."""
+def resize(image: Tensor, size: Size) -> Tensor:
+    """Resize uint8 (3, H, W) to (3, *size), bilinear and antialiased, rounded to uint8.
+
+    All that a network sees comes through here, to learn from or to be dissected on.
+    """
     if tuple(image.shape[-2:]) == tuple(size):
         return image
     return interpolate(image[None], size, mode="bilinear", antialias=True)[0]
 
 
-def stimuli(data: SaliencyDataset, size: tuple[int, int]) -> Entry:
+def read_ahead(read: Callable[[int], T], n: int, ahead: int = 16) -> Iterator[T]:
+    """Yield read(0) … read(n − 1) in order, up to `ahead` of them read in background threads."""
+    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="stimuli")
+    waiting: deque[Future[T]] = deque()
+    try:
+        for i in range(n):
+            waiting.append(pool.submit(read, i))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def stimuli(data: SaliencyDataset, size: Size) -> Entry:
     """Return all images resized: tensors["images"] uint8 (N, 3, *size), in memory; cached.
 
     meta["sizes"]: each image's own (height, width).
     """
 
+    def read(i: int) -> tuple[Tensor, Size]:
+        image = data.image(i)
+        return resize(image, size), size_of(image)
+
     def compute() -> Entry:
-        images = torch.empty(len(data), 3, *size, dtype=torch.uint8)
-        sizes = []
-        for i in tqdm(range(len(data)), desc=f"reading {data.name}", leave=False):
-            image = data.image(i)
-            sizes.append(tuple(image.shape[-2:]))
-            images[i] = resize(image, size)
+        images, sizes = torch.empty(len(data), 3, *size, dtype=torch.uint8), []
+        found = read_ahead(read, len(data))
+        bar = tqdm(found, desc=f"reading {data.name}", total=len(data), leave=False)
+        for i, (image, own) in enumerate(bar):
+            images[i] = image
+            sizes.append(own)
         return Entry({"images": images}, {"sizes": sizes})
 
-    key = {"code": code_version("models/stimuli.py"), "data": data.image_fingerprint, "size": size}
+    key = {"code": code_of(stimuli), "data": data.image_fingerprint, "size": size}
     return cached("stimuli", key, compute)
 
 
-def features(
-    encoder: Encoder, data: SaliencyDataset, layers: Sequence[str], size: tuple[int, int]
-) -> Entry:
+def features(encoder: Tapped, data: SaliencyDataset, layers: Sequence[str], size: Size) -> Entry:
     """Return the frozen activations `{layer: (N, C, h, w)}` of all images; cached."""
 
     def compute() -> Entry:
@@ -70,7 +98,7 @@ def features(
         return Entry(kept)
 
     key = {
-        "code": code_version("models/stimuli.py", "models/encoders.py"),
+        "code": code_of(features),
         "encoder": encoder.fingerprint,
         "data": data.image_fingerprint,
         "layers": list(layers),

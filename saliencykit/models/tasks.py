@@ -21,6 +21,7 @@ from torch.nn.functional import cross_entropy
 
 from ..datasets import SaliencyDataset
 from ..metrics.upsampling import nss_upsampled, pull_back
+from ..sources import code_of
 from .encoders import Encoder
 from .saliency import Classifier, SaliencyModel
 from .stimuli import stimuli
@@ -46,7 +47,7 @@ class Task:
     @property
     def key(self) -> list[object]:
         """What identifies the task, for cache keys."""
-        return [type(self).__name__, asdict(self)]
+        return [type(self).__name__, code_of(type(self)), asdict(self)]
 
     def model(
         self, encoder: Encoder, layers: list[str], data: SaliencyDataset

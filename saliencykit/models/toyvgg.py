@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ..cache import Entry, cached, code_version
+from ..cache import Entry, cached
 from ..datasets import toyworld
+from ..sources import code_of
 from .encoders import ENCODERS
 
 WIDTHS = ((8, 8), (16, 16), (32, 32, 32), (64, 64, 64), (96, 96, 96))
@@ -88,8 +89,8 @@ def pretrained(
     `meta`: "accuracy" over crops drawn from another seed, and "by_class" for the 12 categories.
     """
     settings = {"per_class": per_class, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
-    code = code_version("datasets/toyworld", "models/toyvgg.py")
-    return cached("toyvgg", {"code": code, **settings}, lambda: _pretrain(**settings))
+    key = {"code": code_of(pretrained), **settings}
+    return cached("toyvgg", key, lambda: _pretrain(per_class, epochs, batch, lr, seed))
 
 
 @ENCODERS.register("toyvgg")

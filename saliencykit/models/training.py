@@ -13,22 +13,13 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from tqdm.auto import tqdm
 
-from ..cache import Entry, cached, code_version, entry_path, read, write
+from ..cache import Entry, cached, entry_path, read, write
 from ..datasets import SaliencyDataset
+from ..sources import code_of
 from .encoders import Encoder
 from .saliency import Classifier, SaliencyModel
 from .stimuli import device_of, features, stimuli, to_float
 from .tasks import Saliency, Targets, Task
-
-CODE = (
-    "models/classifier.py",
-    "models/encoders.py",
-    "models/saliency.py",
-    "models/stimuli.py",
-    "models/tasks.py",
-    "metrics/bilinear.py",
-    "datasets/types.py",
-)
 
 
 @dataclass(frozen=True)
@@ -227,7 +218,7 @@ def train(
     settings, task = settings or Settings(), task or Saliency()
     layers = [layer] if isinstance(layer, str) else list(layer or encoder.layers[-1:])
     key = {
-        "code": code_version("models/training.py", *CODE),
+        "code": code_of(train),
         "encoder": encoder.fingerprint,
         "data": data.fingerprint,
         "validation": validation.fingerprint if validation is not None else None,

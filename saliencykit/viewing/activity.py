@@ -13,9 +13,9 @@ from ..dissection import Dissection
 from ..dissection.report import best_images, best_units
 from ..models import Encoder, SaliencyModel, classical
 from ..models.stimuli import device_of, to_float
+from ..sources import code_of
 
 GRID = (120, 160)  # larger maps are averaged down to this, to be looked at; scores see them whole
-CODE = ("viewing/activity.py", "models")
 
 
 class Activity:
@@ -71,7 +71,7 @@ def seen(
     Raises UnknownNameError for a layer or a classical model.
     """
     key = {
-        "code": cache.code_version(*CODE),
+        "code": code_of(seen),
         "images": cache.digest(images),
         "encoders": {name: encoder.fingerprint for name, encoder in encoders.items()},
         "readouts": {name: model.fingerprint for name, model in readouts.items()},

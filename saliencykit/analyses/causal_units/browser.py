@@ -1,6 +1,6 @@
 """A model's map of an image with and without the units that dissection names for a category."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import ipywidgets as widgets
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ...dissection import Effects
 from ...dissection.ablation import Silenced
-from ...dissection.groups import CONTROL, RANDOM, common
+from ...dissection.groups import Group, Role, common, named
 from ...dissection.top_units import MIN_IMAGES
 from ...models import stimuli
 from ...models.stimuli import to_float
@@ -28,12 +28,12 @@ class AblationBrowser:
     def __init__(
         self,
         study: AblationStudy,
-        groups: Mapping[str, Sequence[int]],
+        groups: Sequence[Group],
         effects: Effects,
         images: int = MIN_IMAGES,
     ):
         self.study, self.groups, self.effects, self.images = study, groups, effects, images
-        self.categories = [c for c in groups if c in common(effects.result)]
+        self.categories = [c for c in named(groups) if c in common(effects.result)]
         regions = effects.result.regions.assign(row=range(len(effects.result.regions)))
         self.regions = regions[regions["fixations"] > 0]
         self.names = {c: self._chosen(c) for c in self.categories}
@@ -45,21 +45,22 @@ class AblationBrowser:
         data = self.study.score_on
         return data.subset([n for n in data.names if n in fixated]).thinned(self.images).names
 
-    def ablations(self, category: str) -> dict[str, str]:
+    def ablations(self, category: str) -> dict[Group, str]:
         """Return group → words, of what is shown: the category's own, a matched, a random one."""
-        own = self.groups[category]
+        own = named(self.groups)[category].units
         units = ", ".join(map(str, own[:6])) + (" …" if len(own) > 6 else "")
         words = {
-            category: f"without {units}",
-            f"{category}{CONTROL}1": "without a matched group",
-            f"{RANDOM}1": "without a random group",
+            (Role.NAMED, category): f"without {units}",
+            (Role.MATCHED, category): "without a matched group",
+            (Role.RANDOM, None): "without a random group",
         }
-        return {group: text for group, text in words.items() if group in self.groups}
+        first = {g[:2]: g for g in self.groups if g.number == 1}
+        return {first[kind]: text for kind, text in words.items() if kind in first}
 
     @torch.inference_mode()
     def _maps(self, category: str) -> Tensor:
         """Return (images, 1 + groups, h, w), the intact map first."""
-        groups = [self.groups[name] for name in self.ablations(category)]
+        groups = [group.units for group in self.ablations(category)]
         values, study = self.study.moments.mean, self.study
         net = Silenced(study.model, study.layer, groups, values)
         seen = stimuli(study.score_on.subset(self.names[category]), study.size).tensors["images"]
@@ -70,7 +71,7 @@ class AblationBrowser:
         """Return region NSS of the category in an image: intact, then without each group."""
         chosen = (self.regions["category"] == category) & (self.regions["image"] == image)
         rows = self.regions.loc[chosen, "row"].tolist()
-        columns = [self.effects.groups.index(name) for name in self.ablations(category)]
+        columns = [self.effects.groups.index(group) for group in self.ablations(category)]
         before = self.effects.before[rows]
         after = before[:, None] + self.effects.change[rows][:, columns]
         return [before.mean().item(), *after.mean(0).tolist()]

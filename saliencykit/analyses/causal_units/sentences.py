@@ -1,9 +1,10 @@
 """What is lost with units, and what they carry of the map, in sentences: notebook 07."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from ...dissection.groups import Group, named
 from ...dissection.top_units import MIN_IMAGES
 from ...viewing.claims import Sides, Span, Spans, bullets, extremes, listed, mention, percent, spans
 from ...viewing.style import label
@@ -19,7 +20,7 @@ def what_we_see(
     carried: pd.DataFrame,
     agreement: pd.DataFrame,
     labels: pd.DataFrame,
-    groups: Mapping[str, Sequence[int]],
+    groups: Sequence[Group],
     study: AblationStudy,
 ) -> str:
     """Words under 07_causal_units.
@@ -51,9 +52,10 @@ def what_we_see(
     """)
 
 
-def _counted(groups: Mapping[str, Sequence[int]], names: Iterable[str]) -> tuple[int, int]:
+def _counted(groups: Sequence[Group], names: Iterable[str]) -> tuple[int, int]:
     """Return how many units are named for each of the categories, and how many differ in all."""
-    units = [set(groups[name]) for name in names]
+    found = named(groups)
+    units = [set(found[name].units) for name in names]
     return len(units[0]), len(set.union(*units))
 
 

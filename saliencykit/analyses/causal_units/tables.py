@@ -24,11 +24,12 @@ from ...dissection.ablation import Effects, ablation_effects
 from ...dissection.contributions import contributions_cached
 from ...dissection.dissect import dissect_cached
 from ...dissection.groups import (
-    CONTROL,
-    RANDOM,
+    Group,
     Moments,
+    Role,
     best_groups,
     common,
+    named,
     named_groups,
     unit_moments_cached,
 )
@@ -62,8 +63,8 @@ class Draws(NamedTuple):
 def ablation_matrix(effects: Effects, n: int = 1000, seed: int = 0) -> pd.DataFrame:
     """Return first (the ablated category), second (the scored one), value, low, high.
 
-    A group named after a category is its row, and groups named "<category> control …" (see
-    `with_controls`) are its controls. Raises ValueError if no group is named after a category.
+    A row for each category that has a group of its own, and its matched groups for controls. Raises
+    ValueError if no group is named for a category of the data.
     """
     changes, rows, columns = _draws(effects, n, seed)
     entries = torch.stack([_beyond_controls(effects, row, changes, seed) for row in rows], 1)
@@ -94,8 +95,8 @@ def losses(effects: Effects, n: int = 1000, seed: int = 0) -> pd.DataFrame:
     """Return category, units, where, value, low, high: changes, not yet minus those of controls.
 
     category: whose units are ablated, and `ALL`, the mean over categories. units: "named" (the
-    category's own group), "matched" (the mean over its controls), "random" (over the groups called
-    "random …"), and "beyond matched", "beyond random" (named minus either), as far as there are
+    category's own group), "matched" (the mean over its controls), "random" (over the random
+    groups), and "beyond matched", "beyond random" (named minus either), as far as there are
     such groups. where: "own" regions, those of "others" (mean over categories), and their
     "difference", own − others: `specificity`, if beyond matched. Categories on too few images to
     say are left out. Raises ValueError if none is left.
@@ -125,9 +126,10 @@ def losses_by(
 
 def _draws(effects: Effects, n: int, seed: int) -> Draws:
     sums = ImageSums.of(effects.result, "change")
-    rows = [name for name in effects.groups if name in sums.categories]
+    rows = [name for name in named(effects.groups) if name in sums.categories]
     if not rows:
-        raise ValueError(f"no group is named after a category: {', '.join(effects.groups)}")
+        there = ", ".join(map(str, effects.groups))
+        raise ValueError(f"no group is named for a category of the data: {there}")
     weights = with_own(image_weights(len(sums.images), n, seed))
     changes = torch.stack([sums.mean(c, weights) for c in range(len(sums.categories))], 1)
     changes[:, (sums.count > 0).sum(1) < MIN_IMAGES] = torch.nan
@@ -152,11 +154,11 @@ def _beyond_controls(effects: Effects, row: str, changes: Tensor, seed: int) -> 
 
 def _by_units(effects: Effects, row: str, changes: Tensor, seed: int) -> dict[str, Tensor]:
     """Changes (1 + n, K) by whose units are ablated; see `losses`."""
-    parts = {"named": changes[..., effects.groups.index(row)]}
-    for units, prefix in (("matched", f"{row}{CONTROL}"), ("random", RANDOM)):
-        controls = [i for i, g in enumerate(effects.groups) if g.startswith(prefix)]
-        if controls:
-            parts[units] = _mean_of_groups(changes[..., controls], seed + 1)
+    parts = {"named": changes[..., effects.groups.index(named(effects.groups)[row])]}
+    for role, category in ((Role.MATCHED, row), (Role.RANDOM, None)):
+        sought = (role, category)
+        if controls := [i for i, g in enumerate(effects.groups) if g[:2] == sought]:
+            parts[role.value] = _mean_of_groups(changes[..., controls], seed + 1)
     beyond = {f"beyond {units}": parts["named"] - parts[units] for units in list(parts)[1:]}
     return parts | beyond
 
@@ -279,13 +281,23 @@ class AblationStudy:
         )
         return found[self.layer]
 
-    def groups(self, k: int, **settings: int | str) -> dict[str, list[int]]:
-        """Return each category's `k` best units, and controls; settings: see `named_groups`."""
+    def groups(
+        self, k: int, *, matched: int = 5, random: int = 10, by: str = "selectivity"
+    ) -> list[Group]:
+        """Return each category's `k` best units, and controls; see `named_groups`."""
         return named_groups(
-            self.named, self.layer, k, self.moments, self.categories, seed=self.seed, **settings
+            self.named,
+            self.layer,
+            k,
+            self.moments,
+            self.categories,
+            matched=matched,
+            random=random,
+            seed=self.seed,
+            by=by,
         )
 
-    def effects(self, groups: Mapping[str, Sequence[int]], to: str = "mean") -> Effects:
+    def effects(self, groups: Sequence[Group], to: str = "mean") -> Effects:
         """Set groups of units to their mean on the images to choose on, or to "zero"."""
         value = self.moments.mean if to == "mean" else to
         return ablation_effects(

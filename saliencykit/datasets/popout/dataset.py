@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from ...cache import code_version
 from ..base import DATASETS, SaliencyDataset
 from ..types import Fixations
 from .arrays import BACKGROUNDS, Drawing, SearchArray, draw, smallest_cell
@@ -101,10 +100,9 @@ class PopOut(SaliencyDataset):
         return "train" if self.looks else "test"
 
     def contents(self) -> dict[str, object]:
-        """Return all that the arrays depend on beside their names, and the code's version."""
+        """Return all that the arrays depend on beside their names and the code."""
         arrays = [repr(self.arrays[name]) for name in self.names]
-        drawn = {"seed": self.seed, "size": self.size, "looks": self.looks}
-        return {"arrays": arrays, **drawn, "code": code_version("datasets/popout")}
+        return {"arrays": arrays, "seed": self.seed, "size": self.size, "looks": self.looks}
 
     def _seed(self, name: str) -> list[int]:
         return [self.seed, zlib.crc32(name.encode())]

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ...cache import Entry, cached, code_version, digest
+from ...cache import Entry, cached, digest
+from ...sources import code_of
 from ..base import DATASETS, SaliencyDataset
 from ..types import CATEGORIES, Fixations, Region
 from .observers import Habits, Observers, look, planted_weights
@@ -71,7 +72,7 @@ class ToyWorld(SaliencyDataset):
         return digest(self.name, self.names, self._image_key())
 
     def _image_key(self) -> dict[str, object]:
-        code = code_version("datasets/toyworld")
+        code = code_of(type(self))
         return {"code": code, "n": self.n, "seed": self.seed, "size": self.size}
 
     def split_of(self, name: str) -> str:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ...cache import Entry, cached, code_version, digest
+from ...cache import Entry, cached, digest
+from ...sources import code_of
 from .filters import fitted, resized
 from .table import CLASSICAL
 
@@ -87,7 +88,7 @@ def aim_basis(
         return Entry({"basis": torch.from_numpy(unmixing).float().unflatten(1, (3, side, side))})
 
     key = {"images": digest(*images), "side": side, "variance": variance, "n": n, "seed": seed}
-    key["code"] = code_version("models/classical/aim.py")
+    key["code"] = code_of(aim_basis)
     return cached("aim_basis", key, compute).tensors["basis"]
 
 

@@ -1,0 +1,179 @@
+"""Which code a result depends on: found by following names from a function through its imports.
+
+A definition depends on those of its file that it names, on those that it imports from other files
+of this package, on theirs in turn. Hashed are their syntax trees: without comments, docstrings and
+layout, so that a corrected sentence does not train a network anew.
+
+What is found by name at run time (an encoder, a data set, a metric of a registry) stands in no
+import: whoever is given such a thing adds its code, as the fingerprints of networks and data do.
+"""
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from .paths import PACKAGE
+
+ABOVE = {"analyses", "cli", "running", "study.py", "viewing"}  # what is kept hangs on none of them
+PLUMBING = {"cache.py", "paths.py", "registry.py", "sources.py"}  # where results lie, not what
+ALL = "*"
+NAME = re.compile(r"\bName\(id='(\w+)'")
+STRING = re.compile(r"\bConstant\(value='([^'\n]+)'")
+Place = tuple[Path, str]
+"""A file, and a name in it, or `ALL`."""
+
+
+class Statement(NamedTuple):
+    """A statement on the top level of a file: names it defines and uses, its tree written down.
+
+    One that does something, such as enter itself into a registry, `acts`, whoever names it.
+    """
+
+    defined: set[str]
+    used: set[str]
+    acts: bool
+    code: str
+
+    def concerns(self, names: set[str]) -> bool:
+        """Tell whether it matters to `names` of its file."""
+        return self.acts or ALL in names or bool(self.defined & names)
+
+
+class Source(NamedTuple):
+    """A file: its statements, and where the names that it imports from this package are.
+
+    Modules imported and never named, for what they enter into registries, are imported as "".
+    """
+
+    statements: list[Statement]
+    imported: dict[str, set[Place]]
+
+
+def code_of(*things: Callable) -> str:
+    """Hash of all code of this package that functions and classes run: 16 hex digits.
+
+    Of somebody else's class, what it inherits from us counts.
+    """
+    whole = (one for thing in things for one in getattr(thing, "__mro__", [thing]))
+    names = ((one.__module__, one.__qualname__.partition(".")[0]) for one in whole)
+    return _hashed(tuple(dict.fromkeys(names)))
+
+
+@cache
+def _hashed(things: tuple[tuple[str, str], ...]) -> str:
+    ours = ((m.split("."), name) for m, name in things)
+    roots = {p for m, name in ours if m[0] == PACKAGE.name for p in _places(m[1:], name)}
+    codes = {
+        statement.code
+        for file, names in _reached(roots).items()
+        for statement in _read(file).statements
+        if statement.concerns(names)
+    }
+    return sha256("\n".join(sorted(codes)).encode()).hexdigest()[:16]
+
+
+def _reached(roots: Iterable[Place]) -> dict[Path, set[str]]:
+    """Return the names that count of each file."""
+    reached: dict[Path, set[str]] = {}
+    waiting = list(roots)
+    while waiting:
+        file, name = waiting.pop()
+        if name in (names := reached.setdefault(file, set())):
+            continue
+        names.add(name)
+        statements, imported = _read(file)
+        for statement in statements:
+            if statement.concerns({name}):
+                waiting += [(file, used) for used in statement.used]
+        followed = imported if name == ALL else (name, "")
+        found = {place for k in followed for place in imported.get(k, ())}
+        waiting += [p for p in found if p[0].relative_to(PACKAGE).parts[0] not in ABOVE | PLUMBING]
+    return reached
+
+
+def _places(module: Iterable[str], name: str) -> set[Place]:
+    """Return where `name` of a module of this package is: a name in a file, or all of one."""
+    folder = PACKAGE.joinpath(*module)
+    found = (
+        (folder.with_suffix(".py"), name),
+        (folder / f"{name}.py", ALL),
+        (folder / name / "__init__.py", ALL),
+        (folder / "__init__.py", name),
+    )
+    return set([place for place in found if place[0].is_file()][:1])
+
+
+@cache
+def _read(file: Path) -> Source:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    imported: dict[str, set[Place]] = {}
+    for node in ast.walk(tree):
+        if isinstance(block := getattr(node, "body", None), list):
+            node.body = [s for s in block if not _says_only(s)]
+        if isinstance(node, ast.ImportFrom) and (module := _ours(node, file)) is not None:
+            for alias in node.names:
+                places = imported.setdefault(alias.asname or alias.name, set())
+                places |= _places(module, alias.name)
+    statements = [s for node in tree.body for s in _foreign(node, file)]
+    foreign = {name for s in statements for name in s.defined}
+    others = (s for s in tree.body if not isinstance(s, ast.Import | ast.ImportFrom))
+    statements += [_statement(node, foreign) for node in others]
+    known = set(imported).union(*(s.defined for s in statements))
+    statements = [s._replace(used=_used(s.code, known)) for s in statements]
+    if file.name != "__init__.py":
+        silent = set(imported).difference(*(s.used for s in statements))
+        imported[""] = {p for name in silent for p in imported[name] if p[1] == ALL}
+    return Source(statements, imported)
+
+
+def _says_only(node: ast.stmt) -> bool:
+    """Tell whether a statement is a string, such as a docstring."""
+    constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return constant and isinstance(node.value.value, str)
+
+
+def _ours(node: ast.ImportFrom, file: Path) -> list[str] | None:
+    """Return the parts of a module's name within this package; None for another's."""
+    parts = node.module.split(".") if node.module else []
+    if node.level:
+        return [*file.relative_to(PACKAGE).parts[: -node.level], *parts]
+    return parts[1:] if parts[0] == PACKAGE.name else None
+
+
+def _foreign(node: ast.stmt, file: Path) -> Iterator[Statement]:
+    """Yield each name that an import from elsewhere binds."""
+    own = isinstance(node, ast.ImportFrom) and _ours(node, file) is not None
+    if isinstance(node, ast.Import | ast.ImportFrom) and not own:
+        for alias in node.names:
+            name = alias.asname or alias.name.partition(".")[0]
+            code = f"{getattr(node, 'module', '')} {alias.name} {name}"
+            yield Statement({name}, set(), False, code)
+
+
+def _statement(node: ast.stmt, foreign: set[str]) -> Statement:
+    targets = [*getattr(node, "targets", ()), getattr(node, "target", None)]
+    names = [t for t in targets if isinstance(t, ast.Name | ast.Tuple)]
+    defined = {n.id for t in names for n in ast.walk(t) if isinstance(n, ast.Name)}
+    defined |= {node.name} if hasattr(node, "name") else set()
+    decorators = set(NAME.findall(_told(getattr(node, "decorator_list", []))))
+    return Statement(defined, set(), not defined or not decorators <= foreign, _told(node))
+
+
+def _used(code: str, known: set[str]) -> set[str]:
+    """Return the names that stand in a tree written down, in annotations that are strings too."""
+    quoted = (set(re.findall(r"\w+", text)) for text in STRING.findall(code))
+    return (set(NAME.findall(code)) & known).union(*(words for words in quoted if words <= known))
+
+
+def _told(node: object) -> str:
+    """Write a tree down, the same under every version of Python that parses it alike."""
+    if isinstance(node, list):
+        return f"[{','.join(map(_told, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = (f"{k}={_told(v)}" for k, v in ast.iter_fields(node) if v is not None and v != [])
+    return f"{type(node).__name__}({','.join(fields)})"
