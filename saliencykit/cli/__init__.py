@@ -85,6 +85,7 @@ for command in (
     figures.profiles,
     data.datasets,
     data.fetch,
+    data.teach,
     measure.dissect,
     measure.predict,
     measure.models,
