@@ -6,7 +6,7 @@ gives the same digits everywhere.
 """
 
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from scipy import stats
 from torch import Tensor
 
 LEVEL = 0.95  # of every interval
+IMAGES = 16  # fewer have no interval: it would cover less than it says
 RATE = 0.05  # false discovery rate at which something counts as found
 
 Draws = TypeVar("Draws", Tensor, np.ndarray)
@@ -85,6 +86,64 @@ def jackknife(value: Tensor, left_out: Tensor) -> tuple[Tensor, Tensor]:
     error = (left_out.var(0, correction=0) * (blocks - 1)).sqrt()
     reach = float(stats.t.ppf((1 + LEVEL) / 2, blocks - 1)) * error
     return value - reach, value + reach
+
+
+# Intervals of what is learned
+
+
+class Learned(NamedTuple):
+    """What several trainings say of one number (…): their mean, its interval, and why it is wide.
+
+    `se_images`: standard error of the mean over trainings, were other images drawn; `sd_trainings`:
+    standard deviation over trainings (NaN of one); `trainings`: how many.
+    """
+
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    se_images: np.ndarray
+    sd_trainings: np.ndarray
+    trainings: int
+
+
+def crossed(values: ArrayLike, draws: ArrayLike, images: int) -> Learned:
+    """Return mean and interval over trainings that were all measured on the same unseen images.
+
+    values: (S, …), each training's number; draws: (n, …), the mean over trainings computed again on
+    resampled images; images: how many there are. The variance of the mean is that over images plus
+    that over trainings divided by S; Student's t at Satterthwaite's degrees of freedom, at `LEVEL`.
+    Noise that is neither the training's nor the image's alone counts twice, so the interval is
+    rather too wide. One training: its interval knows nothing of training. Fewer than `IMAGES`
+    images: NaN.
+
+    Source: Satterthwaite 1946, Biometrics Bulletin 2, 110–114.
+    """
+    values, draws = np.asarray(values, float), np.asarray(draws, float)
+    count = len(values)
+    sd = values.std(0, ddof=1) if count > 1 else np.full(values.shape[1:], np.nan)
+    over_images, over_trainings = draws.var(0, ddof=1), np.nan_to_num(sd**2 / count)
+    total = over_images + over_trainings
+    parts = over_images**2 / max(1, images - 1) + over_trainings**2 / max(1, count - 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        free = np.where(parts > 0, total**2 / parts, np.inf)
+    reach = stats.t.ppf((1 + LEVEL) / 2, free) * np.sqrt(total)
+    reach = reach if images >= IMAGES else np.full_like(reach, np.nan)
+    mean = values.mean(0)
+    return Learned(mean, mean - reach, mean + reach, np.sqrt(over_images), sd, count)
+
+
+def nested(values: ArrayLike) -> Learned:
+    """Return mean and interval over trainings (S, …), each measured on images of its own.
+
+    Images are then part of what differs between trainings: Student's t with S − 1 degrees of
+    freedom, at `LEVEL`. One training has no interval.
+    """
+    values = np.asarray(values, float)
+    count, blank = len(values), np.full(values.shape[1:], np.nan)
+    sd = values.std(0, ddof=1) if count > 1 else blank
+    reach = stats.t.ppf((1 + LEVEL) / 2, max(1, count - 1)) * sd / np.sqrt(count)
+    mean = values.mean(0)
+    return Learned(mean, mean - reach, mean + reach, blank, sd, count)
 
 
 # Resampling

@@ -35,6 +35,8 @@ class Settings:
     read: Sequence[str] = _setting((), "layers that the readout reads ([]: the deepest)")
     unit_layer: str = _setting("", 'the layer whose units the findings are about ("": the deepest)')
     layers: Sequence[str] = _setting((), "layers to dissect beside it ([]: all)")
+    trainings: int = _setting(5, "of each network that learns saliency, from different seeds")
+    trainings_beside: int = _setting(3, "of each network that learns something else")
     epochs: int = _setting(8, "of fine-tuning")
     frozen_epochs: int = _setting(40, "of the readout alone")
     batch: int = _setting(8, "images a step while fine-tuning")

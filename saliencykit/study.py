@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -39,6 +39,18 @@ NETWORKS = ("pre-trained", "frozen", "fine-tuned", "scenes", "untrained")
 ARRAY_METRICS = ("gsi", "fixations_to_find")
 
 
+FOLDS = 5  # at least, of data without a split of their own
+
+
+class Trained(NamedTuple):
+    """One training: its model, learning curve and seed, and images that it has not learned from."""
+
+    model: models.SaliencyModel | models.Classifier
+    curve: pd.DataFrame
+    seed: int
+    unseen: SaliencyDataset
+
+
 @dataclass
 class Study(Settings):
     """What a profile's settings name: data, encoder, trainings, and where their figures go.
@@ -54,6 +66,9 @@ class Study(Settings):
         self.size = (int(self.size[0]), int(self.size[1]))
         self.read, self.layers = list(self.read or ()), list(self.layers or ())
         self.array_size = (int(self.array_size[0]), int(self.array_size[1]))
+        for name in ("trainings", "trainings_beside"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; at least 1 is needed")
 
     @classmethod
     def from_profile(cls, name: str, **changes: Any) -> "Study":
@@ -207,23 +222,71 @@ class Study(Settings):
         read, encoder, data, seed: layers read, encoder, training images and seed, if not this
         study's; task: what is learned, if not saliency.
         """
-        settings = models.Settings(
+        how = self._training(frozen, self.seed if seed is None else seed)
+        read = read or self.read or None
+        encoder, data = encoder or self.pretrained, data or self.train
+        return models.train(encoder, data, self.validation, read, how, task)
+
+    def _training(self, frozen: bool, seed: int) -> models.Settings:
+        return models.Settings(
             size=self.size,
             frozen=frozen,
             epochs=self.frozen_epochs if frozen else self.epochs,
             batch=32 if frozen else self.batch,
             lr=5e-3 if frozen else 1e-3,
             lr_encoder=self.lr_encoder,
-            seed=self.seed if seed is None else seed,
+            seed=seed,
         )
-        return models.train(
-            encoder or self.pretrained,
-            data or self.train,
-            self.validation,
-            read or self.read or None,
-            settings,
-            task,
-        )
+
+    @property
+    def crossed(self) -> bool:
+        """Whether all trainings are measured on the same unseen images.
+
+        They are where the data have a split of their own. Where not, each leaves out another fold,
+        so that every image is measured by a network that never saw it.
+        """
+        return self._trained_on.own_split or self._trained_on is not self.annotated
+
+    def parts(self, number: int) -> tuple[SaliencyDataset, SaliencyDataset, SaliencyDataset]:
+        """Return what training `number` learns from, is validated on, and never sees."""
+        if self.crossed:
+            return self.train, self.validation, self.unseen
+        folds = self.annotated.folds(max(FOLDS, self.trainings))
+        held_out = folds[number % len(folds)]
+        left = set(held_out.names)
+        learned = self.annotated.subset([n for n in self.annotated.names if n not in left])
+        return learned, held_out, held_out
+
+    def each_training(
+        self,
+        frozen: bool,
+        read: Sequence[str] | None = None,
+        task: models.tasks.Task | None = None,
+        count: int | None = None,
+    ) -> list[Trained]:
+        """Return `count` trainings (None: of this study's setting), alike but for seed and fold.
+
+        read: layers read, if not this study's; task: what is learned, if not saliency. What is not
+        in the cache is trained side by side, on all cores.
+        """
+        some = self.trainings if task is None else self.trainings_beside
+        parts = [self.parts(k) for k in range(some if count is None else count)]
+        asked = [
+            models.Training(
+                self.pretrained,
+                learned,
+                validation,
+                read or self.read or None,
+                self._training(frozen, self.seed + k),
+                task or models.tasks.Saliency(),
+            )
+            for k, (learned, validation, _) in enumerate(parts)
+        ]
+        found = models.train_side_by_side(asked)
+        return [
+            Trained(model, curve, self.seed + k, unseen)
+            for k, ((model, curve), (_, _, unseen)) in enumerate(zip(found, parts, strict=True))
+        ]
 
     @cached_property
     def frozen(self) -> tuple[models.SaliencyModel, pd.DataFrame]:

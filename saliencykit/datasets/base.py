@@ -48,6 +48,7 @@ class SaliencyDataset(Dataset[Sample]):
     name: str = "?"
     categories: Sequence[str] = CATEGORIES
     scenes: Sequence[str] = ()
+    own_split: bool = True  # whether train, val and test are the data set's own, or ours
     shareable: bool = False  # whether pictures of the stimuli may be published by anybody
     names: list[str]
 
@@ -100,6 +101,17 @@ class SaliencyDataset(Dataset[Sample]):
         """Return the "train", "val" or "test" part."""
         check_name("split", which, SPLITS)
         return self.subset([n for n in self.names if self.split_of(n) == which])
+
+    def folds(self, n: int) -> list[Self]:
+        """Return `n` parts of the images, as equal in number as can be, dealt out at random.
+
+        Always the same ones. Raises ValueError if there are fewer images than parts.
+        """
+        if n > len(self):
+            raise ValueError(f"{self!r} cannot be dealt into {n} parts")
+        dealt = sorted(self.names, key=digest)
+        parts = [set(dealt[k::n]) for k in range(n)]
+        return [self.subset([name for name in self.names if name in part]) for part in parts]
 
     def thinned(self, n: int) -> Self:
         """Return `n` of the images (all, if there are no more): always the same random ones."""

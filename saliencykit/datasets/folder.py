@@ -60,6 +60,7 @@ class Folder(AnnotatedDataset):
         super().__init__(files, regions, _read_scenes(self.folder / "scenes.json", known))
         self._fixations = _read_fixations(self.folder / "fixations.csv", known)
         self._splits = _read_splits(self.folder / "splits.csv", known)
+        self.own_split = bool(self._splits)
 
     def fixations(self, i: int) -> Fixations:
         """Return the fixations on stimulus `i`; none if fixations.csv has none."""

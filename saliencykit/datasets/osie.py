@@ -35,6 +35,7 @@ class Osie(AnnotatedDataset):
     """
 
     name = "osie"
+    own_split = False  # the ids in the docstring are our choice
     source = Source(
         page="https://github.com/NUS-VIP/predicting-human-gaze-beyond-pixels",
         licence="MIT licence",

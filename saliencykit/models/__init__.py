@@ -7,7 +7,7 @@ from .composite import Composite, TwoScales, WithContrast, build_encoder
 from .encoders import Encoder, encoder_names
 from .saliency import Classifier, SaliencyModel, upsample
 from .stimuli import features, stimuli
-from .training import Settings, train
+from .training import Settings, Training, train, train_side_by_side
 
 __all__ = [
     "CentrePrior",
@@ -16,6 +16,7 @@ __all__ = [
     "Encoder",
     "SaliencyModel",
     "Settings",
+    "Training",
     "TwoScales",
     "WithContrast",
     "build_encoder",
@@ -30,5 +31,6 @@ __all__ = [
     "tasks",
     "toyvgg",
     "train",
+    "train_side_by_side",
     "upsample",
 ]

@@ -1,12 +1,18 @@
 """Training for a task (see `tasks`): encoder frozen or fine-tuned, resumable, cached."""
 
 import copy
+import io
 import math
+import os
+import threading
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import redirect_stderr
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 
+import joblib
 import pandas as pd
 import torch
 from torch import Tensor
@@ -147,6 +153,11 @@ class Trainer:
             loss.backward()
             self.optimiser.step()
             total += score.detach().mean().item() * len(chosen)
+        if not math.isfinite(total):
+            raise ValueError(
+                f"{name} from seed {self.settings.seed} diverged in epoch {self.epoch + 1}: its "
+                "loss is no number. Take a smaller learning rate (lr_encoder)."
+            )
         self.epoch += 1
         row = {"epoch": self.epoch, "train": total / len(shuffled)}
         if self.validation is not None:
@@ -199,6 +210,95 @@ class Trainer:
         self.epoch, self.curve = entry.meta["epoch"], entry.meta["curve"]
 
 
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What is to be trained: see `train`, whose arguments these are."""
+
+    encoder: Encoder
+    data: SaliencyDataset
+    validation: SaliencyDataset | None = None
+    layer: str | Sequence[str] | None = None
+    settings: Settings = field(default_factory=Settings)
+    task: Task = field(default_factory=Saliency)
+
+    @property
+    def layers(self) -> list[str]:
+        """The layers that the readout reads."""
+        one = isinstance(self.layer, str)
+        return [self.layer] if one else list(self.layer or self.encoder.layers[-1:])
+
+    @cached_property
+    def key(self) -> dict[str, object]:
+        """All that the outcome depends on."""
+        validation = self.validation.fingerprint if self.validation is not None else None
+        return {
+            "code": code_of(train),
+            "encoder": self.encoder.fingerprint,
+            "data": self.data.fingerprint,
+            "validation": validation,
+            "layers": self.layers,
+            "settings": asdict(self.settings),
+            "task": self.task.key,
+        }
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it was trained before, and is in the cache."""
+        return entry_path("training", self.key).exists()
+
+    def run(self) -> tuple[SaliencyModel | Classifier, pd.DataFrame]:
+        """Train, or read from the cache."""
+        parts = self.encoder, self.data, self.validation, self.layer, self.settings, self.task
+        return train(*parts)
+
+
+def train_side_by_side(
+    trainings: Sequence[Training], cores: int | None = None
+) -> list[tuple[SaliencyModel | Classifier, pd.DataFrame]]:
+    """Return what `train` does of each; those that are not kept yet are trained side by side.
+
+    Each in a process of its own and in one thread, so that the number of `cores` (None: all that
+    there are; on a GPU one) changes no digit; one bar shows how many are done. A training that
+    fails leaves the others, which are kept; its error is raised at the end, naming its seed.
+    """
+    missing = [one for one in trainings if not one.is_kept]
+    cores = 1 if torch.cuda.is_available() else cores or joblib.cpu_count()
+    if len(missing) > 1 and cores > 1:
+        for data, size in {(one.data, one.settings.size) for one in missing}:
+            stimuli(data, size)  # read once, not by each process
+        with joblib.parallel_config("loky", n_jobs=cores, inner_max_num_threads=1):
+            work = joblib.Parallel(return_as="generator_unordered")(
+                joblib.delayed(_in_a_process)(one, os.getpid(), dict(os.environ)) for one in missing
+            )
+            name = f"training {missing[0].encoder.name}"
+            told = [error for error in tqdm(work, name, len(missing), leave=False) if error]
+        if told:
+            raise RuntimeError("\n".join(told))
+    return [one.run() for one in trainings]
+
+
+def _in_a_process(one: Training, parent: int, environment: Mapping[str, str]) -> str:
+    """Train in this process, which ends when its parent does; return what went wrong, in words.
+
+    Processes are used again: `environment` says where data and cache are now.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    torch.set_num_threads(1)
+    os.environ.update(environment)
+    try:
+        with redirect_stderr(io.StringIO()):  # the bar that counts trainings is the parent's
+            one.run()
+    except Exception as error:
+        return f"The training from seed {one.settings.seed} failed: {error}"
+    return ""
+
+
 def train(
     encoder: Encoder,
     data: SaliencyDataset,
@@ -216,16 +316,8 @@ def train(
     nothing: the last epoch's weights are returned.
     """
     settings, task = settings or Settings(), task or Saliency()
-    layers = [layer] if isinstance(layer, str) else list(layer or encoder.layers[-1:])
-    key = {
-        "code": code_of(train),
-        "encoder": encoder.fingerprint,
-        "data": data.fingerprint,
-        "validation": validation.fingerprint if validation is not None else None,
-        "layers": layers,
-        "settings": asdict(settings),
-        "task": task.key,
-    }
+    asked = Training(encoder, data, validation, layer, settings, task)
+    layers, key = asked.layers, asked.key
     partial = entry_path("training", key).with_suffix(".partial")
 
     def compute() -> Entry:

@@ -1,0 +1,129 @@
+"""Several trainings: side by side or one after the other the same, each with its fold, and what
+they say together."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import saliencykit as sk
+from saliencykit.intervals import IMAGES, LEVEL, crossed, nested
+from saliencykit.models import Settings, Training, train_side_by_side
+from tests.conftest import Blobs
+
+
+@pytest.fixture
+def asked(monkeypatch, tmp_path):
+    monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path))
+    torch.manual_seed(0)
+    encoder = sk.models.build_encoder("toyvgg", None)
+    how = [Settings(size=(48, 64), epochs=1, batch=4, seed=seed) for seed in range(3)]
+    return [Training(encoder, Blobs(8), None, ["conv3_1"], one) for one in how]
+
+
+@pytest.mark.slow
+def test_side_by_side_is_one_after_the_other_to_the_last_digit(asked, monkeypatch, tmp_path):
+    torch.set_num_threads(1)
+    alone = train_side_by_side(asked, cores=1)
+    monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path / "other"))
+    together = train_side_by_side(asked, cores=2)
+    assert all(one.is_kept for one in asked)
+    for (a, first), (b, second) in zip(alone, together, strict=True):
+        assert a.fingerprint == b.fingerprint
+        assert first.drop(columns="seconds").equals(second.drop(columns="seconds"))
+    assert len({model.fingerprint for model, _ in alone}) == len(asked)
+
+
+@pytest.mark.slow
+def test_one_that_diverges_is_named_and_the_others_are_kept(asked):
+    settings = Settings(size=(48, 64), epochs=1, batch=4, seed=7, lr=float("nan"))
+    bad = Training(asked[0].encoder, asked[0].data, None, ["conv3_1"], settings)
+    with pytest.raises(RuntimeError, match=r"seed 7 failed.*diverged in epoch 1"):
+        train_side_by_side([asked[0], bad, asked[1]], cores=2)
+    assert [one.is_kept for one in (asked[0], bad, asked[1])] == [True, False, True]
+
+
+def test_folds_are_disjoint_and_together_all():
+    data = Blobs(12)
+    folds = data.folds(5)
+    assert sorted(name for fold in folds for name in fold.names) == sorted(data.names)
+    assert sorted(map(len, folds)) == [2, 2, 2, 3, 3]
+    assert [f.names for f in folds] == [f.names for f in data.folds(5)]
+    with pytest.raises(ValueError, match="13 parts"):
+        data.folds(13)
+
+
+def study_of(own_split, **changes):
+    class Data(Blobs):
+        pass
+
+    Data.own_split = own_split
+    study = sk.Study(**changes)
+    study.__dict__["annotated"] = Data(20)
+    return study
+
+
+def test_data_with_a_split_are_crossed_others_leave_out_a_fold():
+    crossed_study, nested_study = study_of(True), study_of(False, trainings=3)
+    assert crossed_study.crossed
+    assert crossed_study.parts(0)[2].names == crossed_study.parts(4)[2].names
+    assert not nested_study.crossed
+    unseen = []
+    for number in range(5):
+        learned, _, held_out = nested_study.parts(number)
+        assert not set(learned.names) & set(held_out.names)
+        unseen += held_out.names
+    assert sorted(unseen) == sorted(nested_study.annotated.names)
+    assert nested_study.parts(5)[2].names == nested_study.parts(0)[2].names
+
+
+@pytest.mark.parametrize("name", ["trainings", "trainings_beside"])
+def test_no_training_is_refused_and_one_is_allowed(name):
+    with pytest.raises(ValueError, match=f"{name} is 0"):
+        sk.Study.from_profile("toy", **{name: 0})
+    assert getattr(sk.Study.from_profile("toy", **{name: 1}), name) == 1
+
+
+def drawn(rng, trainings, images, over_trainings, over_images, rest, n=400):
+    """Made-up numbers of trainings whose truth is 0, and their resampled means."""
+    each = over_trainings * rng.standard_normal((trainings, 1))
+    each = each + over_images * rng.standard_normal((1, images))
+    each = each + rest * rng.standard_normal((trainings, images))
+    weights = rng.multinomial(images, np.full(images, 1 / images), n) / images
+    return each.mean(1), weights @ each.mean(0)
+
+
+@pytest.mark.parametrize("spread", [(0.0, 1, 1), (0.3, 1, 1), (1, 0.1, 1), (1, 1, 0.1)])
+@pytest.mark.parametrize(("trainings", "images"), [(5, 30), (3, 100), (10, 30)])
+def test_crossed_intervals_cover_as_promised(spread, trainings, images):
+    rng = np.random.default_rng(0)
+    found = [crossed(*drawn(rng, trainings, images, *spread), images) for _ in range(1000)]
+    covered = np.mean([one.low <= 0 <= one.high for one in found])
+    assert LEVEL - 0.04 <= covered <= 0.995
+
+
+def test_crossed_of_one_training_knows_of_images_alone():
+    rng = np.random.default_rng(0)
+    values, draws = drawn(rng, 1, 50, 0, 1, 0, n=2000)
+    one = crossed(values, draws, 50)
+    assert np.isnan(one.sd_trainings)
+    assert one.high - one.value == pytest.approx(2.01 * draws.std(ddof=1), rel=0.01)
+
+
+def test_few_images_have_no_interval():
+    values, draws = np.arange(5.0), np.arange(50.0)
+    assert np.isnan(crossed(values, draws, IMAGES - 1).low)
+    assert np.isfinite(crossed(values, draws, IMAGES).low)
+
+
+@given(st.lists(st.floats(-100, 100), min_size=2, max_size=12))
+def test_nested_is_student_s_t(values):
+    from scipy.stats import ttest_1samp
+
+    ours = nested(values)
+    if np.ptp(values) > 1e-6:
+        theirs = ttest_1samp(values, 0).confidence_interval(LEVEL)
+        assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+    assert ours.value == pytest.approx(np.mean(values))
+    assert np.isnan(nested(values[:1]).low)
