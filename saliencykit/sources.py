@@ -122,7 +122,7 @@ def _read(file: Path) -> Source:
     imported: dict[str, set[Origin]] = {}
     for node in ast.walk(tree):
         if isinstance(block := getattr(node, "body", None), list):
-            node.body = [s for s in block if not _says_only(s)]
+            block[:] = [s for s in block if not _says_only(s)]
         if isinstance(node, ast.ImportFrom) and (module := _ours(node, file)) is not None:
             for alias in node.names:
                 imported.setdefault(alias.asname or alias.name, set()).add((module, alias.name))
@@ -138,16 +138,17 @@ def _read(file: Path) -> Source:
 
 def _says_only(node: ast.stmt) -> bool:
     """Tell whether a statement is a string, such as a docstring."""
-    constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    return constant and isinstance(node.value.value, str)
+    alone = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(alone, ast.Constant) and isinstance(alone.value, str)
 
 
 def _ours(node: ast.ImportFrom, file: Path) -> tuple[str, ...] | None:
     """Return the parts of a module's name within this package; None for another's."""
-    parts = tuple(node.module.split(".")) if node.module else ()
+    package, *rest = (node.module or "").split(".")
     if node.level:
-        return (*file.relative_to(PACKAGE).parts[: -node.level], *parts)
-    return parts[1:] if parts[0] == PACKAGE.name else None
+        named = (package, *rest) if node.module else ()
+        return (*file.relative_to(PACKAGE).parts[: -node.level], *named)
+    return tuple(rest) if package == PACKAGE.name else None
 
 
 def _foreign(node: ast.stmt, file: Path) -> Iterator[Statement]:
@@ -164,7 +165,7 @@ def _statement(node: ast.stmt, foreign: set[str]) -> Statement:
     targets = [*getattr(node, "targets", ()), getattr(node, "target", None)]
     names = [t for t in targets if isinstance(t, ast.Name | ast.Tuple)]
     defined = {n.id for t in names for n in ast.walk(t) if isinstance(n, ast.Name)}
-    defined |= {node.name} if hasattr(node, "name") else set()
+    defined |= {str(name)} if (name := getattr(node, "name", "")) else set()
     decorators = set(NAME.findall(_told(getattr(node, "decorator_list", []))))
     return Statement(defined, set(), not defined or not decorators <= foreign, _told(node))
 
