@@ -11,6 +11,7 @@ import: whoever is given such a thing adds its code, as the fingerprints of netw
 import ast
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +23,6 @@ ABOVE = {"analyses", "cli", "running", "study.py", "viewing"}  # what is kept ha
 PLUMBING = {"cache.py", "paths.py", "registry.py", "sources.py"}  # where results lie, not what
 ALL = "*"
 NAME = re.compile(r"\bName\(id='(\w+)'")
-STRING = re.compile(r"\bConstant\(value='([^'\n]+)'")
 Place = tuple[Path, str]
 """A file, and a name in it, or `ALL`."""
 Origin = tuple[tuple[str, ...], str]
@@ -123,6 +123,9 @@ def _read(file: Path) -> Source:
     for node in ast.walk(tree):
         if isinstance(block := getattr(node, "body", None), list):
             block[:] = [s for s in block if not _says_only(s)]
+        for field in ("annotation", "returns"):
+            if hint := getattr(node, field, None):
+                setattr(node, field, _Unquoted().visit(hint))
         if isinstance(node, ast.ImportFrom) and (module := _ours(node, file)) is not None:
             for alias in node.names:
                 imported.setdefault(alias.asname or alias.name, set()).add((module, alias.name))
@@ -131,7 +134,7 @@ def _read(file: Path) -> Source:
     others = (s for s in tree.body if not isinstance(s, ast.Import | ast.ImportFrom))
     statements += [_statement(node, foreign) for node in others]
     known = set(imported).union(*(s.defined for s in statements))
-    statements = [s._replace(used=_used(s.code, known)) for s in statements]
+    statements = [s._replace(used=known & set(NAME.findall(s.code))) for s in statements]
     unused = set(imported).difference(*(s.used for s in statements))
     return Source(statements, imported, set() if file.name == "__init__.py" else unused)
 
@@ -170,10 +173,14 @@ def _statement(node: ast.stmt, foreign: set[str]) -> Statement:
     return Statement(defined, set(), not defined or not decorators <= foreign, _told(node))
 
 
-def _used(code: str, known: set[str]) -> set[str]:
-    """Return the names that stand in a tree written down, in annotations that are strings too."""
-    quoted = (set(re.findall(r"\w+", text)) for text in STRING.findall(code))
-    return (set(NAME.findall(code)) & known).union(*(words for words in quoted if words <= known))
+class _Unquoted(ast.NodeTransformer):
+    """Writes out names in annotations that are strings: of what is defined further down."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        """Return what a string says, if it is an expression."""
+        with suppress(SyntaxError):
+            return ast.parse(node.value, mode="eval").body if isinstance(node.value, str) else node
+        return node
 
 
 def _told(node: object) -> str:

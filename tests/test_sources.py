@@ -51,6 +51,8 @@ FILES = {
         from functools import lru_cache
         from .rooms import far
         LEVEL = 0.95
+        WORDS = ("beside", "LATE")  # no names, but words
+        LATE = 1
 
         class Base:
             def method(self):
@@ -61,7 +63,7 @@ FILES = {
             def inner():
                 from .late import late
                 return late
-            return far(x) + inner()()
+            return far(x) + inner()() + len(WORDS)
 
         @lru_cache
         def beside():
@@ -113,6 +115,7 @@ def package(tmp_path, monkeypatch):
         {"rooms__far": ("FAR = 3", "\n\nFAR = (\n    3\n)")},
         {"rooms__far": ("return 1", "return 2")},  # unrelated
         {"near": ("return 0", "return 1")},  # beside it
+        {"near": ("LATE = 1", "LATE = 2")},
         {"keeping": ("kept()", "held()")},
     ],
     ids=str,
