@@ -2,7 +2,7 @@
 
 An entry is one safetensors file: tensors, and a JSON text for everything else. It is written under
 a temporary name and renamed, so a killed run leaves either a whole entry or none; it is computed
-under a file lock, so that notebooks running side by side share one computation.
+under a file lock, so that runs side by side share one computation.
 """
 
 import hashlib

@@ -11,6 +11,7 @@ import: whoever is given such a thing adds its code, as the fingerprints of netw
 import ast
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -22,9 +23,10 @@ ABOVE = {"analyses", "cli", "running", "study.py", "viewing"}  # what is kept ha
 PLUMBING = {"cache.py", "paths.py", "registry.py", "sources.py"}  # where results lie, not what
 ALL = "*"
 NAME = re.compile(r"\bName\(id='(\w+)'")
-STRING = re.compile(r"\bConstant\(value='([^'\n]+)'")
 Place = tuple[Path, str]
 """A file, and a name in it, or `ALL`."""
+Origin = tuple[tuple[str, ...], str]
+"""A module, by the parts of its name within the package, and a name in it."""
 
 
 class Statement(NamedTuple):
@@ -44,13 +46,14 @@ class Statement(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A file: its statements, and where the names that it imports from this package are.
+    """A file: its statements, what its names are that come from this package, and those not used.
 
-    Modules imported and never named, for what they enter into registries, are imported as "".
+    A module that is imported and not used has something to enter into a registry.
     """
 
     statements: list[Statement]
-    imported: dict[str, set[Place]]
+    imported: dict[str, set[Origin]]
+    unused: set[str]
 
 
 def code_of(*things: Callable) -> str:
@@ -65,8 +68,8 @@ def code_of(*things: Callable) -> str:
 
 @cache
 def _hashed(things: tuple[tuple[str, str], ...]) -> str:
-    ours = ((m.split("."), name) for m, name in things)
-    roots = {p for m, name in ours if m[0] == PACKAGE.name for p in _places(m[1:], name)}
+    ours = ((tuple(m.split(".")), name) for m, name in things)
+    roots = [p for m, name in ours if m[0] == PACKAGE.name for p in _places((m[1:], name))]
     codes = {
         statement.code
         for file, names in _reached(roots).items()
@@ -85,63 +88,70 @@ def _reached(roots: Iterable[Place]) -> dict[Path, set[str]]:
         if name in (names := reached.setdefault(file, set())):
             continue
         names.add(name)
-        statements, imported = _read(file)
+        statements, imported, unused = _read(file)
         for statement in statements:
             if statement.concerns({name}):
                 waiting += [(file, used) for used in statement.used]
-        followed = imported if name == ALL else (name, "")
-        found = {place for k in followed for place in imported.get(k, ())}
+        origins = imported.values() if name == ALL else [imported.get(name, ())]
+        found = {place for origin in origins for one in origin for place in _places(one)}
+        silent = {place for k in unused for one in imported[k] for place in _places(one)}
+        found |= {place for place in silent if place[1] == ALL}
         waiting += [p for p in found if p[0].relative_to(PACKAGE).parts[0] not in ABOVE | PLUMBING]
     return reached
 
 
-def _places(module: Iterable[str], name: str) -> set[Place]:
-    """Return where `name` of a module of this package is: a name in a file, or all of one."""
+def _places(origin: Origin) -> list[Place]:
+    """Return where a name of a module is: in a file, or all of one if it is a module itself."""
+    module, name = origin
     folder = PACKAGE.joinpath(*module)
+    init = folder / "__init__.py"
+    if init.is_file() and not _read(init).imported.get(name, {origin}) <= {origin}:
+        return [(init, name)]  # not the module of that name that may lie beside it
     found = (
         (folder.with_suffix(".py"), name),
         (folder / f"{name}.py", ALL),
         (folder / name / "__init__.py", ALL),
-        (folder / "__init__.py", name),
+        (init, name),
     )
-    return set([place for place in found if place[0].is_file()][:1])
+    return [place for place in found if place[0].is_file()][:1]
 
 
 @cache
 def _read(file: Path) -> Source:
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    imported: dict[str, set[Place]] = {}
+    imported: dict[str, set[Origin]] = {}
     for node in ast.walk(tree):
         if isinstance(block := getattr(node, "body", None), list):
-            node.body = [s for s in block if not _says_only(s)]
+            block[:] = [s for s in block if not _says_only(s)]
+        for field in ("annotation", "returns"):
+            if hint := getattr(node, field, None):
+                setattr(node, field, _Unquoted().visit(hint))
         if isinstance(node, ast.ImportFrom) and (module := _ours(node, file)) is not None:
             for alias in node.names:
-                places = imported.setdefault(alias.asname or alias.name, set())
-                places |= _places(module, alias.name)
+                imported.setdefault(alias.asname or alias.name, set()).add((module, alias.name))
     statements = [s for node in tree.body for s in _foreign(node, file)]
     foreign = {name for s in statements for name in s.defined}
     others = (s for s in tree.body if not isinstance(s, ast.Import | ast.ImportFrom))
     statements += [_statement(node, foreign) for node in others]
     known = set(imported).union(*(s.defined for s in statements))
-    statements = [s._replace(used=_used(s.code, known)) for s in statements]
-    if file.name != "__init__.py":
-        silent = set(imported).difference(*(s.used for s in statements))
-        imported[""] = {p for name in silent for p in imported[name] if p[1] == ALL}
-    return Source(statements, imported)
+    statements = [s._replace(used=known & set(NAME.findall(s.code))) for s in statements]
+    unused = set(imported).difference(*(s.used for s in statements))
+    return Source(statements, imported, set() if file.name == "__init__.py" else unused)
 
 
 def _says_only(node: ast.stmt) -> bool:
     """Tell whether a statement is a string, such as a docstring."""
-    constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    return constant and isinstance(node.value.value, str)
+    alone = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(alone, ast.Constant) and isinstance(alone.value, str)
 
 
-def _ours(node: ast.ImportFrom, file: Path) -> list[str] | None:
+def _ours(node: ast.ImportFrom, file: Path) -> tuple[str, ...] | None:
     """Return the parts of a module's name within this package; None for another's."""
-    parts = node.module.split(".") if node.module else []
+    package, *rest = (node.module or "").split(".")
     if node.level:
-        return [*file.relative_to(PACKAGE).parts[: -node.level], *parts]
-    return parts[1:] if parts[0] == PACKAGE.name else None
+        named = (package, *rest) if node.module else ()
+        return (*file.relative_to(PACKAGE).parts[: -node.level], *named)
+    return tuple(rest) if package == PACKAGE.name else None
 
 
 def _foreign(node: ast.stmt, file: Path) -> Iterator[Statement]:
@@ -158,15 +168,19 @@ def _statement(node: ast.stmt, foreign: set[str]) -> Statement:
     targets = [*getattr(node, "targets", ()), getattr(node, "target", None)]
     names = [t for t in targets if isinstance(t, ast.Name | ast.Tuple)]
     defined = {n.id for t in names for n in ast.walk(t) if isinstance(n, ast.Name)}
-    defined |= {node.name} if hasattr(node, "name") else set()
+    defined |= {str(name)} if (name := getattr(node, "name", "")) else set()
     decorators = set(NAME.findall(_told(getattr(node, "decorator_list", []))))
     return Statement(defined, set(), not defined or not decorators <= foreign, _told(node))
 
 
-def _used(code: str, known: set[str]) -> set[str]:
-    """Return the names that stand in a tree written down, in annotations that are strings too."""
-    quoted = (set(re.findall(r"\w+", text)) for text in STRING.findall(code))
-    return (set(NAME.findall(code)) & known).union(*(words for words in quoted if words <= known))
+class _Unquoted(ast.NodeTransformer):
+    """Writes out names in annotations that are strings: of what is defined further down."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        """Return what a string says, if it is an expression."""
+        with suppress(SyntaxError):
+            return ast.parse(node.value, mode="eval").body if isinstance(node.value, str) else node
+        return node
 
 
 def _told(node: object) -> str:

@@ -15,7 +15,8 @@ from .datasets import CATEGORIES, SaliencyDataset
 from .datasets.toyworld import DEFAULT_WEIGHTS, ToyWorld
 from .dissection import Dissection, contributions_cached, dissect_cached
 from .dissection.readout_maps import MAP, Maps, WithMap
-from .models import Encoder, SaliencyModel, Settings, build_encoder, train
+from .metrics.upsampling import Size
+from .models import SaliencyModel, Settings, Tapped, build_encoder, train
 
 ALIKE, DEFAULT, IGNORED = "alike", "default", "ignored"
 BASES: dict[str, Mapping[str, float]] = {
@@ -69,7 +70,7 @@ class Worlds:
 
     encoder: str = "toyvgg"
     weights: str | None = "toyworld"
-    size: Sequence[int] = (120, 160)
+    size: Size = (120, 160)
     training: int = 300
     dissected: int = 200
     read: Sequence[str] = ("conv3_3", "conv4_3", "conv5_3")
@@ -102,7 +103,7 @@ class Worlds:
         return data.subset(names[: self.dissected])
 
     @cached_property
-    def pretrained(self) -> Encoder:
+    def pretrained(self) -> Tapped:
         """The encoder as it comes, never shown a fixation."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)  # for weights that are drawn, not read
@@ -123,7 +124,9 @@ class Worlds:
             lr_encoder=self.lr_encoder,
             seed=self.seed,
         )
-        return train(self.pretrained, self.learned(plan, images), None, self.read, settings)[0]
+        model, _ = train(self.pretrained, self.learned(plan, images), None, self.read, settings)
+        assert isinstance(model, SaliencyModel)
+        return model
 
     def fine_tuned(self, plan: Plan) -> dict[str, Dissection]:
         """Dissect three networks on a world's unseen images: layers read, and their map.
@@ -150,7 +153,7 @@ class Worlds:
         """
         pairs = {f"{p} {n}": self.taught(p, True, n) for n in images for p in (control, plan)}
         found = dissect_cached(Maps(pairs), self.unseen(plan), list(pairs))
-        return {n: tuple(_alone(found, f"{p} {n}") for p in (control, plan)) for n in images}
+        return {n: (_alone(found, f"{control} {n}"), _alone(found, f"{plan} {n}")) for n in images}
 
     def contributions(self, plan: Plan) -> Dissection:
         """Return what each unit adds to the fine-tuned map, on a world's unseen images."""

@@ -66,7 +66,9 @@ class _Contributions(Pass):
         found = {}
         for layer, readout in zip(self.layers, self.model.readouts, strict=True):
             own = pulled_to(probe, size_of(seen[layer])).flatten(2)
-            scores = own @ seen[layer].double().flatten(2).mT * readout.weight.flatten()
+            scores = (
+                own @ seen[layer].double().flatten(2).mT * readout.get_parameter("weight").flatten()
+            )
             found[layer] = scores[regions.owner, place]
         return found
 

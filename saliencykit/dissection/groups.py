@@ -93,10 +93,11 @@ def unit_moments(
     ) as batches:
         for _, images in batches:
             enc.reduce(images, layers, add)
-    return {layer: _moments(*sums[layer], origin[layer][:, 0]) for layer in layers}
+    return {layer: _moments(sums[layer], origin[layer][:, 0]) for layer in layers}
 
 
-def _moments(n: Tensor, total: Tensor, square: Tensor, origin: Tensor) -> Moments:
+def _moments(sums: Tensor, origin: Tensor) -> Moments:
+    n, total, square = sums
     variance = (square / n - (total / n).square()).clamp(min=0)
     return Moments((origin + total / n).cpu(), variance.sqrt().cpu())
 
@@ -181,7 +182,7 @@ def with_controls(
 def common(res: Dissection) -> list[str]:
     """Return the categories with fixated regions on `MIN_IMAGES` images or more."""
     fixated = res.regions[res.regions["fixations"] > 0]
-    images = fixated.groupby("category")["image"].nunique()
+    images = fixated.groupby("category")["image"].nunique().to_dict()
     return [c for c in res.categories if images.get(c, 0) >= MIN_IMAGES]
 
 

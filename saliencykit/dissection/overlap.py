@@ -61,7 +61,7 @@ class Overlap:
         """Return each unit's label: unit, category, iou; only units that meet any category."""
         table = self.of(layer).dropna(how="all")
         best = pd.DataFrame({"category": table.idxmax(), "iou": table.max()}).reset_index()
-        return best[best["iou"] > 0].reset_index(drop=True)
+        return best.loc[best["iou"] > 0].reset_index(drop=True)
 
     def to_entry(self) -> cache.Entry:
         """Return what `cache.cached` stores."""

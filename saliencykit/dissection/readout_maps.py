@@ -14,7 +14,6 @@ from ..sources import code_of
 
 MAP = "map"
 T = TypeVar("T")
-Reducer = Callable[[str, Tensor], T]
 
 
 class WithMap(nn.Module):
@@ -25,7 +24,9 @@ class WithMap(nn.Module):
         self.model, self.layers = model, [*model.layers, MAP]
         self.fingerprint = digest(MAP, code_of(WithMap), model.fingerprint)
 
-    def reduce(self, images: Tensor, layers: Sequence[str], reducer: Reducer) -> dict[str, T]:
+    def reduce(
+        self, images: Tensor, layers: Sequence[str], reducer: Callable[[str, Tensor], T]
+    ) -> dict[str, T]:
         """Call `reducer(layer, activation (B, C, h, w))` at each layer; return its answers."""
         seen = self.model.encoder.activations(images, self.model.layers)
         seen[MAP] = self.model.read(seen)[:, None]
@@ -42,14 +43,17 @@ class Maps(nn.Module):
         super().__init__()
         if len({model.encoder.fingerprint for model in models.values()}) != 1:
             raise ValueError("these models do not share one encoder: dissect each by itself")
-        self.layers, self.models = list(models), nn.ModuleList(models.values())
+        self.layers, self.models = list(models), dict(models)
+        self.held = nn.ModuleList(models.values())  # so that they move and are evaluated with this
         self.fingerprint = digest(
             MAP, code_of(Maps), {k: model.fingerprint for k, model in models.items()}
         )
 
-    def reduce(self, images: Tensor, layers: Sequence[str], reducer: Reducer) -> dict[str, T]:
+    def reduce(
+        self, images: Tensor, layers: Sequence[str], reducer: Callable[[str, Tensor], T]
+    ) -> dict[str, T]:
         """Call `reducer(name, map (B, 1, h, w))` for each model; return its answers."""
-        chosen = {k: self.models[self.layers.index(k)] for k in layers}
+        chosen = {k: self.models[k] for k in layers}
         read = list(dict.fromkeys(layer for model in chosen.values() for layer in model.layers))
-        seen = self.models[0].encoder.activations(images, read)
+        seen = self.models[self.layers[0]].encoder.activations(images, read)
         return {k: reducer(k, model.read(seen)[:, None]) for k, model in chosen.items()}

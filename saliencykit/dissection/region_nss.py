@@ -2,7 +2,7 @@
 
 He et al. (CVPR 2019), section 4: a unit's activation map is resized to the annotation, z-scored,
 and averaged at the fixated pixels of one region. Here exactly, but without the resizing: see
-`saliencykit.metrics.bilinear`.
+`saliencykit.metrics.upsampling`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,6 +17,7 @@ from ..metrics.upsampling import (
     mean_square,
     mean_weights,
     pull_back_maps,
+    size_of,
     spread,
 )
 
@@ -45,9 +46,9 @@ def region_nss(activations: Tensor, fixations: Tensor, owner: Tensor) -> Tensor:
     n_images = len(activations)
     if len(owner) and (int(owner.min()) < 0 or int(owner.max()) >= n_images):
         raise IndexError(f"owner {owner.tolist()} points outside a batch of {n_images} images")
-    pulled = pull_back_maps(fixations, activations.shape[-2:]).to(activations.device)
+    pulled = pull_back_maps(fixations, size_of(activations)).to(activations.device)
     weights, place = by_image(mean_at(pulled, fixation_counts(fixations)), owner, n_images)
-    sizes = [tuple(fixations.shape[1:])] * n_images
+    sizes = [size_of(fixations)] * n_images
     return region_scores(activations, weights, sizes)[owner, place]
 
 

@@ -34,7 +34,7 @@ def tops(
         for name, result in results.items()
         for layer in (layers or result.layers)
     ]
-    return pd.concat(parts, ignore_index=True)[[*KEYS, "mean", "low", "high"]]
+    return pd.concat(parts, ignore_index=True).loc[:, [*KEYS, "mean", "low", "high"]]
 
 
 def counts(
@@ -48,7 +48,7 @@ def counts(
         parts.append(long.assign(encoder=name, layer=layer, of=result.of(layer).shape[1]))
     table = pd.concat(parts, ignore_index=True)
     table["share"] = table["units"] / table["of"]
-    return table[[*KEYS, "threshold", "units", "share"]]
+    return table.loc[:, [*KEYS, "threshold", "units", "share"]]
 
 
 def gain(
@@ -90,11 +90,11 @@ def best_images(
     result: Dissection, layer: str, unit: int, n: int = 8, category: str | None = None
 ) -> list[str]:
     """Return the images whose fixated regions (of `category`) drive `unit` most, best first."""
-    scores = pd.Series(result.of(layer)[:, unit].numpy())
+    scores = result.regions.assign(score=result.of(layer)[:, unit].numpy())
     if category is not None:
-        scores = scores[result.regions["category"] == category]
-    by_image = scores.groupby(result.regions.loc[scores.index, "image"].to_numpy()).max()
-    return by_image.nlargest(n).index.tolist()
+        scores = scores.loc[scores["category"] == category]
+    best = pd.Series(scores.groupby("image")["score"].max())
+    return [str(image) for image in best.nlargest(n).index]
 
 
 def unit_profile(

@@ -41,7 +41,7 @@ class Dissection:
     def codes(self) -> Tensor:
         """Return (R,) int64: index into `categories` of each region."""
         index = pd.Index(self.categories)
-        return torch.tensor(index.get_indexer(self.regions["category"]), dtype=torch.long)
+        return torch.tensor(index.get_indexer(pd.Index(self.regions["category"])), dtype=torch.long)
 
     def selectivity(self, layer: str) -> pd.DataFrame:
         """Return S, categories × units: mean region NSS over the category's regions.
@@ -77,10 +77,10 @@ class Dissection:
 
     def subset(self, images: Collection[str]) -> "Dissection":
         """Return the dissection of `images` only (without p-values, which were for all of them)."""
-        keep = self.regions["image"].isin(set(images))
+        keep = self.regions["image"].isin(list(images))
         rows = torch.tensor(keep.tolist(), dtype=torch.bool)
         scores = {k: v[rows] for k, v in self.scores.items()}
-        return Dissection(scores, self.regions[keep].reset_index(drop=True), self.categories)
+        return Dissection(scores, self.regions.loc[keep].reset_index(drop=True), self.categories)
 
     def _table(self, values: Tensor) -> pd.DataFrame:
         index = pd.Index(self.categories, name="category")

@@ -49,15 +49,15 @@ class Null:
         scores = scores[:, fixated.to(scores.device)]
         n_images, _, n_units = scores.shape
         owner = owner[fixated].to(scores.device)
-        category = torch.as_tensor(category)[fixated].to(scores.device)
+        code = torch.as_tensor(category)[fixated].to(scores.device)
         if layer not in self.null:
             shape = (self.n_categories, n_units)
             self.null[layer] = scores.new_zeros(self.permutations, *shape)
             self.observed[layer] = scores.new_zeros(shape)
         partners = self.partners.to(scores.device)
         shuffles = torch.arange(self.permutations, device=scores.device)
-        for c in category.unique().tolist():
-            of_c = category == c
+        for c in code.unique().tolist():
+            of_c = code == c
             images, group = owner[of_c].unique(return_inverse=True)
             # (B, G, C): sums of the category's regions of image g, laid over image b
             laid = scores.new_zeros(n_images, len(images), n_units)

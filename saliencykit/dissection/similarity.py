@@ -101,7 +101,7 @@ def similarity(
         raise ValueError(f"blocks is {blocks}; a jackknife leaves one out of at least 2")
     shared = [layer for layer in first.layers if layer in second.layers]
     chosen = shared if layers is None else list(dict.fromkeys(layers))
-    pairs = [(p, p) if isinstance(p, str) else tuple(p) for p in chosen]
+    pairs = [(p, p) if isinstance(p, str) else (p[0], p[1]) for p in chosen]
     for a, b in pairs:
         check_name("layer", a, first.layers)
         check_name("layer", b, second.layers)
@@ -177,9 +177,9 @@ class _Comparison:
             parts = [self.sums[key] for key in keys]
             sums = [part.sum(0) for part in parts]
             matched = a == b and sums[0].shape[0] == sums[0].shape[1]
-            value = measured(*sums, matched)
+            value = measured(sums, matched)
             left = [
-                measured(*(part[:k].sum(0) + part[k + 1 :].sum(0) for part in parts), matched)
+                measured([part[:k].sum(0) + part[k + 1 :].sum(0) for part in parts], matched)
                 for k in range(self.blocks)  # not a difference: zeros stay exactly zero
             ]
             low, high = jackknife(value, torch.stack(left))
@@ -191,8 +191,9 @@ class _Comparison:
         return Similarity(pd.DataFrame(rows, columns=columns), units)
 
 
-def measured(xy: Tensor, xx: Tensor, yy: Tensor, matched: bool) -> Tensor:
+def measured(sums: Sequence[Tensor], matched: bool) -> Tensor:
     """Return (3,) of `MEASURES`, or the first two unless units are `matched`; from three sums."""
+    xy, xx, yy = sums
     found = [cka(h(xy), h(xx), h(yy)) for h in (hsic, hsic_unbiased)]
     found += [correlations(xy, xx, yy).nanmean()] if matched else []
     return torch.stack(found).cpu()

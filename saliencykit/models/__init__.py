@@ -4,7 +4,7 @@ from . import classical, tasks, toyvgg
 from .centre import CentrePrior
 from .checkpoints import by_name, keep, kept_models, model_names
 from .composite import Composite, TwoScales, WithContrast, build_encoder
-from .encoders import Encoder, encoder_names
+from .encoders import Encoder, Tapped, encoder_names
 from .saliency import Classifier, SaliencyModel, upsample
 from .stimuli import features, stimuli
 from .training import Settings, Training, train, train_side_by_side
@@ -16,6 +16,7 @@ __all__ = [
     "Encoder",
     "SaliencyModel",
     "Settings",
+    "Tapped",
     "Training",
     "TwoScales",
     "WithContrast",

@@ -1,5 +1,6 @@
 """The centre prior: people look at the middle of pictures, whatever is there."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,7 +38,7 @@ class CentrePrior:
             raise ValueError(f"{data!r} holds too few fixations to fit a centre prior.")
         return cls(x.mean().item(), y.mean().item(), x.std().item(), y.std().item())
 
-    def map(self, size: tuple[int, int]) -> Tensor:
+    def map(self, size: Sequence[int]) -> Tensor:
         """Return the prior as a map (H, W), float32, maximum at most 1."""
         y, x = ((torch.arange(n) + 0.5) / n for n in size)
         row = torch.exp(-0.5 * ((x - self.x) / self.sd_x) ** 2)
@@ -46,4 +47,4 @@ class CentrePrior:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return the same map for each of images (B, 3, H, W): (B, H, W)."""
-        return self.map(tuple(images.shape[-2:])).to(images.device).expand(len(images), -1, -1)
+        return self.map(images.shape[-2:]).to(images.device).expand(len(images), -1, -1)

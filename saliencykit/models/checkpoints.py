@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,7 +42,7 @@ def model_names() -> list[str]:
     return [*classical.names(), *kept_models()]
 
 
-def by_name(name: str | os.PathLike, **parameters: object) -> Callable[[Tensor], Tensor]:
+def by_name(name: str | os.PathLike, **parameters: Any) -> Callable[[Tensor], Tensor]:
     """Return a saliency model as a function: images (B, 3, H, W) in [0, 1] → (B, H, W).
 
     `name`: a classical model, whose `parameters` may be given; a trained one that was kept; or the
@@ -53,11 +54,10 @@ def by_name(name: str | os.PathLike, **parameters: object) -> Callable[[Tensor],
         if not Path(name).exists():
             raise FileNotFoundError(
                 f"No checkpoint at {name}, and no trained model was kept under that name (kept: "
-                f"{', '.join(kept) or 'none'}). Notebook 01 trains and keeps some: "
-                "`saliencykit figures 01`."
+                f"{', '.join(kept) or 'none'}). `saliencykit figures 01` trains and keeps some."
             )
         return _network(Path(name))
-    check_name("model", name, model_names())
+    name = check_name("model", str(name), model_names())
     if name in kept:
         return _network(kept[name])
     return lambda images: classical.saliency(name, images, **parameters)
@@ -70,8 +70,8 @@ def _network(path: Path) -> Callable[[Tensor], Tensor]:
 
     @torch.inference_mode()
     def run(images: Tensor) -> Tensor:
-        whole = tuple(images.shape[-2:])
-        given = images if size is None else _shrink(images, tuple(size))
+        whole = images.shape[-2:]
+        given = images if size is None else _shrink(images, size)
         return upsample(model.coarse(given.to(device))[:, None], whole)[:, 0].cpu()
 
     return run

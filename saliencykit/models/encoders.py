@@ -185,7 +185,11 @@ class Encoder(Tapped):
 @contextmanager
 def changing(module: nn.Module, change: Change) -> Iterator[None]:
     """Inside, `module` answers what `change` makes of its answer."""
-    handle = module.register_forward_hook(lambda own, _, output: change(own, output))
+
+    def hook(own: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+        return change(own, output)
+
+    handle = module.register_forward_hook(hook)
     try:
         yield
     finally:

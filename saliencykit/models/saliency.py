@@ -8,6 +8,7 @@ units and every unit keeps one exact weight.
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,14 +19,12 @@ from ..sources import code_of
 from .composite import build_encoder
 from .encoders import Tapped
 
-Note = str | int | float | Sequence[int]
 
-
-def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
+def upsample(maps: Tensor, size: Sequence[int]) -> Tensor:
     """Upsample (B, C, h, w) bilinearly to `size` = (H, W), corners not aligned."""
     if tuple(maps.shape[-2:]) == tuple(size):
         return maps
-    return interpolate(maps, size, mode="bilinear", align_corners=False)
+    return interpolate(maps, tuple(size), mode="bilinear", align_corners=False)
 
 
 class Readout(nn.Module):
@@ -35,7 +34,7 @@ class Readout(nn.Module):
     layer that the encoder lacks.
     """
 
-    readouts: nn.Module
+    readouts: nn.ModuleList | nn.Linear
 
     def __init__(self, encoder: Tapped, layer: str | Sequence[str] | None = None):
         super().__init__()
@@ -62,7 +61,7 @@ class SaliencyModel(Readout):
         found = [nn.Conv2d(encoder.channels[layer], 1, 1, bias=False) for layer in self.layers]
         for readout in found:
             nn.init.normal_(readout.weight, std=0.01)
-        self.readouts = nn.ModuleList(found)
+        self.readouts: nn.ModuleList = nn.ModuleList(found)
 
     def read(self, features: Mapping[str, Tensor]) -> Tensor:
         """Read the map (B, h, w) off the activations, on the finest layer's grid."""
@@ -76,9 +75,9 @@ class SaliencyModel(Readout):
 
     def forward(self, images: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """Return saliency (B, H, W) at the images' size, or at `size`."""
-        return upsample(self.coarse(images)[:, None], size or tuple(images.shape[-2:]))[:, 0]
+        return upsample(self.coarse(images)[:, None], size or images.shape[-2:])[:, 0]
 
-    def save(self, path: str | os.PathLike, **notes: Note) -> None:
+    def save(self, path: str | os.PathLike, **notes: Any) -> None:
         """Write a checkpoint (safetensors), with JSON-able `notes` such as training settings."""
         about = {"encoder": self.encoder.name, "layers": self.layers, "notes": notes}
         write(Path(path), Entry(self.state_dict(), about))
@@ -94,7 +93,7 @@ class SaliencyModel(Readout):
         return cls.from_entry(entry)
 
     @staticmethod
-    def notes(path: str | os.PathLike) -> dict[str, Note]:
+    def notes(path: str | os.PathLike) -> dict[str, Any]:
         """Return the notes that were saved with a checkpoint."""
         return read(Path(path)).meta.get("notes", {})
 

@@ -12,8 +12,8 @@ optimiser and frozen batch-norm statistics are the same; only targets, readout a
   the largest centred square is cut out and turned: of a 3 : 4 image a quarter is not seen.
 """
 
-from dataclasses import asdict, dataclass
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Generator, Tensor
@@ -22,7 +22,7 @@ from torch.nn.functional import cross_entropy
 from ..datasets import SaliencyDataset
 from ..metrics.upsampling import nss_upsampled, pull_back
 from ..sources import code_of
-from .encoders import Encoder
+from .encoders import Tapped
 from .saliency import Classifier, SaliencyModel
 from .stimuli import stimuli
 
@@ -45,12 +45,12 @@ class Task:
         return type(self).__name__.lower()
 
     @property
-    def key(self) -> list[object]:
+    def key(self) -> tuple[str, str, dict[str, Any]]:
         """What identifies the task, for cache keys."""
-        return [type(self).__name__, code_of(type(self)), asdict(self)]
+        return type(self).__name__, code_of(type(self)), vars(self)
 
     def model(
-        self, encoder: Encoder, layers: list[str], data: SaliencyDataset
+        self, encoder: Tapped, layers: list[str], data: SaliencyDataset
     ) -> SaliencyModel | Classifier:
         """Return the encoder with a fresh readout of `layers`."""
         raise NotImplementedError
@@ -85,7 +85,7 @@ class Saliency(Task):
     measure: ClassVar[str] = "NSS"
     kind: ClassVar = SaliencyModel
 
-    def model(self, encoder: Encoder, layers: list[str], data: SaliencyDataset) -> SaliencyModel:
+    def model(self, encoder: Tapped, layers: list[str], data: SaliencyDataset) -> SaliencyModel:
         """Return a saliency model."""
         return SaliencyModel(encoder, layers)
 
@@ -103,7 +103,8 @@ class Saliency(Task):
             y.append(seen.y.clamp(max=size[0] - 1e-6))
             owner.append(torch.full((len(seen),), i))
         x, y, owner = torch.cat(x), torch.cat(y), torch.cat(owner)
-        pulled = pull_back(x, y, torch.ones(len(x)), owner, len(data), size, tuple(answer))
+        height, width = answer
+        pulled = pull_back(x, y, torch.ones(len(x)), owner, len(data), size, (height, width))
         count = torch.bincount(owner, minlength=len(data)).float()
         return {"pulled": pulled, "count": count}, count > 0
 
@@ -163,7 +164,7 @@ class Scenes(Classification):
         """ "scenes", or "shuffled scenes"."""
         return "shuffled scenes" if self.shuffled else "scenes"
 
-    def model(self, encoder: Encoder, layers: list[str], data: SaliencyDataset) -> Classifier:
+    def model(self, encoder: Tapped, layers: list[str], data: SaliencyDataset) -> Classifier:
         """Return a classifier of the scenes of `data`. Raises ValueError if it knows none."""
         if len(data.scenes) < 2:
             raise ValueError(f"{data!r} knows no scene classes: there is nothing to tell apart.")
@@ -171,7 +172,7 @@ class Scenes(Classification):
 
     def labels(self, data: SaliencyDataset) -> Tensor:
         """Return indices into the scenes of `data`; shuffled ones stay within its images."""
-        index = {scene: k for k, scene in enumerate(data.scenes)}
+        index: dict[str | None, int] = {scene: k for k, scene in enumerate(data.scenes)}
         found = torch.tensor([index.get(data.scene(i), UNKNOWN) for i in range(len(data))])
         if self.shuffled:
             known = (found != UNKNOWN).nonzero()[:, 0]
@@ -187,7 +188,7 @@ class Rotations(Classification):
     alters: ClassVar[bool] = True
     seed: int = 0
 
-    def model(self, encoder: Encoder, layers: list[str], data: SaliencyDataset) -> Classifier:
+    def model(self, encoder: Tapped, layers: list[str], data: SaliencyDataset) -> Classifier:
         """Return a classifier of four turns."""
         return Classifier(encoder, layers, TURNS)
 

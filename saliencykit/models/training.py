@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from ..cache import Entry, cached, entry_path, read, write
 from ..datasets import SaliencyDataset
 from ..sources import code_of
-from .encoders import Encoder
+from .encoders import Tapped
 from .saliency import Classifier, SaliencyModel
 from .stimuli import device_of, features, stimuli, to_float
 from .tasks import Saliency, Targets, Task
@@ -60,7 +60,7 @@ class Trainer:
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: Tapped,
         data: SaliencyDataset,
         validation: SaliencyDataset | None,
         layers: list[str],
@@ -77,7 +77,7 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             self.model = task.model(encoder, layers, data)
-        self.model.to(self.device, memory_format=torch.channels_last)
+        self.model.to(self.device).to(memory_format=torch.channels_last)
         self.inputs = self.prepare(data)
         shape = self.answers(self.batch(self.inputs, torch.tensor([0])))[0].shape
         self.targets, taught = task.targets(data, settings.size, shape)
@@ -176,6 +176,7 @@ class Trainer:
     def validate(self) -> float:
         """Return the mean score over the validation images that have a target."""
         self.set_mode(train=False)
+        assert self.validation is not None
         inputs, targets = self.validation
         images = len(next(iter(inputs.values())))
         scores = [
@@ -300,7 +301,7 @@ def _in_a_process(one: Training, parent: int, environment: Mapping[str, str]) ->
 
 
 def train(
-    encoder: Encoder,
+    encoder: Tapped,
     data: SaliencyDataset,
     validation: SaliencyDataset | None = None,
     layer: str | Sequence[str] | None = None,

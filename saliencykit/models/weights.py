@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 import torchvision
@@ -35,6 +36,7 @@ def load_weights(net: nn.Module, path: str | os.PathLike, optional: Sequence[str
             f"No weights at {path}. `weights` is 'imagenet', None, or the path of a .pth or "
             ".safetensors state dict."
         )
+    state: dict[str, Any]
     try:
         state = (
             load_file(path)
@@ -66,7 +68,7 @@ def torchvision_net(name: str, imagenet: bool) -> nn.Module:
         with _weights_only():
             return torchvision.models.get_model(name, weights="DEFAULT" if imagenet else None)
     except OSError as error:  # URLError is one
-        url = torchvision.models.get_model_weights(name).DEFAULT.url
+        url = torchvision.models.get_model_weights(name)["DEFAULT"].url
         raise FileNotFoundError(
             f"The ImageNet weights of {name} are not in {torch.hub.get_dir()}/checkpoints and "
             f"could not be downloaded ({error}). Put {url} there, or set TORCH_HOME."

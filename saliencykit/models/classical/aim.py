@@ -57,7 +57,7 @@ def learn(samples: np.ndarray, variance: float, seed: int) -> np.ndarray:
     kept = np.s_[: -2 - np.searchsorted(held, variance) : -1]  # the largest come last
     whitening = axes.T[kept] / np.sqrt(variances[kept])[:, None]
     white = (samples - samples.mean(0)) @ whitening.T
-    ica = FastICA(whiten=False, random_state=seed, max_iter=1000).fit(white)
+    ica = FastICA(whiten=False, random_state=seed, max_iter=1000).fit(white)  # pyright: ignore
     return ica.components_ @ whitening
 
 
@@ -132,7 +132,7 @@ def aim(images: Tensor, basis: Tensor | None = None, size: int = 400, bins: int 
     Raises ValueError if the resized image's shorter side is smaller than a patch.
     """
     basis = (default_basis() if basis is None else basis).to(images.device, torch.float32)
-    small = resized(images.float(), fitted(tuple(images.shape[-2:]), size))
+    small = resized(images.float(), fitted(images.shape[-2:], size))
     side = basis.shape[-1]
     if min(small.shape[-2:]) < side:
         raise ValueError(

@@ -107,7 +107,7 @@ def covsal(images: Tensor, size: int = 512, quantile: float = 0.1, sigma: float 
     if not 0 < quantile <= 1:
         raise ValueError(f"quantile must lie in (0, 1], not {quantile}")
     planes = features(resized(images.float(), (size, size)))
-    saliency = 1.0
+    saliency = torch.ones(())
     for side in (size >> k for k in range(6, 1, -1)):
         at_scale = unlikeness(descriptors(*moments(regions(planes, side))), side, quantile)
         saliency = saliency * resized(at_scale.float(), images.shape[-2:])

@@ -1,12 +1,13 @@
 """What several classical models share: working sizes, CIELAB, a blur that keeps constants."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from ...metrics import gaussian_blur
-
-Size = tuple[int, int]
+from ...metrics.upsampling import Size
 
 # sRGB primaries in XYZ (ITU-R BT.709). A row's sum is the white point, so grey has a = b = 0.
 SRGB_TO_XYZ = (
@@ -17,18 +18,18 @@ SRGB_TO_XYZ = (
 LUMA = (0.299, 0.587, 0.114)  # of gamma-compressed RGB (ITU-R BT.601), what rgb2gray weighs with
 
 
-def fitted(size: Size, longer: int) -> Size:
+def fitted(size: Sequence[int], longer: int) -> Size:
     """Return `size` (height, width) scaled so that its longer side is `longer`; at least 1."""
     height, width = (max(1, round(n * longer / max(size))) for n in size)
     return height, width
 
 
-def resized(images: Tensor, size: Size) -> Tensor:
+def resized(images: Tensor, size: Sequence[int]) -> Tensor:
     """Return images (B, C, H, W) or maps (B, H, W) at `size`: bilinear, antialiased if smaller."""
-    if images.shape[-2:] == size:
+    if images.shape[-2:] == tuple(size):
         return images
     planes = images if images.ndim == 4 else images[:, None]
-    out = functional.interpolate(planes, size, mode="bilinear", antialias=True)
+    out = functional.interpolate(planes, tuple(size), mode="bilinear", antialias=True)
     return out if images.ndim == 4 else out[:, 0]
 
 

@@ -5,6 +5,7 @@ which decides wherever the papers leave a choice. Maps are (..., H, W) throughou
 computed in double precision: the models rescale each map to [0, 1], however faint its contrast.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -64,13 +65,13 @@ def halve(rows: Tensor) -> Tensor:
     return outer.add_(middle, alpha=5).add_(inner, alpha=10).div_(weight).float()
 
 
-def map_size(size: tuple[int, int], longest: int) -> tuple[int, int]:
+def map_size(size: Sequence[int], longest: int) -> tuple[int, int]:
     """Return the (height, width) of a map as wide as high as `size`, its longer side `longest`."""
     scale = longest / max(size)
     return max(1, int(size[0] * scale + 0.5)), max(1, int(size[1] * scale + 0.5))
 
 
-def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
+def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
     """Resize maps as MATLAB's `imresize` does: bicubic, low-passed where it shrinks."""
     rows, columns = (resampling(*n).to(maps) for n in zip(maps.shape[-2:], size, strict=True))
     return rows @ (maps @ columns.mT)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from inspect import Parameter, signature
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,7 +58,7 @@ def saliency(
     *,
     smooth: float = 0.0,
     centre_bias: CentrePrior | None = None,
-    **parameters_: object,
+    **parameters_: Any,
 ) -> Tensor:
     """Return the maps (B, H, W), float32, ≥ 0, of classical model `name`.
 
@@ -80,5 +81,5 @@ def saliency(
         maps = blur(maps, smooth * max(maps.shape[-2:]))
     maps = without_rounding(maps)
     if centre_bias is not None:
-        maps = maps * centre_bias.map(tuple(maps.shape[-2:])).to(maps)
+        maps = maps * centre_bias.map(maps.shape[-2:]).to(maps)
     return maps.float()
