@@ -215,7 +215,7 @@ class Trainer:
 class Training:
     """What is to be trained: see `train`, whose arguments these are."""
 
-    encoder: Encoder
+    encoder: Tapped
     data: SaliencyDataset
     validation: SaliencyDataset | None = None
     layer: str | Sequence[str] | None = None
@@ -225,8 +225,9 @@ class Training:
     @property
     def layers(self) -> list[str]:
         """The layers that the readout reads."""
-        one = isinstance(self.layer, str)
-        return [self.layer] if one else list(self.layer or self.encoder.layers[-1:])
+        if isinstance(self.layer, str):
+            return [self.layer]
+        return list(self.layer or self.encoder.layers[-1:])
 
     @cached_property
     def key(self) -> dict[str, object]:
