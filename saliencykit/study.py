@@ -222,12 +222,13 @@ class Study(Settings):
         read, encoder, data, seed: layers read, encoder, training images and seed, if not this
         study's; task: what is learned, if not saliency.
         """
-        how = self._training(frozen, self.seed if seed is None else seed)
+        how = self.training_settings(frozen, self.seed if seed is None else seed)
         read = read or self.read or None
         encoder, data = encoder or self.pretrained, data or self.train
         return models.train(encoder, data, self.validation, read, how, task)
 
-    def _training(self, frozen: bool, seed: int) -> models.Settings:
+    def training_settings(self, frozen: bool, seed: int) -> models.Settings:
+        """Return how a network is trained, the encoder frozen or fine-tuned."""
         return models.Settings(
             size=self.size,
             frozen=frozen,
@@ -277,7 +278,7 @@ class Study(Settings):
                 learned,
                 validation,
                 read or self.read or None,
-                self._training(frozen, self.seed + k),
+                self.training_settings(frozen, self.seed + k),
                 task or models.tasks.Saliency(),
             )
             for k, (learned, validation, _) in enumerate(parts)

@@ -6,8 +6,7 @@ taught or dissected is cached by content, one world at a time.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -16,7 +15,8 @@ from .datasets.toyworld import DEFAULT_WEIGHTS, ToyWorld
 from .dissection import Dissection, contributions_cached, dissect_cached
 from .dissection.readout_maps import MAP, Maps, WithMap
 from .metrics.upsampling import Size
-from .models import SaliencyModel, Settings, Tapped, build_encoder, train
+from .models import SaliencyModel, train
+from .study import Study
 
 ALIKE, DEFAULT, IGNORED = "alike", "default", "ignored"
 BASES: dict[str, Mapping[str, float]] = {
@@ -60,29 +60,31 @@ NOTHING = Plan(group=1)
 
 @dataclass(eq=False)
 class Worlds:
-    """How scenes are drawn and networks taught.
+    """Networks of a study, taught on worlds with scenes as large as its networks' input.
 
-    encoder, weights: see `models.build_encoder`; size: of scenes and network input (height, width);
-    training, dissected: numbers of images to teach and to dissect on, disjoint; read: layers that
-    readouts read; epochs: of fine-tuning; readout_epochs: of frozen readouts; batch, lr_encoder: of
-    fine-tuning.
+    training, dissected: numbers of images to teach and to dissect on, disjoint; readout_epochs: of
+    frozen readouts; everything else as the study sets it.
     """
 
-    encoder: str = "toyvgg"
-    weights: str | None = "toyworld"
-    size: Size = (120, 160)
-    training: int = 300
-    dissected: int = 200
-    read: Sequence[str] = ("conv3_3", "conv4_3", "conv5_3")
-    epochs: int = 4
-    readout_epochs: int = 10
-    batch: int = 8
-    lr_encoder: float = 1e-3
-    seed: int = 0
+    study: Study
+    training: int
+    dissected: int
+    readout_epochs: int
 
-    def __post_init__(self):
-        self.size = (int(self.size[0]), int(self.size[1]))
-        self.read = list(self.read)
+    @property
+    def size(self) -> Size:
+        """Height and width of scenes and network input."""
+        return self.study.size
+
+    @property
+    def read(self) -> list[str]:
+        """The layers that readouts read."""
+        return self.study.read or self.study.pretrained.layers[-1:]
+
+    @property
+    def seed(self) -> int:
+        """The seed of scenes and trainings."""
+        return self.study.seed
 
     def world(self, plan: Plan) -> ToyWorld:
         """Return the world of `plan`: of every 20 scenes, 14 to learn from and 6 unseen."""
@@ -102,29 +104,18 @@ class Worlds:
         names = [name for name in data.names if data.split_of(name) != "train"]
         return data.subset(names[: self.dissected])
 
-    @cached_property
-    def pretrained(self) -> Tapped:
-        """The encoder as it comes, never shown a fixation."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)  # for weights that are drawn, not read
-            return build_encoder(self.encoder, self.weights)
-
     def taught(self, plan: Plan, frozen: bool = False, images: int | None = None) -> SaliencyModel:
         """Return a model taught on a world, the encoder fine-tuned or frozen.
 
         Frozen readouts learn in batches of a twelfth of the images (32 at most), so that few images
         do not mean few steps.
         """
-        settings = Settings(
-            size=self.size,
-            frozen=frozen,
-            epochs=self.readout_epochs if frozen else self.epochs,
-            batch=max(1, min(32, (images or self.training) // 12)) if frozen else self.batch,
-            lr=5e-3 if frozen else 1e-3,
-            lr_encoder=self.lr_encoder,
-            seed=self.seed,
-        )
-        model, _ = train(self.pretrained, self.learned(plan, images), None, self.read, settings)
+        settings = self.study.training_settings(frozen, self.seed)
+        if frozen:
+            batch = max(1, min(32, (images or self.training) // 12))
+            settings = replace(settings, epochs=self.readout_epochs, batch=batch)
+        taught_on = self.learned(plan, images)
+        model, _ = train(self.study.pretrained, taught_on, None, self.read, settings)
         assert isinstance(model, SaliencyModel)
         return model
 
@@ -135,7 +126,7 @@ class Worlds:
         same scenes where all categories are favoured alike. The observers are the world's own.
         """
         data = self.unseen(plan)
-        before = dissect_cached(self.pretrained, data, self.read)
+        before = dissect_cached(self.study.pretrained, data, self.read)
         silent = {MAP: torch.zeros(len(before.regions), 1)}
         nets = {"flat": self.taught(FLAT), "after": self.taught(plan)}
         return {

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import false_discovery_control
 
+import saliencykit as sk
 from saliencykit.analyses.known_truth import tables as truth
 from saliencykit.analyses.known_truth.tables import advantage_table, beyond_others
 from saliencykit.datasets import CATEGORIES
@@ -27,10 +28,9 @@ numbers = st.floats(-100, 100, width=32)
 def worlds(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SALIENCYKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield Worlds(
-            weights=None, size=(60, 80), training=14, dissected=24, read=["conv3_1", "conv4_1"],
-            epochs=1, readout_epochs=2,
-        )  # fmt: skip
+        read = ["conv3_1", "conv4_1"]
+        study = sk.Study(weights=None, size=(60, 80), read=read, epochs=1, batch=8)
+        yield Worlds(study, training=14, dissected=24, readout_epochs=2)
 
 
 @given(arrays(np.float64, (3, 5), elements=numbers))

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+import saliencykit as sk
 from saliencykit.analyses.known_truth import browser as browsing
 from saliencykit.analyses.known_truth import figures as truth
 from saliencykit.analyses.known_truth import sentences as known_truth_sentences
@@ -207,7 +208,8 @@ def test_bars_are_as_long_as_their_numbers(table):
 
 
 def test_browser_draws_every_world_without_a_network(table, monkeypatch):
-    worlds = Worlds(weights=None, size=(60, 80), training=14, dissected=12)
+    study = sk.Study(weights=None, size=(60, 80), epochs=1)
+    worlds = Worlds(study, training=14, dissected=12, readout_epochs=1)
     model = SimpleNamespace(
         coarse=lambda x: x.mean(1), parameters=lambda: iter([torch.zeros(1)]), layers=[]
     )

@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 
 from ..cache import Entry, cached, entry_path, read, write
 from ..datasets import SaliencyDataset
+from ..settings import DEFAULTS
 from ..sources import code_of
 from .encoders import Tapped
 from .saliency import Classifier, SaliencyModel
@@ -36,16 +37,16 @@ class Settings:
     has it (three times as fast there), while the readout and the loss stay in float32.
     """
 
-    size: tuple[int, int] = (300, 400)
+    size: tuple[int, int] = tuple(DEFAULTS["size"])
     frozen: bool = False
-    epochs: int = 8
-    batch: int = 8
+    epochs: int = DEFAULTS["epochs"]
+    batch: int = DEFAULTS["batch"]
     lr: float = 1e-3
-    lr_encoder: float = 1e-4
+    lr_encoder: float = DEFAULTS["lr_encoder"]
     weight_decay: float = 1e-4
     flip: bool = True
     bfloat16: bool = True
-    seed: int = 0
+    seed: int = DEFAULTS["seed"]
 
 
 def one_cycle(done: float, rise: float = 0.2) -> float:
