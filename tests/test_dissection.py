@@ -17,10 +17,10 @@ from saliencykit.dissection import (
     dissect,
     dissect_cached,
     region_nss,
-    share_significant,
 )
 from saliencykit.dissection.region_nss import CHUNK
 from saliencykit.dissection.significance import Null
+from saliencykit.dissection.top_units import share_significant
 from saliencykit.intervals import adjusted
 from saliencykit.registry import UnknownNameError
 
