@@ -11,22 +11,24 @@ from saliencykit.dissection import (
     Dissection,
     Effects,
     Group,
-    Moments,
     Role,
     ablated,
     ablation_effects,
     bootstrap,
     contributions,
     contributions_cached,
-    matched_groups,
-    most_selective,
-    random_groups,
     region_nss,
     unit_moments,
     unit_moments_cached,
-    with_controls,
 )
 from saliencykit.dissection.ablation import Silenced
+from saliencykit.dissection.groups import (
+    Moments,
+    matched_groups,
+    most_selective,
+    random_groups,
+    with_controls,
+)
 from saliencykit.models import SaliencyModel, build_encoder
 from saliencykit.models.encoders import Encoder
 from saliencykit.registry import UnknownNameError

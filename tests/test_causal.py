@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy.stats import spearmanr
+from sklearn.metrics import cohen_kappa_score
 
 from saliencykit.analyses.causal_units import browser as causal_units_browser
 from saliencykit.analyses.causal_units import figures as causal_units_figures
@@ -26,14 +27,10 @@ from saliencykit.dissection import (
     Dissection,
     Effects,
     Group,
-    Moments,
     Role,
-    best_groups,
-    label_agreement,
     named_groups,
-    rank_agreement,
-    with_controls,
 )
+from saliencykit.dissection.groups import Moments, best_groups, with_controls
 from saliencykit.dissection.overlap import Overlap
 from saliencykit.models import SaliencyModel, build_encoder
 from saliencykit.registry import UnknownNameError
@@ -220,20 +217,22 @@ def common_only(res):
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.5, 1.0])
-def test_agreement_is_that_of_the_older_functions(noise):
+def test_agreement_is_that_of_other_people_s_functions(noise):
     res = common_only(dissection())
     over = overlapping(dissection(), noise)
     over.iou["a"][2] = torch.nan  # no regions of the third
     table = method_agreement(over, res, "a", n=200).set_index("category")
-    before = rank_agreement(over, res, "a").set_index("category")["rho"]
-    assert table["rho"].to_numpy() == pytest.approx(before[["text", "head"]].to_numpy())
+    ious, selectivity = (v.loc[["text", "head"]] for v in (over.of("a"), res.selectivity("a")))
+    expected = [spearmanr(ious.loc[c], selectivity.loc[c]).statistic for c in ious.index]
+    assert table["rho"].to_numpy() == pytest.approx(expected)
     assert (table["low"] <= table["rho"] + 1e-9).all()
     labels = same_labels(over, res, "a", n=200).set_index("measure")
-    old = label_agreement(over, res, "a")
-    assert labels.loc["share", "value"] == pytest.approx(old["share"])
-    assert labels.loc["kappa", "value"] == pytest.approx(old["kappa"])
-    assert table["by_both"].sum() == round(old["share"] * old["units"])
-    assert table["by_nss"].sum() == table["by_iou"].sum() == old["units"]
+    alive = ious.max() > 0
+    ours, theirs = (v.loc[:, alive].idxmax() for v in (selectivity, ious))
+    assert labels.loc["share", "value"] == pytest.approx((ours == theirs).mean())
+    assert labels.loc["kappa", "value"] == pytest.approx(cohen_kappa_score(ours, theirs))
+    assert table["by_both"].sum() == (ours == theirs).sum()
+    assert table["by_nss"].sum() == table["by_iou"].sum() == alive.sum()
     if noise == 0:
         assert table["rho"].tolist() == pytest.approx([1, 1])
         assert labels.loc["share", "low"] == 1

@@ -17,12 +17,15 @@ from saliencykit.dissection import (
     dissect,
     dissect_cached,
     region_nss,
-    share_significant,
 )
 from saliencykit.dissection.region_nss import CHUNK
 from saliencykit.dissection.significance import Null
+from saliencykit.dissection.stream import load_stimulus
+from saliencykit.dissection.top_units import share_significant
 from saliencykit.intervals import adjusted
+from saliencykit.models.stimuli import read_ahead, stimuli
 from saliencykit.registry import UnknownNameError
+from tests.conftest import Blobs
 
 SHAPES = [((14, 14), (600, 800)), ((7, 9), (61, 83)), ((19, 25), (599, 797)), ((40, 31), (7, 11))]
 
@@ -301,3 +304,19 @@ def test_saved_and_loaded_and_cached(tmp_path, monkeypatch):
         pd.testing.assert_frame_equal(back.p_values("coarse"), res.p_values("coarse"))
         torch.testing.assert_close(back.scores, res.scores, equal_nan=True)
         assert len(change(res, back, "fine", n=10)) == 12
+
+
+def test_networks_are_dissected_on_what_they_learn_from():
+    ds, size = Blobs(6), (24, 30)
+    learned = stimuli(ds, size).tensors["images"]
+    for i in range(len(ds)):
+        assert load_stimulus(ds, i, size).image.equal(learned[i].float() / 255)
+        assert load_stimulus(ds, i, None).image.equal(ds.image(i).float() / 255)
+
+
+def test_reading_ahead_keeps_the_order_and_hands_errors_on():
+    assert list(read_ahead(lambda i: i * i, 20, ahead=3)) == [i * i for i in range(20)]
+    found = read_ahead(lambda i: 1 // (5 - i), 10, ahead=2)
+    assert [next(found) for _ in range(5)] == [0, 0, 0, 0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(found)

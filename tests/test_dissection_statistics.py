@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from saliencykit.dissection import Dissection, bootstrap, change, counts_above, favouring, top_mean
+from saliencykit.dissection import Dissection, bootstrap, change, favouring, top_mean
+from saliencykit.dissection.top_units import counts_above
 from saliencykit.registry import UnknownNameError
 
 

@@ -1,23 +1,18 @@
 """IoU of units and categories, against masks and maps written out in full."""
 
-import numpy as np
-import pandas as pd
 import pytest
 import torch
+from scipy.stats import spearmanr
 from torch import nn
 from torch.nn.functional import avg_pool2d, interpolate
 
 from saliencykit.datasets import Region
 from saliencykit.dissection import (
-    Dissection,
-    Overlap,
     dissect,
-    label_agreement,
     overlap,
     overlap_cached,
-    rank_agreement,
 )
-from saliencykit.dissection.overlap import Top, coverage, on_grid, shares
+from saliencykit.dissection.overlap import Top, cell_shares, coverage, on_grid
 from saliencykit.models import upsample
 from saliencykit.registry import UnknownNameError
 from tests.conftest import Blobs
@@ -109,8 +104,8 @@ def test_category_without_regions_is_nan(blobs):
 def test_shares_are_exact_areas(pixels, cells):
     fine = torch.eye(pixels).repeat_interleave(cells, 1)  # each pixel in `cells` slices
     expected = fine.view(pixels, cells, pixels).mean(2).T
-    torch.testing.assert_close(shares(pixels, cells), expected)
-    torch.testing.assert_close(shares(pixels, cells).sum(1), torch.ones(cells))
+    torch.testing.assert_close(cell_shares(pixels, cells), expected)
+    torch.testing.assert_close(cell_shares(pixels, cells).sum(1), torch.ones(cells))
 
 
 def test_coverage_counts_overlapping_regions_once_and_small_ones_at_all():
@@ -176,50 +171,10 @@ def test_what_cannot_be_overlapped_is_refused(blobs):
         found.of("coarse")
 
 
-def compared(iou, selectivity, fixated=(True, True, True)):
-    names = ("a", "b", "c")
-    table = pd.DataFrame(
-        {
-            "image": ["i", "j", "k"],
-            "category": names,
-            "sure": True,
-            "fixations": [5 * f for f in fixated],
-        }
-    )
-    res = Dissection({"x": torch.tensor(selectivity)}, table, names)
-    return Overlap({"x": torch.tensor(iou)}, {}, names), res
-
-
-def test_agreement_with_region_nss():
-    iou = [[0.1, 0.2, 0.3, 0.0], [0.2, 0.1, 0.0, 0.0], [0.0, 0.0, 0.1, 0.0]]
-    selectivity = [[1.0, 2, 3, -1], [2, 3, -1, 4], [0, 1, 9, 0]]
-    over, res = compared(iou, selectivity)
-    rho = rank_agreement(over, res, "x").set_index("category")["rho"]
-    assert rho["a"] == pytest.approx(1)
-    # ranks of b: 4, 3, 1.5, 1.5 against 2, 3, 1, 4
-    assert rho["b"] == pytest.approx(np.corrcoef([4, 3, 1.5, 1.5], [2, 3, 1, 4])[0, 1])
-    found = label_agreement(over, res, "x")  # b a a against b b c; the last unit is dead
-    assert found["units"] == 3
-    assert found["share"] == pytest.approx(1 / 3)
-    expected = (2 / 3) * (0 / 3) + (1 / 3) * (2 / 3)
-    assert found["kappa"] == pytest.approx((1 / 3 - expected) / (1 - expected))
-
-
-def test_agreement_leaves_out_categories_that_either_lacks():
-    iou = [[0.1, 0.2, 0.3], [0.3, 0.1, 0.2], [torch.nan] * 3]
-    over, res = compared(iou, [[1.0, 2, 3], [torch.nan] * 3, [5, 5, 5]], (True, False, True))
-    rho = rank_agreement(over, res, "x")["rho"]
-    assert rho.isna().tolist() == [False, True, True]
-    assert label_agreement(over, res, "x")["share"] == 1  # only "a" is in both
-    other = Overlap(over.iou, {}, ("a", "b", "d"))
-    with pytest.raises(ValueError, match="different categories"):
-        rank_agreement(other, res, "x")
-    dead, res = compared([[0.0, 0], [0, 0], [0, 0]], [[1.0, 2], [0, 1], [2, 3]])
-    assert np.isnan(label_agreement(dead, res, "x")["kappa"])
-
-
 def test_both_measures_agree_on_units_that_are_plain(blobs):
     over = overlap(Units(), blobs, size=(48, 64), quantile=0.05, progress=False)
     res = dissect(Units(), blobs, size=(48, 64), progress=False)
-    rho = rank_agreement(over, res, "fine").set_index("category")["rho"]
-    assert rho["bright"] > 0
+    ious, selectivity = (
+        table.loc["bright"] for table in (over.of("fine"), res.selectivity("fine"))
+    )
+    assert spearmanr(ious, selectivity).statistic > 0

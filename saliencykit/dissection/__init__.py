@@ -1,73 +1,45 @@
-"""What single units respond to: region NSS, dissection of layers, and what can be said of it."""
+"""What single units respond to: region NSS, dissection of layers, and what can be said of it.
+
+The modules below hold more: groups of units and their controls, tables of several dissections.
+"""
 
 from .ablation import Effects, ablated, ablation_effects
 from .contributions import contributions, contributions_cached
 from .dissect import dissect, dissect_cached
-from .groups import (
-    Group,
-    Moments,
-    Role,
-    best_groups,
-    matched_groups,
-    most_selective,
-    named_groups,
-    random_groups,
-    unit_moments,
-    unit_moments_cached,
-    with_controls,
-)
-from .overlap import Overlap, label_agreement, overlap, overlap_cached, rank_agreement
+from .groups import Group, Role, named_groups, unit_moments, unit_moments_cached
+from .overlap import Overlap, overlap, overlap_cached
 from .region_nss import region_nss
 from .report import counts, gain, tops
 from .result import Dissection
 from .similarity import Similarity, similarity, similarity_cached
-from .top_units import (
-    Interval,
-    bootstrap,
-    change,
-    counts_above,
-    favouring,
-    share_significant,
-    top_mean,
-)
+from .top_units import bootstrap, change, favouring, top_mean
 
 __all__ = [
     "Dissection",
     "Effects",
     "Group",
-    "Interval",
-    "Moments",
     "Overlap",
     "Role",
     "Similarity",
     "ablated",
     "ablation_effects",
-    "best_groups",
     "bootstrap",
     "change",
     "contributions",
     "contributions_cached",
     "counts",
-    "counts_above",
     "dissect",
     "dissect_cached",
     "favouring",
     "gain",
-    "label_agreement",
-    "matched_groups",
-    "most_selective",
     "named_groups",
     "overlap",
     "overlap_cached",
-    "random_groups",
-    "rank_agreement",
     "region_nss",
-    "share_significant",
     "similarity",
     "similarity_cached",
     "top_mean",
     "tops",
     "unit_moments",
     "unit_moments_cached",
-    "with_controls",
 ]

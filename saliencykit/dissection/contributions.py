@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .. import cache
 from ..datasets import SaliencyDataset
-from ..metrics.upsampling import Size, mean_weights, moments, size_of, spread, upsampler
+from ..metrics.upsampling import Size, divisor, mean_weights, moments, size_of, upsampler
 from ..models.saliency import SaliencyModel
 from .dissect import Pass
 from .result import Dissection
@@ -82,7 +82,7 @@ def regional_probe(maps: Tensor, regions: RegionBatch) -> tuple[Tensor, Tensor]:
     weights, place = regions.table(grid)
     mean = torch.stack([mean_weights(grid, size, maps) for size in regions.sizes])
     pairs = zip(maps, regions.sizes, strict=True)
-    std = spread(torch.stack([moments(own, size)[1] for own, size in pairs]))
+    std = divisor(torch.stack([moments(own, size)[1] for own, size in pairs]))
     return (weights - mean[:, None]) / std[:, None, None, None], place
 
 

@@ -29,12 +29,10 @@ from torch.nn.functional import interpolate
 
 from .. import cache
 from ..datasets import Region, SaliencyDataset
-from ..intervals import rank_correlation
 from ..metrics.transport import area_weights
 from ..metrics.upsampling import Size, size_of
 from ..registry import check_name
 from .dissect import Reducing
-from .result import Dissection
 from .stream import Stimulus, streamed
 
 QUANTILE = 0.005
@@ -193,7 +191,7 @@ def coverage(
     Regions of one category may lie on each other: what they cover counts once.
     """
     covered = torch.zeros(len(categories), *grid)
-    rows, columns = (shares(n, m) for n, m in zip(size, grid, strict=True))
+    rows, columns = (cell_shares(n, m) for n, m in zip(size, grid, strict=True))
     for k, category in enumerate(categories):
         masks = [region.as_mask(*size) for region in regions if region.category == category]
         if masks:
@@ -203,40 +201,6 @@ def coverage(
 
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)
-def shares(pixels: int, cells: int) -> Tensor:
+def cell_shares(pixels: int, cells: int) -> Tensor:
     """Return (cells, pixels) float32: the share of each cell that each pixel makes up."""
     return (area_weights(pixels, cells) / (pixels / cells)).float()
-
-
-def rank_agreement(over: Overlap, res: Dissection, layer: str) -> pd.DataFrame:
-    """Return category, rho: Spearman's correlation over units of IoU and region-NSS selectivity.
-
-    NaN for a category without regions in either. Raises UnknownNameError for a layer and
-    ValueError if their categories differ.
-    """
-    iou, selectivity = _tables(over, res, layer)
-    return pd.DataFrame({"category": iou.index, "rho": rank_correlation(iou, selectivity)})
-
-
-def label_agreement(over: Overlap, res: Dissection, layer: str) -> dict[str, float]:
-    """Return on how many units the best category by IoU is that by selectivity.
-
-    "units": those compared (with an IoU above 0); "share" in [0, 1] that agree; "kappa": Cohen's,
-    0 for what the labels' frequencies alone would bring, NaN where they leave nothing to agree on.
-    Raises as `rank_agreement`.
-    """
-    iou, selectivity = _tables(over, res, layer)
-    there = iou.notna().all(axis=1) & selectivity.notna().all(axis=1)
-    iou, selectivity = iou[there], selectivity[there]
-    alive = iou.max() > 0
-    ours, theirs = selectivity.loc[:, alive].idxmax(), iou.loc[:, alive].idxmax()
-    share = float((ours == theirs).mean())
-    by_chance = float(sum((ours == c).mean() * (theirs == c).mean() for c in iou.index))
-    kappa = (share - by_chance) / (1 - by_chance) if by_chance < 1 else math.nan
-    return {"units": len(ours), "share": share, "kappa": kappa}
-
-
-def _tables(over: Overlap, res: Dissection, layer: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    if over.categories != tuple(res.categories):
-        raise ValueError("overlap and dissection know different categories; use one data set")
-    return over.of(layer), res.selectivity(layer)

@@ -14,11 +14,11 @@ from ..metrics.upsampling import (
     Size,
     centre,
     centred_moments,
+    divisor,
     mean_square,
     mean_weights,
     pull_back_maps,
     size_of,
-    spread,
 )
 
 FAR = 0.9  # share of the mean square that the squared mean may make up: 9 variances
@@ -105,7 +105,7 @@ def _scores(maps: Tensor, weights: Tensor, size: Size) -> Tensor:
     means, square = _means_and_square(maps, torch.cat([own, middle], 1), size)
     at_fixations, mean = means[:, :-1], means[:, -1]
     squared_mean = mean.square()
-    deviation = spread((square - squared_mean).clamp(min=0))
+    deviation = divisor((square - squared_mean).clamp(min=0))
     found = (at_fixations - mean[:, None]) / deviation[:, None]
     # Far from zero beside their own variation, maps are centred first, lest rounding decide.
     far = (squared_mean > FAR * square).nonzero()
@@ -146,4 +146,4 @@ def _centred_scores(maps: Tensor, own: Tensor, owner: Tensor, size: Size) -> Ten
     # One product for all images, of which each map wants its own: faster than one an image.
     at_fixations = (rest.flatten(1) @ own.flatten(0, 1).T).view(len(maps), *own.shape[:2])
     mine = at_fixations[torch.arange(len(maps), device=owner.device), owner % len(own)]
-    return (mine - mean[:, None]) / spread(variance)[:, None]
+    return (mine - mean[:, None]) / divisor(variance)[:, None]

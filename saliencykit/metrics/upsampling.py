@@ -145,7 +145,7 @@ def _variance_of_drifted(maps: Tensor, mean: Tensor, size: Size) -> Tensor:
     return variance.masked_fill(constant | (variance <= noise), 0)
 
 
-def spread(variance: Tensor) -> Tensor:
+def divisor(variance: Tensor) -> Tensor:
     """Return the standard deviation to divide by: infinite for a constant map, which scores 0."""
     return variance.masked_fill(variance == 0, torch.inf).sqrt()
 
@@ -213,4 +213,4 @@ def nss_upsampled(maps: Tensor, pulled: Tensor, count: Tensor, size: Size) -> Te
     centred = maps - centre(maps, size)[:, None, None]
     mean, variance = centred_moments(centred, size)
     at_fixations = (centred * pulled).sum((-2, -1)) / count  # 0/0 without fixations: NaN
-    return (at_fixations - mean) / spread(variance)
+    return (at_fixations - mean) / divisor(variance)

@@ -182,7 +182,7 @@ def method_agreement(
 ) -> pd.DataFrame:
     """Return category, rho, low, high, by_nss, by_iou, by_both.
 
-    rho: Spearman's correlation over units of IoU and selectivity, as `rank_agreement`; by_*: of how
+    rho: Spearman's correlation over units of IoU and selectivity; by_*: of how
     many units the category is the best by region NSS, by IoU, by both. Only categories with fixated
     regions on `MIN_IMAGES` images or more take part.
     """
