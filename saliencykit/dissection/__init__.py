@@ -20,7 +20,13 @@ from .overlap import Overlap, label_agreement, overlap, overlap_cached, rank_agr
 from .region_nss import region_nss
 from .report import counts, gain, tops
 from .result import Dissection
-from .similarity import Similarity, similarity, similarity_cached
+from .similarity import (
+    Similarity,
+    similarities,
+    similarities_cached,
+    similarity,
+    similarity_cached,
+)
 from .top_units import (
     Interval,
     bootstrap,
@@ -63,6 +69,8 @@ __all__ = [
     "rank_agreement",
     "region_nss",
     "share_significant",
+    "similarities",
+    "similarities_cached",
     "similarity",
     "similarity_cached",
     "top_mean",
