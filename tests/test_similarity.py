@@ -266,4 +266,4 @@ def test_many_networks_are_read_from_the_cache_by_what_they_are(blobs, monkeypat
     assert torch.equal(once["conv2_1"], again["conv2_1"])
     turned = similarities_cached(networks[::-1], blobs, ["conv2_1"], **how)
     torch.testing.assert_close(turned["conv2_1"], once["conv2_1"].flip(2, 3))
-    assert len(list(tmp_path.rglob("similarities/*"))) == 2
+    assert len(list(tmp_path.rglob("similarities/*.safetensors"))) == 2

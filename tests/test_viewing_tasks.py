@@ -107,7 +107,7 @@ def test_learning_shows_a_panel_a_task_each_training_and_chance():
     assert [axis.get_title(loc="left") or axis.get_title() for axis in figure.axes] == TASKS
     for axis, level in zip(figure.axes, (0, 0.29, 0.29, 0.29), strict=True):
         assert level in [line.get_ydata()[0] for line in axis.lines if line.get_ls() == ":"]
-        assert sum(line.get_alpha() == tasks.FAINT["alpha"] for line in axis.lines) == 3
+        assert sum(line.get_alpha() == tasks.FAINT for line in axis.lines) == 3
 
 
 def test_similarity_has_a_line_a_task_in_each_panel():

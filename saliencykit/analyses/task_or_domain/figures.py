@@ -22,7 +22,7 @@ from .tables import LIKENESSES, MEAN
 
 DRIFTS = {"cka_debiased": "linear CKA, debiased", "correlation": "mean correlation of units"}
 NAMES = dict(zip(LIKENESSES, ("linear CKA", "selectivity", "change of selectivity"), strict=True))
-FAINT = {"alpha": 0.35, "lw": 0.8}
+FAINT = 0.35  # opacity of single trainings
 
 
 def learning(table: pd.DataFrame) -> Figure:
@@ -35,7 +35,7 @@ def learning(table: pd.DataFrame) -> Figure:
     for axis, task in zip(axes, tasks, strict=True):
         of_task, colour = only(table, task=task), look_of(task).colour
         for _, single in of_task[of_task["training"] != MEAN].groupby("training"):
-            axis.plot(single["epoch"], single["value"], color=colour, **FAINT)
+            axis.plot(single["epoch"], single["value"], color=colour, alpha=FAINT, lw=0.8)
         curve, measure = only(of_task, training=MEAN), of_task["measure"].iloc[0]
         axis.plot(curve["epoch"], curve["train"], "--", color=colour, label="training images")
         trace(axis, curve["epoch"], curve, "value", colour, "validation", "o")
@@ -62,7 +62,7 @@ def similarity(table: pd.DataFrame, layer: str) -> Figure:
             place = np.arange(len(layers)) + offset
             points(axis, mean, place, "value", colour, task, mark, upright=True, line=1)
             single = values[values["training"] != MEAN]
-            at = single["layer"].map(layers.index) + offset
+            at = [layers.index(name) + offset for name in single["layer"]]
             axis.plot(at, single["value"], mark, color=colour, ms=2.5, alpha=0.5)
         over_layers(axis, layers, layer)
     return legend(figure, axes[0])

@@ -17,6 +17,7 @@ out, and the test deals the networks of each k anew among the tasks (`intervals.
 p-values hold for these images; intervals are `intervals.jackknifed`, over trainings and images.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -26,6 +27,7 @@ from torch import Tensor
 
 from ...datasets import SaliencyDataset
 from ...dissection.result import Dissection
+from ...dissection.similarity import similarities_cached
 from ...dissection.top_units import MIN_IMAGES, ImageSums, paired_draws
 from ...intervals import (
     Learned,
@@ -39,7 +41,7 @@ from ...intervals import (
     with_own,
 )
 from ...models.tasks import Classification, Task
-from ...study import Trained
+from ...study import Study, Trained
 
 LIKENESSES = ("cka_debiased", "selectivity", "change")
 BLOCKS = 20  # of images, that are left out one after the other
@@ -48,6 +50,24 @@ SPAN = ["value", "low", "high", "se_images", "sd_trainings"]
 Likeness = Mapping[str, Mapping[str, Tensor]]
 """By layer and measure: (1 + blocks, K, K) of the pre-trained network and the others, task by task;
 of all images, then without each block of them."""
+
+
+def compared(study: Study) -> tuple[Dissection, dict[str, list[Dissection]], Likeness]:
+    """Return dissections before and after each training of `study.taught`, and `likeness`.
+
+    All on the images that none of them has learned from; cached.
+    """
+    taught, unseen = study.taught, study.parts(0)[2]
+    tuned = {task: [one.model.encoder for one in of_task] for task, of_task in taught.items()}
+    before = study.dissect(study.pretrained, unseen, p_values=False)
+    after = {
+        task: [study.dissect(encoder, unseen, p_values=False) for encoder in encoders]
+        for task, encoders in tuned.items()
+    }
+    networks = [study.pretrained, *itertools.chain(*tuned.values())]
+    how = {"blocks": BLOCKS, "size": study.size}
+    similar = similarities_cached(networks, unseen, study.dissected, **how)
+    return before, after, likeness(similar, before, after)
 
 
 def likeness(
