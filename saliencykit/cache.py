@@ -113,7 +113,7 @@ def remembered(
     """Return `compute` as a function that reads its result from the cache if it is there.
 
     The key holds the code that `compute` runs and its arguments, `SHOWN` ones left out: of networks
-    and data their fingerprints, which hold their code.
+    and data, and of lists of them, their fingerprints, which hold their code.
     """
     expected = signature(compute)
 
@@ -122,9 +122,15 @@ def remembered(
         given = expected.bind(*args, **kwargs)
         given.apply_defaults()
         told = {k: v for k, v in given.arguments.items() if k not in SHOWN}
-        key = {k: getattr(v, "fingerprint", v) for k, v in told.items()}
+        key = {k: _fingerprinted(v) for k, v in told.items()}
         key["code"] = code_of(compute)
         return from_entry(cached(kind, key, lambda: to_entry(compute(*args, **kwargs))))
 
     recalled.__doc__ = f"`{compute.__name__}`, read from the cache if the same was computed before."
     return recalled
+
+
+def _fingerprinted(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_fingerprinted(v) for v in value]
+    return getattr(value, "fingerprint", value)

@@ -5,6 +5,8 @@ with them it comes first, so that there are 1 + n rows. Resampling is seeded, so
 gives the same digits everywhere.
 """
 
+import itertools
+import math
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -146,6 +148,36 @@ def nested(values: ArrayLike) -> Learned:
     return Learned(mean, mean - reach, mean + reach, blank, sd, count)
 
 
+def jackknifed(value: ArrayLike, left_out: ArrayLike, without: ArrayLike) -> Learned:
+    """Return `crossed` of a number (…) that is no mean over trainings, as a likeness of pairs is.
+
+    left_out: (S, …), computed again without each training; without: (blocks, …), without each of
+    equal blocks of images. `sd_trainings` is that of Tukey's pseudo-values, their mean the value
+    (for means over pairs the same). Two trainings have one pair, and no interval.
+
+    Source: Efron & Tibshirani 1993, chapter 11.
+    """
+    value, left_out, without = (np.asarray(v, float) for v in (value, left_out, without))
+    count, blocks = len(left_out), len(without)
+    pseudo = count * value - (count - 1) * left_out
+    found = crossed(pseudo, spread_out(value, without), blocks)
+    if count > 2:
+        return found
+    blank = np.full_like(value, np.nan)
+    return Learned(value, blank, blank, found.se_images, blank, count)
+
+
+def spread_out(value: ArrayLike, without: ArrayLike) -> np.ndarray:
+    """Return draws (blocks, …) about a value (…) that vary as it would on other images.
+
+    without: (blocks, …), computed again without each of equal blocks of images; its jackknife
+    variance is the draws' variance.
+    """
+    without = np.asarray(without, float)
+    blocks = len(without)
+    return np.asarray(value) + (without - without.mean(0)) * (blocks - 1) / np.sqrt(blocks)
+
+
 # Resampling
 
 
@@ -197,6 +229,25 @@ def sign_flips(gaps: np.ndarray, n: int, seed: int) -> np.ndarray:
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], (n, len(gaps)))
     beyond = np.abs(signs @ gaps) >= np.abs(gaps.sum(0)) - 1e-9
     return (1 + beyond.sum(0)) / (1 + n)
+
+
+def relabelled(kinds: int, trainings: int, n: int = 10_000, seed: int = 0) -> np.ndarray:
+    """Return (P, kinds, trainings): numbers of networks, dealt out anew to the kinds.
+
+    Network t · trainings + k is training k of kind t; the data's own order comes first. Networks
+    that share k have seed and order of images in common, so they are dealt among themselves. All
+    different deals, or the own and `n` random ones if these are more. The share of deals whose
+    statistic is at least the own is then a p-value that is never too small (Hemerik & Goeman 2018).
+    """
+    own = np.arange(kinds)
+    if math.factorial(kinds) ** (trainings - 1) <= n:
+        every = itertools.product(itertools.permutations(own), repeat=trainings - 1)
+        dealt = np.array([[own, *deal] for deal in every])
+    else:
+        rng = np.random.default_rng(seed)
+        drawn = rng.permuted(np.tile(own, (n, trainings, 1)), axis=2)
+        dealt = np.concatenate([np.tile(own, (1, trainings, 1)), drawn])
+    return dealt.swapaxes(1, 2) * trainings + np.arange(trainings)
 
 
 def tail_p(draws: Tensor) -> Tensor:

@@ -299,15 +299,38 @@ class Study(Settings):
         """Readout and encoder trained together, and their learning curve."""
         return self.trained(frozen=False)
 
-    @cached_property
+    @property
     def tasks(self) -> list[models.tasks.Task]:
         """What the encoder is fine-tuned for on the same images: saliency, scenes, controls."""
         return models.tasks.all_tasks(self.seed)
 
     @cached_property
-    def taught(self) -> dict[str, tuple[models.SaliencyModel | models.Classifier, pd.DataFrame]]:
-        """The fine-tuned model and learning curve of each task, by its name."""
-        return {task.name: self.trained(False, task=task) for task in self.tasks}
+    def taught(self) -> dict[str, list[Trained]]:
+        """`trainings_beside` fine-tunings of the encoder for each task on the same images, by name.
+
+        Networks are compared on images that none has learned from, so all have the
+        first training's parts; seeds alone differ, and with them how labels were shuffled. Training
+        k of every task has the same seed, and so the same order of images.
+        """
+        learned, validation, unseen = self.parts(0)
+        seeds = [self.seed + k for k in range(self.trainings_beside)]
+        asked = [
+            models.Training(
+                self.pretrained,
+                learned,
+                validation,
+                self.read or None,
+                self._training(False, seed),
+                task,
+            )
+            for seed in seeds
+            for task in models.tasks.all_tasks(seed)
+        ]
+        taught: dict[str, list[Trained]] = {}
+        for one, (model, curve) in zip(asked, models.train_side_by_side(asked), strict=True):
+            trained = Trained(model, curve, one.settings.seed, unseen)
+            taught.setdefault(one.task.name, []).append(trained)
+        return taught
 
     def network(self, name: str) -> tuple[models.Encoder, models.SaliencyModel | None]:
         """Return one of `NETWORKS`: its encoder, and its saliency model if it predicts saliency."""
@@ -319,11 +342,6 @@ class Study(Settings):
         if name == "scenes":
             return self.trained(False, task=models.tasks.Scenes())[0].encoder, None
         return (self.untrained if name == "untrained" else self.pretrained), None
-
-    @cached_property
-    def taught_again(self) -> models.SaliencyModel:
-        """The fine-tuned model once more, from another seed: other order, other first readout."""
-        return self.trained(False, seed=self.seed + 1)[0]
 
     @cached_property
     def centre(self) -> models.CentrePrior:

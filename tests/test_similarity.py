@@ -8,13 +8,19 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import avg_pool2d
 
-from saliencykit.dissection import similarity, similarity_cached
+from saliencykit.dissection import (
+    similarities,
+    similarities_cached,
+    similarity,
+    similarity_cached,
+)
 from saliencykit.dissection.similarity import (
     _Comparison,
     cka,
     correlations,
     hsic,
     hsic_unbiased,
+    thinned,
 )
 from saliencykit.intervals import jackknife
 from saliencykit.models import build_encoder
@@ -216,3 +222,48 @@ def test_cached_reads_the_same(blobs):
     torch.testing.assert_close(once.units, again.units, equal_nan=True)
     similarity_cached(a, Mixed(6), blobs, blocks=3, progress=False)
     assert sum(a.asked) == 2 * len(blobs)
+
+
+def three():
+    torch.manual_seed(0)
+    return [build_encoder("toyvgg", None) for _ in range(3)]
+
+
+def test_many_networks_are_compared_as_two_are(blobs):
+    """Deep grids have fewer than `PLACES` places, so all of them are examples in both."""
+    networks, layers = three(), ["conv4_1", "conv5_1"]
+    found = similarities(networks, blobs, layers, blocks=4, size=(48, 64), progress=False)
+    assert list(found) == layers
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        alone = similarity(
+            networks[i], networks[j], blobs, layers, blocks=4, size=(48, 64), progress=False
+        ).table.set_index(["first", "measure"])
+        for layer, values in found.items():
+            assert values.shape == (2, 5, 3, 3)
+            for k, measure in enumerate(["cka_debiased", "correlation"]):
+                row = alone.loc[layer, measure]
+                assert values[k, 0, i, j].item() == pytest.approx(row["value"], abs=1e-7)
+                low, high = jackknife(values[k, 0, i, j], values[k, 1:, i, j])
+                assert low.item() == pytest.approx(row["low"], abs=1e-6)
+                assert high.item() == pytest.approx(row["high"], abs=1e-6)
+    assert torch.equal(values, values.mT)
+    assert (values.diagonal(dim1=2, dim2=3) == 1).all()
+
+
+def test_places_are_thinned_evenly():
+    grid = torch.arange(60 * 80.0).view(1, 1, 60, 80)
+    some = thinned(grid)[0, :, 0]
+    assert 50 <= len(some) <= 80
+    assert len({int(v) // 80 for v in some}) * len({int(v) % 80 for v in some}) == len(some)
+    assert torch.equal(thinned(grid[..., :6, :8])[0, :, 0], grid[0, 0, :6, :8].flatten())
+
+
+def test_many_networks_are_read_from_the_cache_by_what_they_are(blobs, monkeypatch, tmp_path):
+    monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path))
+    networks, how = three(), {"blocks": 3, "size": (48, 64), "progress": False}
+    once = similarities_cached(networks, blobs, ["conv2_1"], **how)
+    again = similarities_cached(list(networks), blobs, ["conv2_1"], **how)
+    assert torch.equal(once["conv2_1"], again["conv2_1"])
+    turned = similarities_cached(networks[::-1], blobs, ["conv2_1"], **how)
+    torch.testing.assert_close(turned["conv2_1"], once["conv2_1"].flip(2, 3))
+    assert len(list(tmp_path.rglob("similarities/*.safetensors"))) == 2

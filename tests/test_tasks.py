@@ -11,6 +11,7 @@ from saliencykit.metrics.upsampling import nss_upsampled
 from saliencykit.models import Classifier, SaliencyModel, Settings, build_encoder, train, training
 from saliencykit.models.stimuli import stimuli, to_float
 from saliencykit.models.tasks import UNKNOWN, Rotations, Saliency, Scenes, all_tasks, centred_square
+from saliencykit.study import Trained
 from tests.conftest import Blobs
 
 SMALL = {"size": (48, 64), "epochs": 3, "batch": 4, "lr": 0.02, "lr_encoder": 0.002}
@@ -89,6 +90,11 @@ def test_training_for_saliency_is_what_it_was(encoder, monkeypatch, tmp_path):
     assert plain.fingerprint == model.fingerprint
 
 
+def trained(*curves):
+    """What `Study.taught` is, of learning curves by task, a training each."""
+    return {t: [Trained(None, one[t], k, None) for k, one in enumerate(curves)] for t in curves[0]}
+
+
 def test_scenes_are_learned_and_their_shuffled_labels_are_not(encoder, monkeypatch, tmp_path):
     monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path))
     data, settings = Nights(64, (32, 40)), Settings(**SMALL | {"size": (32, 40), "epochs": 8})
@@ -96,8 +102,8 @@ def test_scenes_are_learned_and_their_shuffled_labels_are_not(encoder, monkeypat
     # An untrained network's deep layers hardly respond, so shallow ones are read.
     layers = ["conv1_2", "conv2_2"]
     curves = {t.name: train(encoder, *parts, layers, settings, t)[1] for t in TASKS[:2]}
-    table = learning(TASKS[:2], list(curves.values()), parts[1]).groupby("task").last()
-    assert table.loc["scenes", "validation"] > 0.9
+    table = learning(TASKS[:2], trained(curves), parts[1]).groupby("task").last()
+    assert table.loc["scenes", "value"] > 0.9
     assert table.loc["scenes", "low"] > table.loc["scenes", "chance"]
     shuffled = table.loc["shuffled scenes"]
     assert shuffled["low"] < shuffled["chance"] < 0.7
@@ -220,9 +226,18 @@ def test_a_frozen_readout_of_scenes_is_a_linear_probe(encoder):
 def test_learning_table_has_one_row_an_epoch():
     curve = pd.DataFrame({"epoch": [1, 2], "train": [0.5, 0.9], "validation": [0.4, 0.6]})
     data = Nights(40)
-    table = learning([Saliency(), Scenes()], [curve, curve], data)
-    assert table["task"].tolist() == ["saliency"] * 2 + ["scenes"] * 2
-    assert table["measure"].tolist() == ["NSS"] * 2 + ["accuracy"] * 2
-    assert table["chance"].iloc[0] == 0
-    assert table["low"].isna().tolist() == [True, True, False, False]
-    assert (table["images"] == [40, 40, 39, 39]).all()
+    other = curve.assign(validation=[0.2, 0.8])
+    taught = trained({"saliency": curve, "scenes": curve}, {"saliency": other, "scenes": other})
+    table = learning([Saliency(), Scenes()], taught, data)
+    assert table["task"].tolist() == ["saliency"] * 6 + ["scenes"] * 6
+    assert table["training"].tolist() == (["1"] * 2 + ["2"] * 2 + ["mean"] * 2) * 2
+    mean = table[table["training"] == "mean"]
+    assert mean["value"].tolist() == pytest.approx([0.3, 0.7] * 2)
+    assert mean["measure"].tolist() == ["NSS"] * 2 + ["accuracy"] * 2
+    assert mean["chance"].iloc[0] == 0
+    assert (mean["images"] == [40, 40, 39, 39]).all()
+    assert table["low"].notna().tolist() == ([False] * 4 + [True] * 2) * 2
+    # Of NSS Student's t of the two trainings alone; of accuracy images weigh as coin tosses.
+    nss, accuracy = mean.iloc[0], mean.iloc[2]
+    assert nss["high"] - nss["value"] == pytest.approx(12.706 * 0.1, rel=1e-3)
+    assert accuracy["se_images"] == pytest.approx((0.3 * 0.7 / 39) ** 0.5, rel=0.1)

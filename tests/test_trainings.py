@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import saliencykit as sk
-from saliencykit.intervals import IMAGES, LEVEL, crossed, nested
+from saliencykit.intervals import IMAGES, LEVEL, crossed, jackknifed, nested, relabelled, spread_out
 from saliencykit.models import Settings, Training, train_side_by_side
 from tests.conftest import Blobs
 
@@ -127,3 +127,53 @@ def test_nested_is_student_s_t(values):
         assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
     assert ours.value == pytest.approx(np.mean(values))
     assert np.isnan(nested(values[:1]).low)
+
+
+def test_jackknifed_means_are_crossed_ones():
+    rng = np.random.default_rng(0)
+    table = rng.standard_normal((5, 20))
+    left_out = np.array([np.delete(table, k, 0).mean() for k in range(5)])
+    without = np.array([np.delete(table, k, 1).mean() for k in range(20)])
+    found = jackknifed(table.mean(), left_out, without)
+    assert found.value == pytest.approx(table.mean())
+    assert found.sd_trainings == pytest.approx(table.mean(1).std(ddof=1))
+    assert found.se_images == pytest.approx(table.mean(0).std(ddof=1) / 20**0.5)
+    same = crossed(table.mean(1), spread_out(table.mean(), without), 20)
+    assert (found.low, found.high) == pytest.approx((same.low, same.high))
+    assert np.isnan(jackknifed(table.mean(), left_out[:2], without).low)
+
+
+@pytest.mark.parametrize(("kinds", "trainings", "deals"), [(2, 3, 4), (4, 3, 576), (3, 1, 1)])
+def test_relabelled_deals_every_way_once_among_those_of_one_training(kinds, trainings, deals):
+    found = relabelled(kinds, trainings)
+    assert found.shape == (deals, kinds, trainings)
+    assert found[0].ravel().tolist() == list(range(kinds * trainings))
+    parts = {frozenset(frozenset(row) for row in deal.tolist()) for deal in found}
+    assert len(parts) == deals
+    assert (found % trainings == np.arange(trainings)).all()
+    assert (np.sort(found, axis=1) == np.sort(found[:1], axis=1)).all()
+
+
+def test_relabelled_draws_where_deals_are_too_many():
+    found = relabelled(4, 5, n=100)
+    assert found.shape == (101, 4, 5)
+    assert found[0].ravel().tolist() == list(range(20))
+    assert (np.sort(found, axis=1) == np.sort(found[:1], axis=1)).all()
+    assert np.array_equal(found, relabelled(4, 5, n=100))
+
+
+def test_tasks_are_taught_on_the_same_images_from_one_seed_each(monkeypatch):
+    study, asked = study_of(False, trainings_beside=2), []
+    curve = (None, None)
+    monkeypatch.setattr(
+        sk.models, "train_side_by_side", lambda some: asked.extend(some) or [curve] * len(some)
+    )
+    taught = study.taught
+    assert list(taught) == [task.name for task in study.tasks]
+    assert [[one.seed for one in of_task] for of_task in taught.values()] == [[0, 1]] * 4
+    assert len({tuple(one.data.names) for one in asked}) == 1
+    unseen = {tuple(one.unseen.names) for of_task in taught.values() for one in of_task}
+    assert len(unseen) == 1
+    assert not set(next(iter(unseen))) & set(asked[0].data.names)
+    shuffled = [one.task.labels(one.data) for one in asked if one.task.name == "shuffled scenes"]
+    assert not torch.equal(*shuffled)

@@ -11,7 +11,13 @@ from .overlap import Overlap, overlap, overlap_cached
 from .region_nss import region_nss
 from .report import counts, gain, tops
 from .result import Dissection
-from .similarity import Similarity, similarity, similarity_cached
+from .similarity import (
+    Similarity,
+    similarities,
+    similarities_cached,
+    similarity,
+    similarity_cached,
+)
 from .top_units import bootstrap, change, favouring, top_mean
 
 __all__ = [
@@ -36,6 +42,8 @@ __all__ = [
     "overlap",
     "overlap_cached",
     "region_nss",
+    "similarities",
+    "similarities_cached",
     "similarity",
     "similarity_cached",
     "top_mean",

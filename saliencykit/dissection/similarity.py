@@ -30,8 +30,13 @@ Intervals are the delete-a-group jackknife's (images dealt into `blocks`; value 
 error): it leaves images out, where a bootstrap would draw some twice, and a pair of twins on K's
 diagonal blocks is just the bias that debiasing removes. In a simulation with 100 images and 10
 blocks, 95 % intervals of CKA over positions held the truth in 91 % of 300 data sets.
+
+`similarities` compares many networks, each with each, at some places of every image.
 """
 
+import itertools
+import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,6 +54,7 @@ from .stream import streamed
 
 EXAMPLES = ("positions", "images")
 MEASURES = ("cka", "cka_debiased", "correlation")
+PLACES = 64  # of an image, about, where many networks are compared
 Pair = tuple[str, str]
 
 
@@ -121,6 +127,82 @@ similarity_cached = cache.remembered(
 )
 
 
+def similarities(
+    encoders: Sequence[Reducing],
+    ds: SaliencyDataset,
+    layers: Sequence[str],
+    *,
+    blocks: int = 20,
+    size: Size | None = None,
+    batch: int = 8,
+    progress: bool = True,
+    device: str | torch.device | None = None,
+) -> dict[str, Tensor]:
+    """Compare K networks of one shape pairwise: by layer (2, 1 + blocks, K, K) float64.
+
+    First "cka_debiased", then the mean "correlation" of units with their namesakes, both of
+    examples at about `PLACES` places of every image, evenly spaced: places next to each other say
+    the same. Of each, first on all images, then leaving out every block of them (at most as many as
+    there are images), for `intervals.jackknifed`. One pass; the examples of all networks and layers
+    are kept, 4 × K × images × `PLACES` × units bytes a layer.
+    """
+    seen: dict[tuple[str, int], dict[int, Tensor]] = defaultdict(dict)
+    with streamed(
+        encoders, ds, "comparing", size=size, batch=batch, progress=progress, device=device
+    ) as batches:
+        for stimuli, images in batches:
+            for k, encoder in enumerate(encoders):
+                for layer, some in encoder.reduce(images, layers, lambda _, a: thinned(a)).items():
+                    seen[layer, k].update(zip((s.index for s in stimuli), some.cpu(), strict=True))
+    parts = min(blocks, len(ds))
+    return {
+        layer: _pairwise([_in_blocks(seen.pop((layer, k)), parts) for k in range(len(encoders))])
+        for layer in layers
+    }
+
+
+similarities_cached = cache.remembered(
+    "similarities", similarities, lambda found: cache.Entry(found, {}), lambda entry: entry.tensors
+)
+
+
+def thinned(activation: Tensor) -> Tensor:
+    """Return (B, n, C): the units' activations at about `PLACES` places of the grid."""
+    step = max(1, round(math.sqrt(activation[0, 0].numel() / PLACES)))
+    return activation[..., step // 2 :: step, step // 2 :: step].flatten(2).mT.clone()
+
+
+def _in_blocks(of_images: dict[int, Tensor], blocks: int) -> list[Tensor]:
+    """Return each block's examples (n, C + 2) float64, from those of its images, by number."""
+    origin = of_images[0][0].double()
+    parts = [torch.cat([of_images[i] for i in sorted(of_images)[k::blocks]]) for k in range(blocks)]
+    return [_extended(part.double() - origin) for part in parts]
+
+
+def _extended(x: Tensor) -> Tensor:
+    """Return examples x (…, C) as (x, 1, |x|²)."""
+    return torch.cat([x, torch.ones_like(x[..., :1]), x.square().sum(-1, keepdim=True)], -1)
+
+
+def _pairwise(networks: Sequence[list[Tensor]]) -> Tensor:
+    """Return (2, 1 + blocks, K, K), see `similarities`, of one layer's examples by block."""
+    within = [_left_out(x, x) for x in networks]
+    own = [torch.vmap(hsic_unbiased)(sums) for sums in within]
+    found = torch.ones(2, len(own[0]), len(networks), len(networks), dtype=torch.float64)
+    for i, j in itertools.combinations(range(len(networks)), 2):
+        sums = _left_out(networks[i], networks[j])
+        same = torch.vmap(correlations)(sums, within[i], within[j]).nanmean(1)
+        both = torch.stack([cka(torch.vmap(hsic_unbiased)(sums), own[i], own[j]), same])
+        found[:, :, i, j] = found[:, :, j, i] = both
+    return found
+
+
+def _left_out(x: Sequence[Tensor], y: Sequence[Tensor]) -> Tensor:
+    """Return (1 + blocks, C + 2, C' + 2): sums over all examples, then without each block's."""
+    parts = torch.stack([a.mT @ b for a, b in zip(x, y, strict=True)])
+    return torch.cat([parts.sum(0, keepdim=True), parts.sum(0) - parts])
+
+
 class _Comparison:
     """Sums by block of images, for each pair of layers and each layer with itself."""
 
@@ -156,7 +238,7 @@ class _Comparison:
         if self.examples == "images":
             x = x.mean(1, keepdim=True)
         x = x - self.origin.setdefault((side, layer), x[0, 0].clone())
-        return torch.cat([x, torch.ones_like(x[..., :1]), x.square().sum(-1, keepdim=True)], -1)
+        return _extended(x)
 
     def _sum(self, a: tuple, b: tuple, block: list[int], x: Tensor, y: Tensor) -> None:
         if x.shape[1] != y.shape[1]:

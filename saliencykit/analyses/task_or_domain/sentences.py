@@ -1,118 +1,130 @@
-"""How far each task moved the network, where to, and whose doing that is: notebook 05."""
+"""How far each task moved the networks, and whether networks of one task are alike: notebook 05."""
 
-from collections import Counter
+from itertools import starmap
 
 import pandas as pd
 
+from ...intervals import RATE
 from ...study import Study
-from ...viewing.claims import Sides, Span, Spans, bullets, listed, moved, spans
+from ...viewing.claims import UNKNOWN, Sides, Span, bullets, listed, mention, moved, percent, spans
+from ...viewing.plots import only
 from ...viewing.style import label
-from .tables import AGAIN, OTHERS
-
-HALF = 0.5  # of what a training changes: what brings more brings most of it
-FINDING = {
-    "task": "holds here**: most of what saliency training changes comes with no other task",
-    "domain": "is contradicted here**: most of what saliency training changes comes with other "
-    "tasks too",
-    "luck": "is not decided here**: other tasks bring less than half of what saliency training "
-    "changes, but nor does a second saliency training bring more: much of it is the luck of one",
-    "open": "is not decided here**: whether most of what saliency training changes is due to the "
-    "task or to the images, these numbers do not tell",
-}
+from .figures import NAMES
+from .tables import MEAN
 
 
 def what_we_see(
     learned: pd.DataFrame,
     drift: pd.DataFrame,
     gains: pd.DataFrame,
-    paired: pd.DataFrame,
-    shares: pd.DataFrame,
+    by_layer: pd.DataFrame,
+    apart: pd.DataFrame,
     study: Study,
 ) -> str:
-    """Words under 05_task_or_domain (F4): how far each task moved the network, and where to.
+    """Words under 05_task_or_domain (F4): which networks became alike, and by how much.
 
-    learned: `evaluation.learning`; drift, gains, shares: of `dissection.task_share`; paired:
-    `dissection.change` from the network for scenes to the one for saliency.
+    The tables are those of `tables` with the same names.
     """
-    ours = shares[shares["task"] == "saliency"]
-    units, whole = ours[ours["level"] == "units"], ours[ours["level"] == "categories"]
-    at = [spans(t[t["layer"] == study.layer], "share", by="other") for t in (whole, units)]
+    at = by_layer[by_layer["layer"] == study.layer].set_index("measure")
+    ours = apart[apart["first"] == "saliency"]
     return bullets(f"""
-        - {_learned(learned)}
-        - {_how_far(drift[drift["measure"] == "cka_debiased"], study.layer)}
-        - {_where_to(gains[gains["layer"] == study.layer], paired, len(study.unseen))}
-        - **Domain or task** at {study.layer}: {_shared(*at)}
-        - **The paper's fourth finding {_finding(whole, study.layer)}
+        - {_learned(only(learned, training=MEAN), study.trainings_beside)}
+        - {_how_far(only(drift, training=MEAN, measure="cka_debiased"), study.layer)}
+        - {_where_to(only(gains, training=MEAN), len(study.unseen))}
+        - **Domain or task** at {study.layer}, {_alike(at)}
+        - {_apart(ours)}
+        - {_over_layers(by_layer)}
+        - **The paper's fourth finding {_finding(at, ours)}
     """)
 
 
-def _learned(table: pd.DataFrame) -> str:
+def _learned(table: pd.DataFrame, trainings: int) -> str:
     last = table.groupby("task", sort=False).tail(1).set_index("task")
-    classes, nss = last[last["measure"] == "accuracy"], last.loc["saliency", "validation"]
+    classes, nss = last[last["measure"] == "accuracy"], Span.of(last.loc["saliency"])
     told = [
-        f"{task} {span:.2f} (chance {chance:.2f}; {span - chance:above|not above|not above} it)"
+        f"{task} {span:.2f} (chance {chance:.2f}; {span - chance:above|not above|not surely above} "
+        "it)"
         for task, row in classes.iterrows()
-        for span, chance in [(Span.of(row, "validation"), row["chance"])]
+        for span, chance in [(Span.of(row), row["chance"])]
     ]
     one = classes.iloc[0]
-    return f"""Accuracy after epoch {one["epoch"]}, on {one["images"]} validation images:
-        {"; ".join(told)}. Saliency: NSS {nss:.2f} (chance 0)."""
+    return f"""Means of {trainings} trainings each. Accuracy after epoch {one["epoch"]}, on
+        {one["images"]} validation images: {"; ".join(told)}. Saliency: NSS {nss:.2f} (chance 0)."""
 
 
 def _how_far(table: pd.DataFrame, layer: str) -> str:
     at = spans(table[table["layer"] == layer], by="task")
     nearer = at["scenes"] - at["saliency"]
-    wide = table.pivot(index="layer", columns="task", values="value")
-    most = [f"{task} at {n}" for task, n in wide.idxmin(axis=1).value_counts().items()]
     return f"""**How far** at {layer}, debiased CKA with the pre-trained network:
         {listed(at, ".2f")}: saliency moved it
-        {nearer:further than|less far than|neither surely further nor less far than} scenes did. Of
-        the {len(wide)} layers, the task that moved the network furthest is {listed(most)}; saliency
-        moved it further than scenes at {(wide["saliency"] < wide["scenes"]).sum()}."""
+        {nearer:further than|less far than|neither surely further nor less far than} scenes did."""
 
 
-def _where_to(gains: pd.DataFrame, paired: pd.DataFrame, images: int) -> str:
-    found = Sides.of(spans(paired, "difference"))
-    most = paired.loc[paired["difference"].abs().idxmax()]
-    pair = gains[gains["category"] == most["category"]].set_index("task")[["before", "after"]]
-    return f"""**Where to**, on {images} images that no model learned from: the ten best units
-        respond more after saliency than after scenes in {found.counted} categories
-        ({listed(found.above)}), less in {len(found.below)} ({listed(found.below)}). Furthest apart
-        is **{label(most["category"])}**: {moved(*pair.loc["saliency"])} after saliency,
-        {moved(*pair.loc["scenes"])} after scenes; the difference is
-        {Span.of(most, "difference"):.2f}."""
+def _where_to(gains: pd.DataFrame, images: int) -> str:
+    sides = {
+        task: Sides.of(spans(of_task, "difference"))
+        for task, of_task in gains.groupby("task", sort=False)
+    }
+    told = [f"{task} {of_task.counted}" for task, of_task in sides.items()]
+    ours, scenes = (only(gains, task=task).set_index("category") for task in ("saliency", "scenes"))
+    gap = (ours["after"] - scenes["after"]).abs()
+    if gap.isna().all():
+        return ""
+    most = gap.idxmax()
+    pair = (moved(*of.loc[most, ["before", "after"]]) for of in (ours, scenes))
+    return f"""**Where to**, on {images} images that no model learned from: categories whose ten
+        best units respond more afterwards: {", ".join(told)}{sides["saliency"].too_few}. Furthest
+        apart is **{label(str(most))}**: {" after saliency, ".join(pair)} after scenes."""
 
 
-def _shared(whole: Spans, units: Spans) -> str:
-    """Say how much of saliency's change the others bring: in the layer as a whole, and by unit."""
-    if not whole[OTHERS].known:
-        return "too little changed, or too few images, to say."
-    others = {other: span for other, span in whole.items() if other not in (OTHERS, AGAIN)}
-    said = f"""of what saliency training changes in the layer as a whole, the other tasks on the
-        same images bring {whole[OTHERS]:.0%} on average ({listed(others, ".0%")})"""
-    if AGAIN not in whole:
-        return f"{said}."
-    same = units[AGAIN] - HALF
-    luck = """which units change is mostly the luck of one training, so single units that changed
-        are no evidence for either side"""
-    return f"""{said}; a second saliency training, from another seed, {whole[AGAIN]:.0%}. Unit by
-        unit, the others bring {units[OTHERS]:.0%} and the second training {units[AGAIN]:.0%}:
-        {same:it is mostly the same units that change|{luck}|whether it is the same ones is open}.
-        """
+def _alike(at: pd.DataFrame) -> str:
+    told = [
+        f"""{NAMES[measure]}: {row["within"]:.3f} within a task, {row["between"]:.3f} between,
+        difference {Span.of(row):.3f}, p = {row["p"]:.2g}"""
+        if row["p"] == row["p"]
+        else f"{NAMES[measure]}: {UNKNOWN}"
+        for measure, row in at.iterrows()
+    ]
+    return f"""how alike two networks are ({at["deals"].iloc[0]} deals of the tasks' names):
+        {"; ".join(told)}."""
 
 
-def _finding(table: pd.DataFrame, layer: str) -> str:
-    found = spans(table, "share", by=["other", "layer"])
-    layers = dict.fromkeys(table["layer"])
-    whose = {at: _whose(found[OTHERS, at], found.get((AGAIN, at))) for at in layers}
-    told = Counter(whose.values())
-    return f"""{FINDING[whose[layer]]} (at {layer}). Over the {len(layers)} layers: the task's at
-        {told["task"]}, the domain's at {told["domain"]}, undecided at
-        {told["luck"] + told["open"]}."""
+def _apart(ours: pd.DataFrame) -> str:
+    """Say from which tasks' networks those of saliency are told apart, by measure."""
+    sides = {
+        NAMES[measure]: Sides.of(spans(of, by="second"))
+        for measure, of in ours.groupby("measure", sort=False)
+    }
+    told = [
+        f"by {name} from {listed(side.above, '.3f')}"
+        + mention(" (undecided: {})", {**side.below, **side.undecided, **side.unknown}, ".3f")
+        for name, side in sides.items()
+    ]
+    return f"""Saliency networks stand apart (more alike among themselves, and those of the other
+        task among themselves, than one with the other) {"; ".join(told)}."""
 
 
-def _whose(others: Span, again: Span | None) -> str:
-    """Judge a layer as a whole: the task's if it comes again, and not with other tasks."""
-    if others.high < HALF:
-        return f"{again - HALF:task|luck|open}" if again else "task"
-    return "domain" if others.low > HALF else "open"
+def _over_layers(table: pd.DataFrame) -> str:
+    told = [
+        f"{NAMES[measure]} at {(of['p_adjusted'] <= RATE).sum()}"
+        for measure, of in table.groupby("measure", sort=False)
+    ]
+    layers = table["layer"].nunique()
+    return f"""Of {layers} layers, networks of one task are found more alike by {listed(told)}
+        (false discovery rate {percent(RATE)})."""
+
+
+def _finding(at: pd.DataFrame, ours: pd.DataFrame) -> str:
+    alike = (at["p"] <= RATE).all()
+    sure = all(span.low > 0 for span in starmap(Span, ours[["value", "low", "high"]].to_numpy()))
+    if alike and sure:
+        return """holds here**: by all three measures networks of one task are more alike than
+            those of different tasks on the same images, and saliency's stand apart from those of
+            every other task, in the direction of their change too. How much that is the numbers
+            above tell."""
+    if alike:
+        return """is not decided here**: networks of one task are more alike than those of
+            different tasks by all three measures, but that saliency's stand apart from those of
+            every other task is not shown by all of them."""
+    return """is not decided here**: that networks of one task are more alike than those of
+        different tasks is not shown by all three measures."""

@@ -1,35 +1,24 @@
-"""How far several tasks move one network's representations, and where to: domain, task or luck.
+"""Do networks resemble each other by what they learned, or do the images decide? (notebook 05)
 
-How far: similarity to the network as it was (`drift`). Where to: the change d_k of selectivities
-that task k brings to a layer, at one of two `LEVELS`:
+Several trainings of each task, on the same images, are compared pairwise on images that none has
+learned from. How alike two networks are is told by three `LIKENESSES`:
 
-- "units": S_k − S_0 itself, over units × categories. It asks whether the *same units* change.
-- "categories": the change of S Sᵀ / units, over categories × categories: on the diagonal how
-  strongly the layer responds to a category, off it how much two categories drive the same units.
-  No matter which unit does what (as in linear CKA, nor which rotation of them): it asks whether
-  the *layer as a whole* changes in the same way.
+- "cka_debiased": linear CKA of a layer (`dissection.similarities`), no matter which unit does what;
+- "selectivity": the correlation of their selectivities, categories × units, with the means over
+  categories and over units taken out. That all responses rise where people look, which is the loss
+  of saliency training, so counts for nothing;
+- "change": the same of what training added, S_k − S_0. Its length counts for nothing, so networks
+  that went the same way are alike, however far each went.
 
-How much of what task k changed did another training change as well?
-
-    share(k, j) = d_k·d_j / |d_k|²
-
-1 if j went as far along d_k as k did, 0 if what it did is unrelated, below 0 if it went the other
-way, above 1 if further. What the images alone bring, whatever is learned from them, is brought by
-all tasks; so "the other tasks", j their mean, is the share of the domain: if every d_k is a common
-part plus a part of its own, and these are orthogonal, it is the common part's share of |d_k|². What
-is left is not yet the task's: "again" is a second training for the same task, from another seed.
-What the task brings comes again; the rest is luck.
-
-Selectivities are means over few images, and their noise would count as change. So images are dealt
-into quarters at random, and each product takes its first factor from two of them and its second
-from the other two (S Sᵀ one S from each): noise of disjoint images is independent, so products, and
-squared lengths as well, are unbiased (the cross-validated distances of Walther et al., NeuroImage
-2016). Averaged over `SPLITS` dealings. A share is a ratio of such products, NaN if |d_k|² comes out
-as not positive. Intervals are bootstrap ones: images are drawn anew within each quarter.
+If the images decide, whatever is learned from them, two networks of one task are no more alike than
+two of different tasks. So the statistic is their difference, within − between. Training k of every
+task has the same seed and order of images: pairs of one k, which are all between tasks, are left
+out, and the test deals the networks of each k anew among the tasks (`intervals.relabelled`). Its
+p-values hold for these images; intervals are `intervals.jackknifed`, over trainings and images.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -37,203 +26,297 @@ import torch
 from torch import Tensor
 
 from ...datasets import SaliencyDataset
-from ...dissection.dissect import Reducing
-from ...dissection.report import gain
 from ...dissection.result import Dissection
-from ...dissection.similarity import similarity_cached
-from ...dissection.top_units import CHUNK, MIN_IMAGES, SPLITS, ImageSums
-from ...intervals import bounds, image_weights, wilson, with_own
+from ...dissection.similarity import similarities_cached
+from ...dissection.top_units import MIN_IMAGES, ImageSums, paired_draws
+from ...intervals import (
+    Learned,
+    adjusted,
+    bounds,
+    crossed,
+    jackknifed,
+    nested,
+    relabelled,
+    spread_out,
+    with_own,
+)
 from ...models.tasks import Classification, Task
-from ...registry import check_name
+from ...study import Study, Trained
 
-LEVELS = ("units", "categories")
-OTHERS, AGAIN = "the other tasks", "again"
+LIKENESSES = ("cka_debiased", "selectivity", "change")
+BLOCKS = 20  # of images, that are left out one after the other
+MEAN = "mean"  # in place of a training's number
+SPAN = ["value", "low", "high", "se_images", "sd_trainings"]
+Likeness = Mapping[str, Mapping[str, Tensor]]
+"""By layer and measure: (1 + blocks, K, K) of the pre-trained network and the others, task by task;
+of all images, then without each block of them."""
 
 
-def drift(
-    before: Reducing,
-    after: Mapping[str, Reducing],
-    ds: SaliencyDataset,
-    layers: Sequence[str] | None = None,
-    **how: object,
-) -> pd.DataFrame:
-    """Return how similar each task's network is to the one before: task, layer, measure, value …
+def compared(study: Study) -> tuple[Dissection, dict[str, list[Dissection]], Likeness]:
+    """Return dissections before and after each training of `study.taught`, and `likeness`.
 
-    … low, high. Measures are those of `similarity.Similarity`; `how`: its settings.
+    All on the images that none of them has learned from; cached.
     """
-    parts = [
-        similarity_cached(before, encoder, ds, layers=layers, **how).table.assign(task=task)
-        for task, encoder in after.items()
+    taught, unseen = study.taught, study.parts(0)[2]
+    tuned = {task: [one.model.encoder for one in of_task] for task, of_task in taught.items()}
+    before = study.dissect(study.pretrained, unseen, p_values=False)
+    after = {
+        task: [study.dissect(encoder, unseen, p_values=False) for encoder in encoders]
+        for task, encoders in tuned.items()
+    }
+    networks = [study.pretrained, *itertools.chain(*tuned.values())]
+    how = {"blocks": BLOCKS, "size": study.size}
+    similar = similarities_cached(networks, unseen, study.dissected, **how)
+    return before, after, likeness(similar, before, after)
+
+
+def likeness(
+    similar: Mapping[str, Tensor], before: Dissection, after: Mapping[str, Sequence[Dissection]]
+) -> Likeness:
+    """Return how alike all networks are, by layer and each of `LIKENESSES` and "correlation".
+
+    similar: of `dissection.similarities`, the pre-trained network first, the others task by task;
+    before, after: their dissections, on the same images. Raises ValueError unless all saw the same
+    regions.
+    """
+    networks = [before, *(found for of_task in after.values() for found in of_task)]
+    if any(not before.regions.equals(found.regions) for found in networks):
+        raise ValueError("all networks must be dissected on the same regions of one data set")
+    return {
+        layer: {
+            "cka_debiased": found[0],
+            "correlation": found[1],
+            **by_selectivity(networks, layer),
+        }
+        for layer, found in similar.items()
+    }
+
+
+def by_selectivity(networks: Sequence[Dissection], layer: str) -> dict[str, Tensor]:
+    """Return "selectivity" and "change" (1 + blocks, K, K), see above; NaN where none is told.
+
+    Categories on fewer than 2 `MIN_IMAGES` images are left out. What did not change, as the first
+    network itself, has no direction: NaN.
+    """
+    sums = [ImageSums.of(found, layer) for found in networks]
+    images = len(sums[0].images)
+    told = ((sums[0].count > 0).sum(1) >= 2 * MIN_IMAGES).nonzero()[:, 0].tolist()
+    parts = min(BLOCKS, images)
+    block = torch.arange(images) % parts
+    if not told:
+        nothing = torch.full((1 + parts, len(networks), len(networks)), torch.nan)
+        return dict.fromkeys(("selectivity", "change"), nothing.double())
+    weights = with_own((block != torch.arange(parts)[:, None]).float())
+    found = selectivities(sums, told, weights).double()
+    return {"selectivity": correlated(found), "change": correlated(found - found[:, :1])}
+
+
+def selectivities(sums: Sequence[ImageSums], told: Sequence[int], weights: Tensor) -> Tensor:
+    """Return S (n, networks, categories, C) under weights of images (n, I)."""
+    return torch.stack([torch.stack([one.mean(c, weights) for one in sums], 1) for c in told], 2)
+
+
+def correlated(tables: Tensor) -> Tensor:
+    """Return correlations (n, K, K) of tables (n, K, categories, C) without their means."""
+    centred = tables - tables.mean(2, keepdim=True)
+    flat = (centred - centred.mean(3, keepdim=True)).flatten(2)
+    length = flat.norm(dim=2, keepdim=True)
+    return (flat @ flat.mT / (length @ length.mT)).where(length @ length.mT > 0, torch.nan)
+
+
+# Within tasks and between them
+
+
+def by_training(found: Tensor, tasks: int) -> np.ndarray:
+    """Return likenesses (n, K, K) without the pre-trained network, (n, tasks, S, tasks, S)."""
+    trainings = (found.shape[-1] - 1) // tasks
+    return found[:, 1:, 1:].numpy().reshape(-1, tasks, trainings, tasks, trainings)
+
+
+def within_between(found: np.ndarray) -> np.ndarray:
+    """Return means within and between tasks, and their difference (n, 3), of (n, T, S, T, S).
+
+    Over pairs of different trainings, see above; NaN where there is one training only.
+    """
+    _, tasks, trainings, *_ = found.shape
+    other = 1 - np.eye(trainings)
+    means = np.einsum("ntkul,kl->ntu", found, other) / max(1, other.sum())
+    means = means if trainings > 1 else means * np.nan
+    same = np.eye(tasks, dtype=bool)
+    within, between = means[:, same].mean(1), means[:, ~same].mean(1)
+    return np.stack([within, between, within - between], 1)
+
+
+def over_trainings(statistic: Callable[[np.ndarray], np.ndarray], found: np.ndarray) -> Learned:
+    """Return a statistic (n, m) of likenesses (1 + blocks, T, S, T, S), with its intervals (m,)."""
+    own, trainings = statistic(found), found.shape[2]
+    rest = [[k for k in range(trainings) if k != left] for left in range(trainings)]
+    left_out = [statistic(found[:1][:, :, k][..., k])[0] for k in rest] if trainings > 2 else []
+    blank = np.full((trainings, own.shape[1]), np.nan)
+    return jackknifed(own[0], left_out or blank, own[1:])
+
+
+def by_layer(found: Likeness, tasks: Sequence[str], n: int = 10_000) -> pd.DataFrame:
+    """Return within − between by layer: layer, measure, within, between, value and its interval …
+
+    … null_low, null_high: where it would lie for 95 % of the deals of the tasks' names; p, one-
+    sided; p_adjusted, by Benjamini–Hochberg over the layers of a measure; deals: how many.
+    """
+    rows = []
+    for layer, measures in found.items():
+        for measure in LIKENESSES:
+            each = by_training(measures[measure], len(tasks))
+            told = over_trainings(within_between, each)
+            gaps = dealt(each[0], n)
+            known = np.isfinite(gaps[0])
+            low, high = bounds(gaps) if known else (np.nan, np.nan)
+            p = (gaps >= gaps[0] - 1e-12).mean() if known else np.nan
+            within, between, _ = told.value
+            span = [part[2] for part in told[:5]]
+            rows.append((layer, measure, within, between, *span, low, high, p, len(gaps)))
+    columns = [
+        "layer",
+        "measure",
+        "within",
+        "between",
+        *SPAN,
+        "null_low",
+        "null_high",
+        "p",
+        "deals",
     ]
-    table = pd.concat(parts, ignore_index=True).rename(columns={"first": "layer"})
-    return table[["task", "layer", "measure", "value", "low", "high"]]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(p_adjusted=table.groupby("measure")["p"].transform(adjusted))
+
+
+def dealt(each: np.ndarray, n: int) -> np.ndarray:
+    """Return within − between (P,) of likenesses (T, S, T, S) for every deal of tasks' names."""
+    tasks, trainings = each.shape[:2]
+    deals = relabelled(tasks, trainings, n).reshape(-1, tasks * trainings)
+    flat = each.reshape(tasks * trainings, -1)
+    moved = flat[deals[:, :, None], deals[:, None]].reshape(len(deals), *each.shape)
+    return within_between(moved)[:, 2]
+
+
+def apart(found: Mapping[str, Tensor], tasks: Sequence[str]) -> pd.DataFrame:
+    """Return within − between of every two tasks: measure, first, second, value … at one layer."""
+    rows = []
+    for measure in LIKENESSES:
+        each = by_training(found[measure], len(tasks))
+        for i, first in enumerate(tasks):
+            for j in range(i + 1, len(tasks)):
+                two = each[:, [i, j]][:, :, :, [i, j]]
+                span = [part[2] for part in over_trainings(within_between, two)[:5]]
+                rows.append((measure, first, tasks[j], *span))
+    return pd.DataFrame(rows, columns=["measure", "first", "second", *SPAN])
+
+
+def pairs(found: Mapping[str, Tensor], tasks: Sequence[str]) -> pd.DataFrame:
+    """Return all pairs at one layer: measure, task, training, other, other_training, value."""
+    columns = ["task", "training", "other", "other_training"]
+    parts = []
+    for measure in LIKENESSES:
+        each = by_training(found[measure], len(tasks))[0]
+        numbers = range(1, each.shape[1] + 1)
+        index = pd.MultiIndex.from_product([tasks, numbers, tasks, numbers], names=columns)
+        parts.append(index.to_frame(index=False).assign(measure=measure, value=each.ravel()))
+    return pd.concat(parts, ignore_index=True)[["measure", *columns, "value"]]
+
+
+# Each task beside the pre-trained network
+
+
+def drift(found: Likeness, tasks: Sequence[str]) -> pd.DataFrame:
+    """Return how alike networks are to the pre-trained one: task, layer, measure, training, value …
+
+    Measures: "cka_debiased" and "correlation", of units with themselves. training: a number, or
+    `MEAN` with its interval over trainings and images.
+    """
+    parts = []
+    for layer, measures in found.items():
+        for measure in ("cka_debiased", "correlation"):
+            of_tasks = measures[measure][:, 0, 1:].chunk(len(tasks), 1)
+            for task, values in zip(tasks, of_tasks, strict=True):
+                mean = values.mean(1).numpy()
+                told = crossed(values[0], spread_out(mean[0], mean[1:]), len(mean) - 1)
+                about = {"task": task, "layer": layer, "measure": measure}
+                parts.append(each_and_mean(values[0].numpy(), told, **about))
+    return pd.concat(parts, ignore_index=True)
+
+
+def each_and_mean(values: np.ndarray, told: Learned, **about: object) -> pd.DataFrame:
+    """Return a row a training, then one of their mean with its interval."""
+    singles = {"training": [str(k + 1) for k in range(len(values))], "value": values}
+    mean = dict(zip(SPAN, told[:5], strict=True)) | {"training": MEAN}
+    table = pd.concat([pd.DataFrame(singles), pd.DataFrame([mean])], ignore_index=True)
+    return table[["training", *SPAN]].assign(**about)
 
 
 def gains(
     before: Dissection,
-    after: Mapping[str, Dissection],
-    layers: Sequence[str],
+    after: Mapping[str, Sequence[Dissection]],
+    layer: str,
     k: int = 10,
-    **how: object,
-) -> pd.DataFrame:
-    """Return `report.gain` of each task: task, layer, category, before, after, difference …"""
-    parts = [gain(before, found, layers, k, **how).assign(task=t) for t, found in after.items()]
-    table = pd.concat(parts, ignore_index=True)
-    first = ["task", "layer", "category"]
-    return table[[*first, *table.columns.drop(first)]]
-
-
-def shares(
-    before: Dissection,
-    after: Mapping[str, Dissection],
-    layers: Sequence[str],
-    again: Mapping[str, Dissection] | None = None,
-    n: int = 500,
+    n: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Return how much of each task's change other trainings bring as well, see above.
+    """Return top means before and after each task's trainings: task, category, training, before …
 
-    again: second trainings of some of the tasks. Columns: layer, level, task, other (a task,
-    `OTHERS` or `AGAIN`), share, low, high, and size: the root of task's mean squared change at that
-    level, noise removed. NaN where nothing can be told. Raises ValueError unless all networks saw
-    the same regions.
+    … after, difference; of `MEAN` with intervals *_low, *_high. The `k` best units are chosen on
+    one half of the images and scored on the other.
     """
-    again = dict(again or {})
+    shown = (ImageSums.of(before, layer).count > 0).sum(1).tolist()
     rows = []
-    for layer in layers:
-        both = products(before, [*after.values(), *again.values()], layer, n, seed)
-        for level, found in both.items():
-            for k, task in enumerate(after):
-                size = found.value[k, k].sqrt().item()
-                for other, weights in compared(task, list(after), list(again)).items():
-                    rows.append((layer, level, task, other, *found.share(k, weights), size))
-    columns = ["layer", "level", "task", "other", "share", "low", "high", "size"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def compared(task: str, tasks: list[str], again: list[str]) -> dict[str, Tensor]:
-    """Return what the change by `task` is compared with, as weights (K,) of all trainings."""
-    for name in again:
-        check_name("task", name, tasks)
-    rows = torch.eye(len(tasks) + len(again), dtype=torch.float64)
-    others = {name: row for name, row in zip(tasks, rows, strict=False) if name != task}
-    found = {**others, OTHERS: torch.stack(list(others.values())).mean(0)}
-    return found | ({AGAIN: rows[len(tasks) + again.index(task)]} if task in again else {})
-
-
-@dataclass(frozen=True)
-class Products:
-    """Products of changes with each other: `value` (K, K), of resampled images `draws` (n, K, K).
-
-    Means over the entries of the vectors, so that the diagonal holds mean squared changes; float64.
-    """
-
-    value: Tensor
-    draws: Tensor
-
-    def share(self, k: int, weights: Tensor) -> tuple[float, float, float]:
-        """Return, with its interval, how much of change k the weighted sum of changes brings."""
-        value, draws = (
-            (of[..., k, :] @ weights / of[..., k, k]).masked_fill(of[..., k, k] <= 0, torch.nan)
-            for of in (self.value, self.draws)
-        )
-        return value.item(), *(end.item() for end in bounds(draws))
-
-
-def products(
-    before: Dissection, after: Sequence[Dissection], layer: str, n: int = 500, seed: int = 0
-) -> dict[str, Products]:
-    """Return, by level, the products of the changes from `before` to each of `after`, at `layer`.
-
-    Categories on fewer than 2 `MIN_IMAGES` images are left out: quarters need some each.
-    """
-    if any(not before.regions.equals(found.regions) for found in after):
-        raise ValueError("all networks must be dissected on the same regions of one data set")
-    sums = [ImageSums.of(found, layer) for found in (before, *after)]
-    images = len(sums[0].images)
-    told = ((sums[0].count > 0).sum(1) >= 2 * MIN_IMAGES).nonzero()[:, 0].tolist()
-    if not told:
-        nothing = torch.full((1 + n, len(after), len(after)), torch.nan, dtype=torch.float64)
-        return {level: Products(nothing[0], nothing[1:]) for level in LEVELS}
-    weights = with_own(image_weights(images, n, seed))
-    rows = max(1, CHUNK // (len(sums) * len(told) * sums[0].total.shape[2]))
-    found = [
-        torch.cat([across(sums, told, part, quarters) for part in weights.split(rows)], 1)
-        for quarters in dealings(images, seed)
-    ]
-    mean = torch.stack(found).nanmean(0).double()
-    return {level: Products(m[0], m[1:]) for level, m in zip(LEVELS, mean, strict=True)}
-
-
-def dealings(images: int, seed: int) -> Iterator[Tensor]:
-    """Yield `SPLITS` times (4, images) of 0 and 1: which quarter each image is in."""
-    random = torch.Generator().manual_seed(seed)
-    for _ in range(SPLITS):
-        quarter = torch.randperm(images, generator=random) % 4
-        yield (quarter == torch.arange(4)[:, None]).float()
-
-
-def across(
-    sums: Sequence[ImageSums], told: Sequence[int], weights: Tensor, quarters: Tensor
-) -> Tensor:
-    """Return products (levels, n, K, K) of changes: one factor from two quarters, one from two.
-
-    weights: of images (n, I). NaN where a quarter shows no category.
-    """
-    parts = [selectivities(sums, told, weights * quarter) for quarter in quarters]
-    found = []
-    for code in (units, categories):
-        first, second = code(*parts[:2]), code(*parts[2:])
-        shown = ~(first[:, 0] + second[:, 0]).isnan()
-        first, second = ((d[:, 1:] - d[:, :1]).nan_to_num(0) for d in (first, second))
-        product = first @ second.mT / shown.sum(1)[:, None, None]
-        found.append((product + product.mT) / 2)  # both ways round
-    return torch.stack(found)
-
-
-def selectivities(sums: Sequence[ImageSums], told: Sequence[int], weights: Tensor) -> Tensor:
-    """Return S (n, networks, categories, C) under weights (n, I); NaN where none weighs."""
-    found = []
-    for c in told:
-        shown = ((sums[0].count[c] > 0) & (weights > 0).any(0)).nonzero()[:, 0]
-        total = torch.cat([s.total[c, shown] for s in sums], 1)  # most images lack most categories
-        seen = weights[:, shown]
-        mean = seen @ total / (seen @ sums[0].count[c, shown])[:, None]
-        found.append(mean.view(len(weights), len(sums), -1))
-    return torch.stack(found, 2)
-
-
-def units(a: Tensor, b: Tensor) -> Tensor:
-    """Return vectors (n, networks, …): S itself, from S of two disjoint sets of images."""
-    return ((a + b) / 2).flatten(2)
-
-
-def categories(a: Tensor, b: Tensor) -> Tensor:
-    """Return vectors (n, networks, …): S Sᵀ / units, one S from each set of images."""
-    crossed = a @ b.mT / a.shape[-1]
-    return ((crossed + crossed.mT) / 2).flatten(2)
+    for task, networks in after.items():
+        found = [paired_draws(before, one, layer, k, "crossfit", n, seed) for one in networks]
+        for c, category in enumerate(before.categories):
+            row: dict[str, object] = {"task": task, "category": category, "training": MEAN}
+            singles = [dict(row, training=str(s + 1)) for s in range(len(found))]
+            for name in ("before", "after", "difference"):
+                values = [value[name][c].item() for value, _ in found]
+                draws = torch.stack([drawn[name][:, c] for _, drawn in found]).mean(0)
+                told = crossed(values, draws.numpy(), shown[c])
+                row |= {name: told.value, f"{name}_low": told.low, f"{name}_high": told.high}
+                row |= {f"{name}_se_images": told.se_images}
+                row |= {f"{name}_sd_trainings": told.sd_trainings}
+                for single, value in zip(singles, values, strict=True):
+                    single[name] = value
+            rows += [*singles, row]
+    return pd.DataFrame(rows)
 
 
 def learning(
-    tasks: Sequence[Task], curves: Sequence[pd.DataFrame], validation: SaliencyDataset
+    tasks: Sequence[Task], taught: Mapping[str, Sequence[Trained]], validation: SaliencyDataset
 ) -> pd.DataFrame:
-    """Return scores of `tasks` by epoch: task, measure, epoch, train, validation, low, high …
+    """Return scores by epoch: task, measure, epoch, training, train, value (validation) …
 
-    … chance, images. low, high: Wilson's interval of the validation accuracy, images being
-    independent (Agresti & Coull 1998); NaN for NSS. chance: the accuracy of always naming the
-    validation images' commonest class; 0 for NSS, a constant map's. images: those behind it.
+    … low, high, se_images, sd_trainings, chance, images. Intervals of accuracies are over trainings
+    and images (as if these were right or wrong independently); those of NSS over trainings alone.
+    chance: the accuracy of always naming the validation images' commonest class; 0 for NSS, a
+    constant map's. images: those behind it.
     """
-    parts = [_one(task, curve, validation) for task, curve in zip(tasks, curves, strict=True)]
+    parts = [_one(task, taught[task.name], validation) for task in tasks]
     return pd.concat(parts, ignore_index=True)
 
 
-def _one(task: Task, curve: pd.DataFrame, validation: SaliencyDataset) -> pd.DataFrame:
-    low = high = np.full(len(curve), np.nan)
+def _one(task: Task, trained: Sequence[Trained], validation: SaliencyDataset) -> pd.DataFrame:
     chance, images = 0.0, len(validation)
+    train, values = (
+        np.stack([one.curve[name].to_numpy() for one in trained])
+        for name in ("train", "validation")
+    )
+    told = nested(values)
     if isinstance(task, Classification):
         chance, images = task.chance(validation)
-        spans = [wilson(round(score * images), images) for score in curve["validation"]]
-        low, high = np.array(spans).T
-    columns = {"epoch": curve["epoch"], "train": curve["train"], "validation": curve["validation"]}
-    about = {"low": low, "high": high, "chance": chance, "images": images}
-    return pd.DataFrame({"task": task.name, "measure": task.measure, **columns, **about})
+        rng = np.random.default_rng(0)
+        drawn = rng.binomial(images, told.value, (1000, len(told.value))) / images
+        told = crossed(values, drawn, images)
+    epoch = trained[0].curve["epoch"].to_numpy()
+    singles = [
+        pd.DataFrame({"epoch": epoch, "training": str(k + 1), "train": of, "value": value})
+        for k, (of, value) in enumerate(zip(train, values, strict=True))
+    ]
+    mean = {"epoch": epoch, "training": MEAN, "train": train.mean(0)}
+    mean |= dict(zip(SPAN, told[:5], strict=True))
+    table = pd.concat([*singles, pd.DataFrame(mean)], ignore_index=True)
+    return table.assign(task=task.name, measure=task.measure, chance=chance, images=images)
