@@ -106,44 +106,71 @@ class Learned(NamedTuple):
     trainings: int
 
 
-def crossed(values: ArrayLike, draws: ArrayLike, images: int) -> Learned:
+def crossed(
+    values: ArrayLike, draws: ArrayLike, images: ArrayLike, level: float = LEVEL
+) -> Learned:
     """Return mean and interval over trainings that were all measured on the same unseen images.
 
     values: (S, …), each training's number; draws: (n, …), the mean over trainings computed again on
-    resampled images; images: how many there are. The variance of the mean is that over images plus
-    that over trainings divided by S; Student's t at Satterthwaite's degrees of freedom, at `LEVEL`.
-    Noise that is neither the training's nor the image's alone counts twice, so the interval is
-    rather too wide. One training: its interval knows nothing of training. Fewer than `IMAGES`
-    images: NaN.
+    resampled images; images: how many there are, for all or for each number (…). The variance of
+    the mean is that over images plus that over trainings divided by S; Student's t at
+    Satterthwaite's degrees of freedom, at `level`. Noise that is neither the training's nor the
+    image's alone counts twice, so the interval is rather too wide. One training: its interval knows
+    nothing of training. Fewer than `IMAGES` images: NaN.
 
     Source: Satterthwaite 1946, Biometrics Bulletin 2, 110–114.
     """
-    values, draws = np.asarray(values, float), np.asarray(draws, float)
+    values, draws, images = (np.asarray(v, float) for v in (values, draws, images))
     count = len(values)
     sd = values.std(0, ddof=1) if count > 1 else np.full(values.shape[1:], np.nan)
     over_images, over_trainings = draws.var(0, ddof=1), np.nan_to_num(sd**2 / count)
     total = over_images + over_trainings
-    parts = over_images**2 / max(1, images - 1) + over_trainings**2 / max(1, count - 1)
+    parts = over_images**2 / np.maximum(1, images - 1) + over_trainings**2 / max(1, count - 1)
     with np.errstate(invalid="ignore", divide="ignore"):
         free = np.where(parts > 0, total**2 / parts, np.inf)
-    reach = stats.t.ppf((1 + LEVEL) / 2, free) * np.sqrt(total)
-    reach = reach if images >= IMAGES else np.full_like(reach, np.nan)
+    reach = stats.t.ppf((1 + level) / 2, free) * np.sqrt(total)
+    reach = np.where(images >= IMAGES, reach, np.nan)
     mean = values.mean(0)
     return Learned(mean, mean - reach, mean + reach, np.sqrt(over_images), sd, count)
 
 
-def nested(values: ArrayLike) -> Learned:
+def nested(values: ArrayLike, level: float = LEVEL) -> Learned:
     """Return mean and interval over trainings (S, …), each measured on images of its own.
 
     Images are then part of what differs between trainings: Student's t with S − 1 degrees of
-    freedom, at `LEVEL`. One training has no interval.
+    freedom, at `level`. One training has no interval.
     """
     values = np.asarray(values, float)
     count, blank = len(values), np.full(values.shape[1:], np.nan)
     sd = values.std(0, ddof=1) if count > 1 else blank
-    reach = stats.t.ppf((1 + LEVEL) / 2, max(1, count - 1)) * sd / np.sqrt(count)
+    reach = stats.t.ppf((1 + level) / 2, max(1, count - 1)) * sd / np.sqrt(count)
     mean = values.mean(0)
     return Learned(mean, mean - reach, mean + reach, blank, sd, count)
+
+
+def joint_level(values: ArrayLike, draws: ArrayLike | None = None, seed: int = 0) -> float:
+    """Return the level at which each of K intervals must stand for all to hold together at `LEVEL`.
+
+    values (S, K) and draws (n, K) are those of `crossed`; None: of `nested`. Max-t: the quantile of
+    the largest of K studentised deviations, whose covariance is that over images plus that over
+    trainings divided by S, told as the level of one interval (so that each keeps its own degrees of
+    freedom). Columns that do not vary, or hold NaN, ask for nothing.
+
+    Source: Westfall & Young 1993, Resampling-Based Multiple Testing, chapter 2 (max-t).
+    """
+    values, rng = np.asarray(values, float), np.random.default_rng(seed)
+    count, n = len(values), 10_000
+    apart = (values - values.mean(0)) / np.sqrt(count * max(1, count - 1))
+    noise = rng.standard_normal((n, count)) @ apart  # its covariance is theirs, divided by S
+    if draws is not None:
+        drawn = np.asarray(draws, float)
+        noise = noise + (drawn - drawn.mean(0))[rng.integers(len(drawn), size=n)]
+    spread = noise.std(0)
+    told = spread > 0  # False where it is NaN
+    if not told.any():
+        return LEVEL
+    most = np.abs(noise[:, told] / spread[told]).max(1)
+    return max(LEVEL, float(1 - 2 * stats.norm.sf(np.quantile(most, LEVEL))))
 
 
 # Resampling

@@ -1,7 +1,7 @@
 """What single units respond to: region NSS, dissection of layers, and what can be said of it."""
 
 from .ablation import Effects, ablated, ablation_effects
-from .contributions import contributions, contributions_cached
+from .contributions import contributions, contributions_cached, map_parts
 from .dissect import dissect, dissect_cached
 from .groups import (
     Group,
@@ -30,6 +30,7 @@ from .top_units import (
     share_significant,
     top_mean,
 )
+from .trainings import OverTrainings, Statistic, best_of, mean_of, singles
 
 __all__ = [
     "Dissection",
@@ -37,12 +38,15 @@ __all__ = [
     "Group",
     "Interval",
     "Moments",
+    "OverTrainings",
     "Overlap",
     "Role",
     "Similarity",
+    "Statistic",
     "ablated",
     "ablation_effects",
     "best_groups",
+    "best_of",
     "bootstrap",
     "change",
     "contributions",
@@ -54,7 +58,9 @@ __all__ = [
     "favouring",
     "gain",
     "label_agreement",
+    "map_parts",
     "matched_groups",
+    "mean_of",
     "most_selective",
     "named_groups",
     "overlap",
@@ -65,6 +71,7 @@ __all__ = [
     "share_significant",
     "similarity",
     "similarity_cached",
+    "singles",
     "top_mean",
     "tops",
     "unit_moments",
