@@ -73,7 +73,7 @@ class OverTrainings:
         """Compute `statistic` of each training's dissection, on `n` resamples of its images."""
 
         def draws(res: Dissection) -> np.ndarray:
-            weights = image_weights(res.regions["image"].nunique(), n, seed)
+            weights = image_weights(len(res.regions["image"].unique()), n, seed)
             return statistic(res, weights).double().numpy()
 
         regions = tuple(res.regions for res in results)
