@@ -122,7 +122,9 @@ class OverTrainings:
         draws = self.values[:, 1:].mean(0) if self.crossed else None
         level = LEVEL
         if together and told.any():
-            level = joint_level(own[:, told], None if draws is None else draws[:, told])
+            level = joint_level(
+                own[:, told], None if draws is None else draws[:, told], self.images[told]
+            )
         if draws is not None:
             return crossed(own, draws, self.images, level)
         found = nested(own, level)
