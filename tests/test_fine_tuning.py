@@ -1,7 +1,5 @@
 """Notebook 03: what fine-tuning favours, in the map, its layers and its best units."""
 
-from types import SimpleNamespace
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -99,7 +97,7 @@ def test_the_pair_is_split_over_layers_exactly(found):
 
 
 def test_units_are_of_the_deepest_layer_alone(found):
-    assert found.layer == "conv3_3"
+    assert (found.layer, found.images) == ("conv3_3", 20)
     encoders, dissections, _ = found.first
     assert encoders["pre-trained"] is found.study.pretrained
     alone = sk.dissection.tops(dissections, ["conv3_3"], 3, selection="crossfit")
@@ -155,12 +153,12 @@ def test_words_follow_the_interval(low, high, says, favours):
     by = pd.DataFrame(keys, columns=["measure", "what", "category"])
     by = by.assign(value=0.5, low=0.4, high=0.6)
     counts = pd.DataFrame({"encoder": ["x"], "layer": "b", "threshold": 1.5, "units": 3.4})
-    study = SimpleNamespace(unseen=range(40))
-    text = sentences.what_we_see(by, favoured, by, counts, 1.5, study)
+    text = sentences.what_we_see(by, favoured, by, counts, 1.5, 40)
     map_line = next(line for line in text.splitlines() if "in the map**" in line)
     assert says in map_line
     assert favours in map_line
     assert "of the same sign in 2 of 3 trainings" in map_line
+    assert text.startswith("- On 40 images")
     assert "grows in 2 of 2 categories" in text
     assert "x 3." in text
     assert ("They contradict the map." in text) == (high < 0)

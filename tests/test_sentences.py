@@ -90,7 +90,7 @@ CASES = {
         table(measure=["region NSS"], what=WHEN, category=KINDS),
         COUNTS.assign(layer="b"),
         1.5,
-        STUDY,
+        9,
     ),
     pop_out: (
         table(("natural", "arrays"), model=["fine-tuned", "gbvs"]),

@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-from ...study import Study
 from ...viewing.claims import Sides, Span, bullets, extremes, pairs_above, spans
 from ...viewing.plots import only
 from ...viewing.style import label
@@ -17,12 +16,12 @@ def what_we_see(
     by_units: pd.DataFrame,
     counts: pd.DataFrame,
     threshold: float,
-    study: Study,
+    images: int,
 ) -> str:
     """Words under 03_fine_tuning (F2): the map by category, the claimed pair, the best units.
 
     mapped, favoured, by_units, counts: `FineTuning.map_table`, `.favoured`, `.unit_table`,
-    `.above`.
+    `.above`; images: how many the models were measured on.
     """
     changes = only(mapped, measure=SHARE, what=CHANGE)
     found = Sides.of(spans(changes))
@@ -42,9 +41,9 @@ def what_we_see(
     sides = {f"{one:above|below|undecided}" for one in (span, by_unit)}
     agreement = "" if "undecided" in sides else AGREEMENT[len(sides) == 1]
     return bullets(f"""
-        - On {len(study.unseen)} images that no model learned from, {_trainings(of)}: the map's
-          region NSS, as a share of people's own, grows in {found.counted} categories (intervals
-          that hold together){found.too_few}{_furthest(changes)}.
+        - On {images} images, told of models that did not learn from them, {_trainings(of)}: the
+          map's region NSS, as a share of people's own, grows in {found.counted} categories
+          (intervals that hold together){found.too_few}{_furthest(changes)}.
         - Of people's own, the map reaches {_shares(mapped, pair)}.
         - **The paper's second finding {span:holds|is the other way round|is not decided} in the
           map**: fine-tuning favours

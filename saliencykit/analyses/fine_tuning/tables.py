@@ -63,6 +63,11 @@ class FineTuning:
     def __init__(self, study: Study, k: int = 10):
         self.study, self.k, self.layer = study, k, study.dissected[-1]
 
+    @property
+    def images(self) -> int:
+        """How many images the trainings are measured on, all together."""
+        return len({n for s in range(self.study.trainings) for n in self.study.parts(s)[-1].names})
+
     @cached_property
     def maps(self) -> Mapping[str, Change]:
         """Region NSS of the map, and the part of each layer read: by "map" and layer."""
