@@ -23,7 +23,9 @@ def before_after(table: pd.DataFrame, measure: str, xlabel: str, before: str) ->
     what = {name: rows.set_index("category") for name, rows in chosen.groupby("what")}
     order = what["change"]["value"].sort_values(ascending=False).index
     old, new, gain = (what[name].loc[order] for name in ("before", "after", "change"))
-    figure, (left, right), y = row_panels(order, [xlabel, "change"], [2, 1], None)
+    figure, (left, right), y = row_panels(
+        order, [xlabel, "change\n(intervals hold together)"], [2, 1], None
+    )
     left.hlines(y, old["value"], new["value"], color="0.85", lw=4, zorder=0)
     up, down = offsets(2, 0.3)
     _over_trainings(left, old, y - up, BEFORE, before)
