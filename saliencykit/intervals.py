@@ -108,42 +108,41 @@ class Learned(NamedTuple):
     trainings: int
 
 
-def crossed(values: ArrayLike, draws: ArrayLike, images: int) -> Learned:
+def crossed(
+    values: ArrayLike, draws: ArrayLike, images: ArrayLike, level: float = LEVEL
+) -> Learned:
     """Return mean and interval over trainings that were all measured on the same unseen images.
 
     values: (S, …), each training's number; draws: (n, …), the mean over trainings computed again on
-    resampled images; images: how many there are. The variance of the mean is that over images plus
-    that over trainings divided by S; Student's t at Satterthwaite's degrees of freedom, at `LEVEL`.
-    Noise that is neither the training's nor the image's alone counts twice, so the interval is
-    rather too wide. One training: its interval knows nothing of training. Fewer than `IMAGES`
-    images: NaN.
+    resampled images; images: how many there are, for all or for each number (…). The variance of
+    the mean is that over images plus that over trainings divided by S; Student's t at
+    Satterthwaite's degrees of freedom, at `level`. Noise that is neither the training's nor the
+    image's alone counts twice, so the interval is rather too wide. One training: its interval knows
+    nothing of training. Fewer than `IMAGES` images: NaN.
 
     Source: Satterthwaite 1946, Biometrics Bulletin 2, 110–114.
     """
-    values, draws = np.asarray(values, float), np.asarray(draws, float)
+    values, draws, images = (np.asarray(v, float) for v in (values, draws, images))
     count = len(values)
     sd = values.std(0, ddof=1) if count > 1 else np.full(values.shape[1:], np.nan)
     over_images, over_trainings = draws.var(0, ddof=1), np.nan_to_num(sd**2 / count)
-    total = over_images + over_trainings
-    parts = over_images**2 / max(1, images - 1) + over_trainings**2 / max(1, count - 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        free = np.where(parts > 0, total**2 / parts, np.inf)
-    reach = stats.t.ppf((1 + LEVEL) / 2, free) * np.sqrt(total)
-    reach = reach if images >= IMAGES else np.full_like(reach, np.nan)
+    total, free = _summed(over_images, over_trainings, images, count)
+    reach = stats.t.ppf((1 + level) / 2, free) * np.sqrt(total)
+    reach = np.where(images >= IMAGES, reach, np.nan)
     mean = values.mean(0)
     return Learned(mean, mean - reach, mean + reach, np.sqrt(over_images), sd, count)
 
 
-def nested(values: ArrayLike) -> Learned:
+def nested(values: ArrayLike, level: float = LEVEL) -> Learned:
     """Return mean and interval over trainings (S, …), each measured on images of its own.
 
     Images are then part of what differs between trainings: Student's t with S − 1 degrees of
-    freedom, at `LEVEL`. One training has no interval.
+    freedom, at `level`. One training has no interval.
     """
     values = np.asarray(values, float)
     count, blank = len(values), np.full(values.shape[1:], np.nan)
     sd = values.std(0, ddof=1) if count > 1 else blank
-    reach = stats.t.ppf((1 + LEVEL) / 2, max(1, count - 1)) * sd / np.sqrt(count)
+    reach = stats.t.ppf((1 + level) / 2, max(1, count - 1)) * sd / np.sqrt(count)
     mean = values.mean(0)
     return Learned(mean, mean - reach, mean + reach, blank, sd, count)
 
@@ -176,6 +175,48 @@ def spread_out(value: ArrayLike, without: ArrayLike) -> np.ndarray:
     without = np.asarray(without, float)
     blocks = len(without)
     return np.asarray(value) + (without - without.mean(0)) * (blocks - 1) / np.sqrt(blocks)
+
+
+def _summed(
+    over_images: np.ndarray, over_trainings: np.ndarray, images: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sum of two variances, and Satterthwaite's degrees of freedom of that."""
+    total = over_images + over_trainings
+    parts = over_images**2 / np.maximum(1, images - 1) + over_trainings**2 / max(1, count - 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return total, np.where(parts > 0, total**2 / parts, np.inf)
+
+
+def joint_level(
+    values: ArrayLike, draws: ArrayLike | None = None, images: ArrayLike = IMAGES, seed: int = 0
+) -> float:
+    """Return the level at which each of K intervals must stand for all to hold together at `LEVEL`.
+
+    values (S, K), draws (n, K) and images are those of `crossed`; draws None: values of `nested`.
+    Min-p: trainings and images are drawn anew, 2,000 times, with the covariances that they show,
+    about a truth that is known; each time the least of the K intervals that would have held it is
+    noted. `LEVEL`, or more. Columns that do not vary, or hold NaN, ask for nothing.
+
+    Source: Westfall & Young 1993, Resampling-Based Multiple Testing, chapter 2.
+    """
+    values, images = np.asarray(values, float), np.asarray(images, float)
+    rng, count, n = np.random.default_rng(seed), len(values), 2000
+    apart = (values - values.mean(0)) / np.sqrt(max(1, count - 1))
+    again = (
+        rng.standard_normal((n, count, count)) @ apart
+    )  # (n, S, K), covariance as between values
+    over_trainings = again.var(1, ddof=1) / count if count > 1 else 0 * again[:, 0]
+    off, over_images = again.mean(1), np.zeros(values.shape[1])
+    if draws is not None:
+        drawn = np.asarray(draws, float)
+        off = off + (drawn - drawn.mean(0))[rng.integers(len(drawn), size=n)]
+        over_images = drawn.var(0, ddof=1)
+    told = off.std(0) > 0  # False where it is NaN
+    if not told.any():
+        return LEVEL
+    total, free = _summed(over_images, over_trainings, images, count)
+    p = student_p(np.abs(off[:, told]) / np.sqrt(total[:, told]), free[:, told])
+    return max(LEVEL, 1 - float(np.quantile(p.min(1), 1 - LEVEL)))
 
 
 # Resampling
@@ -256,7 +297,7 @@ def tail_p(draws: Tensor) -> Tensor:
     return (2 * (1 + sides.amin(0)) / (1 + len(draws))).clamp(max=1)
 
 
-def student_p(t: ArrayLike, free: float) -> np.ndarray:
+def student_p(t: ArrayLike, free: ArrayLike) -> np.ndarray:
     """Return two-sided p-values of values |t| of Student's t with `free` degrees of freedom."""
     return 2 * stats.t.sf(t, free)
 

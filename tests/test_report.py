@@ -3,8 +3,7 @@ import pandas as pd
 import pytest
 import torch
 
-from saliencykit.analyses.fine_tuning.tables import favouring_pairs
-from saliencykit.dissection import Dissection, favouring, report
+from saliencykit.dissection import Dissection, report
 
 IMAGES = [f"i{k}" for k in range(20)]
 
@@ -54,19 +53,6 @@ def test_counts_sweep_the_threshold():
     of_a = table[table.category == "a"].set_index("threshold")
     assert of_a.units.to_dict() == {0.5: 1, 1.5: 1, 9.0: 0}
     assert of_a.share[1.5] == pytest.approx(1 / 6)
-
-
-def test_every_pair_equals_the_one_pair():
-    before, after = made(0), made(1, shift=1.0)
-    pairs = favouring_pairs(before, after, "deep", 1)
-    assert len(pairs) == 2  # "never" has no regions, so no pairs
-    for row in pairs.itertuples():
-        one = favouring(before, after, "deep", row.first, row.second, 1).iloc[0]
-        assert (row.value, row.low, row.high) == pytest.approx((one.value, one.low, one.high))
-    first = pairs.iloc[0]
-    assert (first["first"], first["second"]) == ("a", "b")
-    assert first.value == pytest.approx(1, abs=0.15)
-    assert first.low > 0.8
 
 
 def test_gain_of_several_layers():

@@ -47,6 +47,7 @@ def table(columns=("value",), **keys):
 
 # What every analysis is asked to put into words: its function, and what that is given.
 CHANGES = ("before", "after", "difference")
+WHEN = ["before", "after", "change"]
 UNITS = table(("mean",), encoder=["pre-trained", "untrained"], category=KINDS)
 COUNTS = UNITS.assign(threshold=1.5, units=3)
 STUDY = SimpleNamespace(
@@ -84,12 +85,13 @@ CASES = {
         STUDY,
     ),
     fine_tuning: (
-        table(CHANGES, category=KINDS),
-        table(layer=["a", "b"], first=KINDS[:1], second=KINDS[1:2]),
-        table(("mean",), encoder=["then", "now"], layer=["b"], category=KINDS),
-        COUNTS,
+        table(measure=["share", "region NSS"], what=WHEN, category=KINDS),
+        table(measure=["share", "region NSS"], part=["map", "a", "best units"], first=KINDS[:1],
+              second=KINDS[1:2]).assign(**{"training 1": 1.0, "training 2": -1.0}),
+        table(measure=["region NSS"], what=WHEN, category=KINDS),
+        COUNTS.assign(layer="b"),
         1.5,
-        STUDY,
+        9,
     ),
     pop_out: (
         table(("natural", "arrays"), model=["fine-tuned", "gbvs"]),
@@ -147,7 +149,8 @@ CLAIMS = (  # what may only be said of an interval that lies off 0
     r"(improves the|costs some) prediction|moved it (further|less far) than scenes did|"
     r"tells (better|worse) than|loss is specific|"
     r"the other way round|units add (more|less) to|stand (better|worse) among|"
-    r"category, (more|less) often|grows in [1-9]|is favoured at [1-9]|they (cost|carry).*\*\*[1-9]"
+    r"category, (more|less) often|grows in [1-9]|fine-tuning favours (person|text)|the map\.|"
+    r"is favoured at [1-9]|they (cost|carry).*\*\*[1-9]"
 )
 
 

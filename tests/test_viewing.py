@@ -12,9 +12,6 @@ from PIL import Image
 from saliencykit import evaluation, viewing
 from saliencykit.analyses.data import figures as data_figures
 from saliencykit.analyses.data import sentences as data_sentences
-from saliencykit.analyses.fine_tuning import figures as fine_tuning_figures
-from saliencykit.analyses.fine_tuning import sentences as fine_tuning_sentences
-from saliencykit.analyses.fine_tuning import tables as fine_tuning_tables
 from saliencykit.analyses.models import figures as models_figures
 from saliencykit.analyses.models import sentences as models_sentences
 from saliencykit.analyses.pretrained_units import sentences as pretrained_units_sentences
@@ -135,22 +132,6 @@ def test_figures_draw_what_the_tables_say(studied):
     chosen = counts[(counts.encoder == "pre-trained") & (counts.category == "dark")]
     drawn = figure.axes[1].lines[list(styles).index("pre-trained")]
     assert drawn.get_ydata().tolist() == pytest.approx((100 * chosen.share).tolist())
-    changed = reports.change(results["untrained"], results["pre-trained"], layers[1], 3)
-    assert fine_tuning_figures.before_after(changed).axes[1].get_xlabel() == "change"
-    layered = fine_tuning_tables.favouring_by_layer(
-        results["untrained"], results["pre-trained"], ("bright", "dark"), 3
-    )
-    assert layered.layer.tolist() == layers
-    assert fine_tuning_figures.favoured_by_layer(layered, layers[1]).axes[
-        0
-    ].get_xticks().tolist() == [
-        0,
-        1,
-    ]
-    pairs = fine_tuning_tables.favouring_pairs(
-        results["untrained"], results["pre-trained"], layers[1], 3
-    )
-    assert fine_tuning_figures.favouring(pairs).axes[0].images[0].get_array().shape == (2, 2)
     plt.close("all")
 
 
@@ -285,41 +266,6 @@ def test_errors_in_a_draw_are_said_under_the_picture():
     assert "no number 4" in said.value
     sliders.children[0].value = 1
     assert said.value == ""
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "says"),
-    [(0.2, 0.6, "finding holds"), (-0.6, -0.2, "other way round"), (-0.2, 0.2, "not decided")],
-)
-def test_words_follow_the_interval(studied, low, high, says):
-    results = studied[2]
-    pair = {"first": "person_head", "second": "text"}
-    numbers = {"value": (low + high) / 2, "low": low, "high": high}
-    layered = pd.DataFrame(
-        [
-            {"layer": "conv3_1", **pair, **numbers},
-            {"layer": "conv2_2", **pair, "value": 2.0, "low": 1.5, "high": 2.5},
-        ]
-    )
-    changed = reports.change(results["untrained"], results["pre-trained"], "conv3_1", 3)
-    counts = reports.counts(results, "conv3_1")
-    rows = [(c, "conv3_1", "then", m) for c, m in (("person_head", 1.5), ("text", 0.5))]
-    rows += [(c, "conv3_1", "now", m) for c, m in (("person_head", 2.5), ("text", 0.25))]
-    crossfit = pd.DataFrame(rows, columns=["category", "layer", "encoder", "mean"])
-
-    class FakeStudy:
-        unseen, layer = range(5), "conv3_1"
-
-    text = fine_tuning_sentences.what_we_see(changed, layered, crossfit, counts, 1.5, FakeStudy())
-    assert "on the other: person head 1.50 → 2.50 and text 0.50 → 0.25." in text
-    assert f"undecided at {int(low < 0 < high)};" in text
-    assert says in text
-    assert ("favours person head over text" in text) == (low > 0)
-    assert ("favours text over person head" in text) == (high < 0)
-    assert f"{(low + high) / 2:.2f} [{low:.2f}, {high:.2f}]" in text
-    assert "on 5 images" in text.lower()
-    assert f"person head is favoured at {1 + (low > 0)}, text at {int(high < 0)}" in text
-    assert "the largest difference is at conv2_2: 2.00 [1.50, 2.50]" in text
 
 
 def test_words_about_pretrained_units_count_what_the_table_holds(studied):

@@ -4,7 +4,7 @@ The modules below hold more: groups of units and their controls, tables of sever
 """
 
 from .ablation import Effects, ablated, ablation_effects
-from .contributions import contributions, contributions_cached
+from .contributions import contributions, contributions_cached, map_parts
 from .dissect import dissect, dissect_cached
 from .groups import Group, Role, named_groups, unit_moments, unit_moments_cached
 from .overlap import Overlap, overlap, overlap_cached
@@ -19,16 +19,20 @@ from .similarity import (
     similarity_cached,
 )
 from .top_units import bootstrap, change, favouring, top_mean
+from .trainings import OverTrainings, Statistic, best_of, mean_of, singles
 
 __all__ = [
     "Dissection",
     "Effects",
     "Group",
+    "OverTrainings",
     "Overlap",
     "Role",
     "Similarity",
+    "Statistic",
     "ablated",
     "ablation_effects",
+    "best_of",
     "bootstrap",
     "change",
     "contributions",
@@ -38,6 +42,8 @@ __all__ = [
     "dissect_cached",
     "favouring",
     "gain",
+    "map_parts",
+    "mean_of",
     "named_groups",
     "overlap",
     "overlap_cached",
@@ -46,6 +52,7 @@ __all__ = [
     "similarities_cached",
     "similarity",
     "similarity_cached",
+    "singles",
     "top_mean",
     "tops",
     "unit_moments",

@@ -10,6 +10,7 @@ make of it.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from ..datasets import SaliencyDataset
 from ..metrics.upsampling import Size, divisor, mean_weights, moments, size_of, upsampler
 from ..models.saliency import SaliencyModel
 from .dissect import Pass
+from .readout_maps import MAP
 from .result import Dissection
 from .stream import RegionBatch, streamed
 
@@ -50,6 +52,16 @@ def contributions(
 contributions_cached = cache.remembered(
     "contributions", contributions, Dissection.to_entry, Dissection.from_entry
 )
+
+
+def map_parts(found: Dissection) -> Dissection:
+    """Return what `contributions` found as the region NSS of the map, and its split over layers.
+
+    Layers of one unit each: "map" (R, 1), then every layer read, whose parts sum to the map's.
+    """
+    parts = {layer: scores.double().sum(1, keepdim=True) for layer, scores in found.scores.items()}
+    whole = torch.stack(list(parts.values())).sum(0)
+    return replace(found, scores={k: v.float() for k, v in {MAP: whole, **parts}.items()})
 
 
 class _Contributions(Pass):

@@ -236,27 +236,6 @@ def favouring(
     return pd.DataFrame([{"first": first, "second": second, **row}])
 
 
-def favouring_matrix(
-    before: Dissection,
-    after: Dissection,
-    layer: str,
-    k: int = 10,
-    *,
-    selection: str = "same",
-    n: int = 1000,
-    seed: int = 0,
-) -> tuple[tuple[str, ...], Tensor, Tensor, Tensor]:
-    """Return the categories that have regions, and value, low, high (K, K) of every pair.
-
-    Entry (i, j) is `favouring` of category i over category j.
-    """
-    values, draws = paired_draws(before, after, layer, k, selection, n, seed)
-    there = ~values["difference"].isnan()
-    value, drawn = values["difference"][there], draws["difference"][:, there]
-    names = tuple(name for name, has in zip(before.categories, there, strict=True) if has)
-    return names, value[:, None] - value, *bounds(drawn[:, :, None] - drawn[:, None])
-
-
 def paired_draws(
     before: Dissection,
     after: Dissection,

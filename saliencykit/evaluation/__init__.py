@@ -1,6 +1,6 @@
 """Models × images × metrics: whose maps are scored, the scores, people's, and what they say."""
 
-from .people import BLURS, ObserverCurve, human_baselines, human_ceiling, observer_curve
+from .people import BLURS, ObserverCurve, human_baselines, human_blur, human_ceiling, observer_curve
 from .predictors import (
     CENTRE,
     Kind,
@@ -10,6 +10,7 @@ from .predictors import (
     network_maps,
     prior_maps,
 )
+from .regions import PEOPLE, human_regions, human_regions_cached
 from .scoring import DEFAULT_METRICS, Evaluation, evaluate
 from .summary import difference, joined, pairwise, spread, summary
 
@@ -17,6 +18,7 @@ __all__ = [
     "BLURS",
     "CENTRE",
     "DEFAULT_METRICS",
+    "PEOPLE",
     "Evaluation",
     "Kind",
     "ObserverCurve",
@@ -26,7 +28,10 @@ __all__ = [
     "evaluate",
     "file_maps",
     "human_baselines",
+    "human_blur",
     "human_ceiling",
+    "human_regions",
+    "human_regions_cached",
     "joined",
     "network_maps",
     "observer_curve",

@@ -54,8 +54,13 @@ def human_ceiling(
 
     Source: Kümmerer, Wallis & Bethge 2015, PNAS 112, 16054–16059 (gold standard).
     """
-    found = {m: _tuned(data, m, prior, "left out") for m in metrics}
+    found = {m: _tuned(data, m, prior, "left out")["values"] for m in metrics}
     return _table(data, {(LEFT_OUT, m): values[:, 0] for m, values in found.items()})
+
+
+def human_blur(data: SaliencyDataset) -> float:
+    """Return the blur, of `BLURS`, with which these people predict each other's NSS best."""
+    return BLURS[int(_tuned(data, "nss", None, "left out")["settings"])]
 
 
 def human_baselines(
@@ -74,8 +79,8 @@ def human_baselines(
     found = {}
     for m in metrics:
         curve = observer_curve(data, m, prior)
-        found[LEFT_OUT, m] = _tuned(data, m, prior, "left out")[:, 0]
-        found[HALF, m] = _tuned(data, m, prior, "halves")[:, 0]
+        found[LEFT_OUT, m] = _tuned(data, m, prior, "left out")["values"][:, 0]
+        found[HALF, m] = _tuned(data, m, prior, "halves")["values"][:, 0]
         found[MANY, m] = curve.limits if curve.law.determined else torch.full((len(data),), np.nan)
     return _table(data, {(model, m): found[model, m] for model in MODELS for m in metrics})
 
@@ -104,7 +109,7 @@ def observer_curve(
     Images that fewer observers looked at than nine in ten images are left out. Cached.
     """
     numbers = _numbers(data)
-    scores = _tuned(data, metric, prior, "growing", numbers).numpy()
+    scores = _tuned(data, metric, prior, "growing", numbers)["values"].numpy()
     law = power_law(numbers, scores)
     spans = [interval(column) for column in scores.T]
     rows = [(n, *span, float(law(n))) for n, span in zip(numbers, spans, strict=True)]
@@ -126,8 +131,11 @@ def _tuned(
     prior: CentrePrior | None,
     kind: str,
     numbers: Sequence[int] = (0,),
-) -> Tensor:
-    """Score (images, numbers), each number with the settings that predict best over all images."""
+) -> dict[str, Tensor]:
+    """Score people with the settings that predict best over all images.
+
+    "values" (images, numbers) and "settings" (numbers,), which of those tried each number has.
+    """
     check_name("inter-observer metric", metric, SCORES)
     prior = prior or CentrePrior()
     blurs = BLURS if metric in TUNED else [None]
@@ -160,7 +168,7 @@ def _tuned(
         "numbers": list(numbers),
         "prior": asdict(prior) if metric == "ig" else None,
     }
-    return cached("human", key, compute).tensors["values"]
+    return cached("human", key, compute).tensors
 
 
 def _scores(

@@ -134,7 +134,7 @@ def moved(before: float, after: float) -> str:
 def pairs_above(counts: pd.DataFrame, threshold: float) -> str:
     """Return "pre-trained 12, fine-tuned 80": (unit, category) pairs above the threshold."""
     at = counts[counts["threshold"] == threshold].groupby("encoder", sort=False)["units"].sum()
-    return ", ".join(f"{encoder} {units}" for encoder, units in at.items())
+    return ", ".join(f"{encoder} {units:.0f}" for encoder, units in at.items())
 
 
 def bullets(text: str) -> str:

@@ -174,6 +174,13 @@ def points(
     axis.errorbar(x, y, **spans, elinewidth=1.6, lw=line, **look)
 
 
+def faint(axis: Axes, values: pd.DataFrame, places: ArrayLike, colour: Colour = "0.25") -> None:
+    """Draw single trainings, one a column, as small faint marks below each row's place."""
+    for column in values:
+        at = np.asarray(places) - 0.13
+        axis.plot(values[column], at, "|", color=colour, ms=5, alpha=0.45, zorder=1)
+
+
 def offsets(n: int, width: float = 0.36) -> np.ndarray:
     """Return where `n` points stand about one place, so that intervals do not lie on each other."""
     return np.linspace(-width / 2, width / 2, n) if n > 1 else np.zeros(1)

@@ -1,33 +1,177 @@
-"""Who gained more than whom, pair by pair and layer by layer."""
+"""What fine-tuning changes, over trainings: the map by category and layer, and its best units."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import NamedTuple
 
 import pandas as pd
 
-from ...dissection.result import Dissection
-from ...dissection.top_units import favouring, favouring_matrix
+from ...datasets import SaliencyDataset
+from ...dissection import (
+    Dissection,
+    OverTrainings,
+    best_of,
+    contributions_cached,
+    map_parts,
+    mean_of,
+    report,
+    singles,
+)
+from ...dissection.readout_maps import MAP
+from ...evaluation import PEOPLE, human_regions_cached
+from ...models import Encoder
+from ...study import Study, Trained
+
+BEFORE, AFTER, CHANGE = "before", "after", "change"
+SHARE, NSS, UNITS = "share", "region NSS", "best units"
 
 
-def favouring_pairs(
-    before: Dissection, after: Dissection, layer: str, k: int = 10, **how: object
-) -> pd.DataFrame:
-    """Return `favouring` of every ordered pair: first, second, value, low, high."""
-    names, value, low, high = favouring_matrix(before, after, layer, k, **how)
-    rows = [
-        (a, b, float(value[i, j]), float(low[i, j]), float(high[i, j]))
-        for i, a in enumerate(names)
-        for j, b in enumerate(names)
-        if i != j
-    ]
-    return pd.DataFrame(rows, columns=["first", "second", "value", "low", "high"])
+class Change(NamedTuple):
+    """One number a category, before and after fine-tuning."""
+
+    before: OverTrainings
+    after: OverTrainings
+
+    @property
+    def gained(self) -> OverTrainings:
+        """After minus before, training by training."""
+        return self.after - self.before
+
+    def __truediv__(self, whole: OverTrainings) -> "Change":
+        return Change(self.before / whole, self.after / whole)
+
+    def table(self, measure: str) -> pd.DataFrame:
+        """Return rows measure, what (before, after, change), category, value, low, high …
+
+        The intervals of the changes hold together, over all categories.
+        """
+        parts = [
+            self.before.table(measure=measure, what=BEFORE),
+            self.after.table(measure=measure, what=AFTER),
+            self.gained.table(together=True, measure=measure, what=CHANGE),
+        ]
+        return pd.concat(parts, ignore_index=True)
 
 
-def favouring_by_layer(
-    before: Dissection, after: Dissection, pair: Sequence[str], k: int = 10, **how: object
-) -> pd.DataFrame:
-    """Return `favouring` of one pair at every dissected layer: layer, first, second, value …"""
-    parts = [
-        favouring(before, after, layer, *pair, k, **how).assign(layer=layer)
-        for layer in before.layers
-    ]
-    return pd.concat(parts, ignore_index=True)[["layer", "first", "second", "value", "low", "high"]]
+class FineTuning:
+    """Every training of a study before and after, seen by its maps and by its units.
+
+    Maps: of the layers that the study reads, the encoder frozen before. Units: of the deepest
+    dissected layer, `layer`, of models that read it alone, as the paper's do; pre-trained before.
+    """
+
+    def __init__(self, study: Study, k: int = 10):
+        self.study, self.k, self.layer = study, k, study.dissected[-1]
+
+    @property
+    def images(self) -> int:
+        """How many images the trainings are measured on, all together."""
+        return len({n for s in range(self.study.trainings) for n in self.study.parts(s)[-1].names})
+
+    @cached_property
+    def maps(self) -> Mapping[str, Change]:
+        """Region NSS of the map, and the part of each layer read: by "map" and layer."""
+        before, after = (
+            [
+                map_parts(contributions_cached(t.model, t.unseen, size=self.study.size))
+                for t in self.study.each_training(frozen)
+            ]
+            for frozen in (True, False)
+        )
+        return {part: _change(before, after, part) for part in before[0].layers}
+
+    @cached_property
+    def people(self) -> OverTrainings:
+        """People's own region NSS, on the images of each training."""
+        unseen = (self.study.parts(s)[-1] for s in range(self.study.trainings))
+        found = [human_regions_cached(images) for images in unseen]
+        return OverTrainings.of(found, mean_of(PEOPLE))
+
+    @cached_property
+    def _one_layer(self) -> Sequence[Trained]:
+        return self.study.each_training(False, read=[self.layer])
+
+    @cached_property
+    def dissections(self) -> Mapping[str, Sequence[Dissection]]:
+        """Each training's dissection, before and after, on its unseen images."""
+        study = self.study
+        return {
+            "pre-trained": [
+                study.dissect(study.pretrained, t.unseen, p_values=False) for t in self._one_layer
+            ],
+            "fine-tuned": [
+                study.dissect(t.model.encoder, t.unseen, p_values=False) for t in self._one_layer
+            ],
+        }
+
+    @property
+    def first(self) -> tuple[dict[str, Encoder], dict[str, Dissection], SaliencyDataset]:
+        """Encoders and dissections, before and after, and the images of the first training."""
+        model, _, _, unseen = self._one_layer[0]
+        encoders = {"pre-trained": self.study.pretrained, "fine-tuned": model.encoder}
+        return encoders, {name: found[0] for name, found in self.dissections.items()}, unseen
+
+    @cached_property
+    def units(self) -> Change:
+        """Mean region NSS of the best units, chosen on other images than they are scored on."""
+        best = best_of(self.layer, self.k)
+        return Change(*(OverTrainings.of(found, best) for found in self.dissections.values()))
+
+    def map_table(self) -> pd.DataFrame:
+        """Return the map by category: as a share of people's, in region NSS, and people's own."""
+        whole = self.maps[MAP]
+        people = self.people.table(measure=NSS, what=PEOPLE)
+        parts = [(whole / self.people).table(SHARE), whole.table(NSS), people]
+        return pd.concat(parts, ignore_index=True)
+
+    def unit_table(self) -> pd.DataFrame:
+        """Return the best units by category, before, after and change."""
+        return self.units.table(NSS)
+
+    def favoured(self, first: str, second: str) -> pd.DataFrame:
+        """Return by how much the change of `first` exceeds that of `second`, and where.
+
+        measure, part ("map", each layer read, whose numbers sum to the map's, "best units"), first,
+        second, value, low, high … Best units have no share of people's.
+        """
+        found = {(SHARE, part): (one / self.people).gained for part, one in self.maps.items()}
+        found |= {(NSS, part): one.gained for part, one in self.maps.items()}
+        found[NSS, UNITS] = self.units.gained
+        parts = [
+            one.favouring(first, second).table(measure=m, part=part, first=first, second=second)
+            for (m, part), one in found.items()
+        ]
+        return pd.concat(parts, ignore_index=True).drop(columns="category")
+
+    def by_layer(self) -> pd.DataFrame:
+        """Return the best units of every dissected layer: encoder, layer, category, mean …"""
+        parts = [
+            OverTrainings.of(found, best_of(layer, self.k)).table(encoder=name, layer=layer)
+            for name, found in self.dissections.items()
+            for layer in self.study.dissected
+        ]
+        return pd.concat(parts, ignore_index=True).rename(columns={"value": "mean"})
+
+    def above(self) -> pd.DataFrame:
+        """Return how many units exceed each threshold, mean over trainings.
+
+        encoder, layer, category, threshold, units, share, "training 1" …: each one's share.
+        """
+        keys = [*report.KEYS, "threshold"]
+        each = [
+            report.counts(dict(zip(self.dissections, pair, strict=True)), self.layer)
+            for pair in zip(*self.dissections.values(), strict=True)
+        ]
+        own = {f"training {s + 1}": table["share"].to_numpy() for s, table in enumerate(each)}
+        mean = pd.concat(each).groupby(keys, sort=False).mean()
+        return mean.reset_index().assign(**own)
+
+
+def _change(before: Sequence[Dissection], after: Sequence[Dissection], layer: str) -> Change:
+    return Change(*(OverTrainings.of(found, mean_of(layer)) for found in (before, after)))
+
+
+def same_sign(row: pd.Series) -> tuple[int, int]:
+    """Return in how many single trainings the sign is that of the row's mean, and of how many."""
+    own = singles(row.to_frame().T).astype(float).iloc[0]
+    return int((own * row["value"] > 0).sum()), len(own)

@@ -1,0 +1,150 @@
+"""One number a category from several trainings: their mean, with an interval that covers them.
+
+Each training has its dissection, on images it never saw. A statistic is computed of each, on all
+its images and again on resampled ones, alike in whatever saw the same images. Such numbers are
+subtracted and divided draw by draw, so that what is compared is paired; at last they are combined
+(`intervals.crossed` if all trainings saw the same images, `intervals.nested` if each saw its own).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ..intervals import (
+    IMAGES,
+    LEVEL,
+    Learned,
+    crossed,
+    image_weights,
+    joint_level,
+    nested,
+    with_own,
+)
+from ..registry import check_name
+from .result import Dissection
+from .top_units import ImageSums, top_draws
+
+Statistic = Callable[[Dissection, Tensor], Tensor]
+"""Computes, of a dissection and image weights (n, I), numbers (1 + n, K): its own come first."""
+
+
+def mean_of(layer: str, unit: int = 0) -> Statistic:
+    """Return the statistic "mean over a category's regions" of one unit of `layer`."""
+
+    def draw(res: Dissection, weights: Tensor) -> Tensor:
+        sums, weights = ImageSums.of(res, layer), with_own(weights)
+        units = torch.tensor([unit])
+        return torch.cat([sums.mean(c, weights, units) for c in range(len(sums.count))], 1)
+
+    return draw
+
+
+def best_of(layer: str, k: int = 10, selection: str = "crossfit", seed: int = 0) -> Statistic:
+    """Return the statistic "mean of a category's `k` best units"; see `top_units`."""
+
+    def draw(res: Dissection, weights: Tensor) -> Tensor:
+        value, draws = top_draws(ImageSums.of(res, layer), k, selection, weights, seed)
+        return torch.cat([value[None], draws])
+
+    return draw
+
+
+@dataclass(frozen=True)
+class OverTrainings:
+    """One number a category from each training, and again on resampled images.
+
+    `values`: (S, 1 + n, K) float64, the images' own first; `categories`: K names; `images`: (K,),
+    on how many images, of all trainings, each number rests; `regions`: what each training saw.
+    """
+
+    values: np.ndarray
+    categories: tuple[str, ...]
+    images: np.ndarray
+    regions: tuple[pd.DataFrame, ...]
+
+    @classmethod
+    def of(
+        cls, results: Sequence[Dissection], statistic: Statistic, n: int = 1000, seed: int = 0
+    ) -> "OverTrainings":
+        """Compute `statistic` of each training's dissection, on `n` resamples of its images."""
+
+        def draws(res: Dissection) -> np.ndarray:
+            weights = image_weights(len(res.regions["image"].unique()), n, seed)
+            return statistic(res, weights).double().numpy()
+
+        regions = tuple(res.regions for res in results)
+        seen = pd.concat(regions).query("fixations > 0").groupby("category")["image"].nunique()
+        categories = results[0].categories
+        images = seen.reindex(list(categories), fill_value=0).to_numpy()
+        return cls(np.stack([draws(res) for res in results]), categories, images, regions)
+
+    @property
+    def crossed(self) -> bool:
+        """Whether all trainings were measured on the same images."""
+        return all(own.equals(self.regions[0]) for own in self.regions[1:])
+
+    def __sub__(self, other: "OverTrainings") -> "OverTrainings":
+        """Return by how much it lies above another, training by training and draw by draw."""
+        self._check(other)
+        return replace(self, values=self.values - other.values)
+
+    def __truediv__(self, other: "OverTrainings") -> "OverTrainings":
+        """Return what share of another it is; NaN where that is not above 0."""
+        self._check(other)
+        whole = np.where(other.values > 0, other.values, np.nan)
+        return replace(self, values=self.values / whole)
+
+    def _check(self, other: "OverTrainings") -> None:
+        pairs = zip(self.regions, other.regions, strict=True)
+        if self.categories != other.categories or not all(a.equals(b) for a, b in pairs):
+            raise ValueError("these were not measured in the same regions, so they do not pair")
+
+    def favouring(self, first: str, second: str) -> "OverTrainings":
+        """Return by how much category `first` lies above `second`, as one number.
+
+        Raises UnknownNameError for a category.
+        """
+        a, b = (
+            self.categories.index(check_name("category", name, self.categories))
+            for name in (first, second)
+        )
+        values = (self.values[..., a] - self.values[..., b])[..., None]
+        images = self.images[[a, b]].min(keepdims=True)
+        return replace(self, values=values, images=images, categories=(f"{first} − {second}",))
+
+    def learned(self, together: bool = False) -> Learned:
+        """Return mean and interval (K,); together: such that all K hold at once (max-t)."""
+        own, told = self.values[:, 0], self.images >= IMAGES
+        draws = self.values[:, 1:].mean(0) if self.crossed else None
+        level = LEVEL
+        if together and told.any():
+            level = joint_level(
+                own[:, told], None if draws is None else draws[:, told], self.images[told]
+            )
+        if draws is not None:
+            return crossed(own, draws, self.images, level)
+        found = nested(own, level)
+        low, high = (np.where(told, end, np.nan) for end in (found.low, found.high))
+        return found._replace(low=low, high=high)
+
+    def table(self, together: bool = False, **columns: object) -> pd.DataFrame:
+        """Return a row a category, after `columns`.
+
+        category, value, low, high, se_images, sd_trainings, "training 1" … each one's own number.
+        """
+        found = self.learned(together)._asdict()
+        found.pop("trainings")
+        singles = {f"training {s + 1}": own for s, own in enumerate(self.values[:, 0])}
+        table = pd.DataFrame({"category": self.categories, **found, **singles})
+        for place, (name, value) in enumerate(columns.items()):
+            table.insert(place, name, value)
+        return table
+
+
+def singles(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of `OverTrainings.table` that hold single trainings' numbers."""
+    return table.filter(regex=r"^training \d+$")

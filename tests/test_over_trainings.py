@@ -1,0 +1,199 @@
+"""One number a category from several trainings, the map's split, and people's own region NSS."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import saliencykit as sk
+from saliencykit import metrics
+from saliencykit.datasets import Fixations
+from saliencykit.dissection import Dissection, OverTrainings, best_of, map_parts, mean_of, singles
+from saliencykit.evaluation import BLURS, human_blur, human_regions
+from saliencykit.intervals import LEVEL, crossed, image_weights, joint_level, nested
+from saliencykit.registry import UnknownNameError
+from tests.conftest import Blobs
+
+
+def made(seed, images=30, units=1, shift=0.0, first=0):
+    """Two regions an image, "a" and "b", whose scores are a shift and noise; no "never"."""
+    rng = np.random.default_rng(seed)
+    names = [f"i{first + i}" for i in range(images) for _ in "ab"]
+    regions = pd.DataFrame(
+        {"image": names, "category": ["a", "b"] * images, "sure": True, "fixations": 3}
+    )
+    scores = torch.tensor(shift + rng.normal(size=(2 * images, units)), dtype=torch.float32)
+    return Dissection({"x": scores}, regions, ("a", "b", "never"))
+
+
+def resampled_by_hand(res, category, weights):
+    """Mean over regions of the images drawn, each as often as it was drawn."""
+    rows = res.regions["category"] == category
+    scores = res.scores["x"][:, 0].numpy()[rows]
+    drawn = []
+    for weight in weights.numpy():
+        times = dict(zip(res.regions["image"].unique(), weight, strict=True))
+        repeat = [int(times[image]) for image in res.regions["image"][rows]]
+        drawn.append(np.repeat(scores, repeat).mean())
+    return np.array(drawn)
+
+
+def test_crossed_trainings_are_what_repeating_by_hand_gives():
+    results = [made(seed) for seed in range(3)]
+    found = OverTrainings.of(results, mean_of("x"), n=40, seed=5)
+    weights = image_weights(30, 40, 5)
+    for k, category in enumerate("ab"):
+        own = [resampled_by_hand(r, category, torch.ones(1, 30))[0] for r in results]
+        draws = np.mean([resampled_by_hand(r, category, weights) for r in results], 0)
+        expected = crossed(own, draws, 30)
+        row = found.table().iloc[k]
+        for name in ("value", "low", "high", "se_images", "sd_trainings"):
+            assert row[name] == pytest.approx(getattr(expected, name), abs=1e-5)
+        assert row[["training 1", "training 2", "training 3"]].tolist() == pytest.approx(
+            own, abs=1e-6
+        )
+    assert found.crossed
+    assert np.isnan(found.table()["value"][2])  # "never" has no regions
+    assert list(singles(found.table())) == ["training 1", "training 2", "training 3"]
+
+
+def test_trainings_on_images_of_their_own_are_nested():
+    results = [made(seed, images=8, first=8 * seed) for seed in range(4)]
+    found = OverTrainings.of(results, mean_of("x"), n=10)
+    assert not found.crossed
+    assert found.images.tolist() == [32, 32, 0]
+    own = [resampled_by_hand(r, "a", torch.ones(1, 8))[0] for r in results]
+    expected, row = nested(own), found.table().iloc[0]
+    assert (row["low"], row["high"]) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize(("images", "told"), [(15, False), (16, True)])
+def test_few_images_have_a_value_and_no_interval(images, told):
+    row = OverTrainings.of([made(0, images), made(1, images)], mean_of("x")).table().iloc[0]
+    assert np.isfinite(row["value"])
+    assert np.isfinite(row["low"]) == told
+
+
+def test_differences_and_shares_are_paired():
+    before = [made(seed) for seed in range(3)]
+    after = [Dissection({"x": 2 * b.scores["x"] + 1}, b.regions, b.categories) for b in before]
+    was, now = (OverTrainings.of(some, mean_of("x")) for some in (before, after))
+    gap = (now - was - was).table().iloc[0]  # 1, whatever was drawn
+    assert (gap["value"], gap["low"], gap["high"]) == pytest.approx((1, 1, 1), abs=1e-5)
+    share = ((now - was) / now).values[:, 0, 0]
+    assert share[share > 0] == pytest.approx(((now - was).values / now.values)[:, 0, 0][share > 0])
+    assert np.isnan((now / (was - was)).table()["value"][0])  # of nothing there is no share
+    with pytest.raises(ValueError, match="same regions"):
+        now - OverTrainings.of([made(0, 8)] * 3, mean_of("x"))
+
+
+def test_favouring_is_one_category_minus_another():
+    results = [made(seed) for seed in range(3)]
+    for res in results:
+        res.scores["x"][0::2] += 5  # "a"
+    found = OverTrainings.of(results, mean_of("x"))
+    row, by = found.favouring("a", "b").table().iloc[0], found.table()["value"]
+    assert row["value"] == pytest.approx(by[0] - by[1])
+    assert row["low"] > 4
+    assert row["high"] < 6
+    with pytest.raises(UnknownNameError, match="'c'"):
+        found.favouring("a", "c")
+
+
+def test_best_units_are_those_of_top_mean():
+    res = made(0, units=40)
+    table = sk.dissection.top_mean(res, "x", 3, selection="crossfit", n=50)
+    found = OverTrainings.of([res], best_of("x", 3), n=50)
+    assert found.values[0, 0, :2] == pytest.approx(table["mean"][:2].to_numpy())
+    low = np.quantile(found.values[0, 1:, 0], 0.025)
+    assert low == pytest.approx(table["low"][0], abs=1e-5)
+
+
+@pytest.mark.parametrize("images", [None, 60])
+def test_together_all_intervals_hold_as_promised(images):
+    rng = np.random.default_rng(0)
+    alone, together = [], []
+    for _ in range(200):
+        values = rng.normal(size=(6, 1, 12)) * 0.3
+        draws = None
+        if images:
+            values = values + rng.normal(size=(1, images, 12))
+            weights = rng.multinomial(images, np.full(images, 1 / images), 300) / images
+            draws = np.einsum("ni,ik->nk", weights, values.mean(0))
+        own = values.mean(1)
+        level = joint_level(own, draws, images or 0)
+        for hits, at in ((alone, LEVEL), (together, level)):
+            one = nested(own, at) if draws is None else crossed(own, draws, images, at)
+            hits.append(((one.low <= 0) & (one.high >= 0)).all())
+    assert np.mean(alone) < 0.75
+    assert np.mean(together) >= LEVEL - 0.03
+
+
+def test_one_number_needs_no_other_level_and_copies_count_once():
+    rng = np.random.default_rng(1)
+    values, draws = rng.normal(size=(5, 1)), rng.normal(size=(2000, 1))
+    one = joint_level(values, draws, 50)
+    twelve = joint_level(values.repeat(12, 1), draws.repeat(12, 1), 50)
+    assert twelve == pytest.approx(one)
+    assert one == pytest.approx(LEVEL, abs=0.02)
+    apart = joint_level(rng.normal(size=(5, 12)), 9 * rng.normal(size=(2000, 12)), 1000)
+    assert apart == pytest.approx(LEVEL ** (1 / 12), abs=0.002)  # of 12 independent ones
+    assert joint_level(np.zeros((5, 3))) == LEVEL
+
+
+def test_the_parts_of_the_map_sum_to_its_region_nss(blobs):
+    torch.manual_seed(0)
+    encoder = sk.models.build_encoder("toyvgg", None)
+    model = sk.models.SaliencyModel(encoder, ["conv3_1", "conv3_3"])
+    parts = map_parts(sk.dissection.contributions(model, blobs, progress=False))
+    assert parts.layers == ["map", "conv3_1", "conv3_3"]
+    summed = parts.of("conv3_1") + parts.of("conv3_3")
+    torch.testing.assert_close(parts.of("map"), summed, equal_nan=True)
+    mapped = sk.dissection.dissect(
+        sk.dissection.readout_maps.WithMap(model), blobs, ["map"], progress=False
+    )
+    torch.testing.assert_close(
+        parts.of("map"), mapped.of("map"), equal_nan=True, atol=1e-4, rtol=1e-4
+    )
+
+
+@pytest.fixture
+def people(monkeypatch, tmp_path):
+    monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path))
+    return Blobs(12)
+
+
+def test_people_by_region_are_those_of_drawn_densities(people):
+    found = human_regions(people, progress=False)
+    blur = human_blur(people)
+    assert blur in BLURS
+    rows = iter(found.scores["people"][:, 0].tolist())
+    for i in range(len(people)):
+        (height, width), fixations = people.shape, people.fixations(i)
+        for region in people.regions(i):
+            total, n = 0.0, 0
+            for x, y, who in zip(fixations.x, fixations.y, fixations.observer, strict=True):
+                if not region.mask[int(y), int(x)]:
+                    continue
+                others = fixations[fixations.observer != who].count_map(height, width).double()
+                density = metrics.gaussian_blur(others, blur * width)
+                scored = (density - density.mean()) / density.std(correction=0)
+                total, n = total + float(scored[int(y), int(x)]), n + 1
+            ours = next(rows)
+            assert (np.isnan(ours) and n == 0) or ours == pytest.approx(total / n, abs=1e-4)
+
+
+def test_people_and_networks_are_told_of_the_same_regions(people):
+    torch.manual_seed(0)
+    encoder = sk.models.build_encoder("toyvgg", None)
+    theirs = sk.dissection.dissect(encoder, people, ["conv3_3"], progress=False)
+    pd.testing.assert_frame_equal(human_regions(people, progress=False).regions, theirs.regions)
+
+
+def test_people_who_look_alone_or_where_nothing_is_marked(people, monkeypatch):
+    alone = Fixations.of([20.0, 21.0], [20.0, 22.0])
+    monkeypatch.setattr(Blobs, "fixations", lambda self, i: alone)
+    assert human_regions(people, progress=False).scores["people"].isnan().all()
+    monkeypatch.setattr(Blobs, "regions", lambda self, i: [])
+    with pytest.raises(ValueError, match="no annotated regions"):
+        human_regions(people, progress=False)
