@@ -122,10 +122,7 @@ def crossed(values: ArrayLike, draws: ArrayLike, images: int) -> Learned:
     count = len(values)
     sd = values.std(0, ddof=1) if count > 1 else np.full(values.shape[1:], np.nan)
     over_images, over_trainings = draws.var(0, ddof=1), np.nan_to_num(sd**2 / count)
-    total = over_images + over_trainings
-    parts = over_images**2 / max(1, images - 1) + over_trainings**2 / max(1, count - 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        free = np.where(parts > 0, total**2 / parts, np.inf)
+    total, free = _satterthwaite(over_images, images, over_trainings, count)
     reach = stats.t.ppf((1 + LEVEL) / 2, free) * np.sqrt(total)
     reach = reach if images >= IMAGES else np.full_like(reach, np.nan)
     mean = values.mean(0)
@@ -144,6 +141,59 @@ def nested(values: ArrayLike) -> Learned:
     reach = stats.t.ppf((1 + LEVEL) / 2, max(1, count - 1)) * sd / np.sqrt(count)
     mean = values.mean(0)
     return Learned(mean, mean - reach, mean + reach, blank, sd, count)
+
+
+def _satterthwaite(
+    over_images: np.ndarray, images: ArrayLike, over_others: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sum (…) of two variances, from `images` and from `count`, and its freedom."""
+    total = over_images + over_others
+    parts = over_images**2 / np.maximum(1, np.asarray(images) - 1)
+    parts = parts + over_others**2 / max(1, count - 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return total, np.where(parts > 0, total**2 / parts, np.inf)
+
+
+class Beyond(NamedTuple):
+    """What one network has beyond its controls (…): the difference, its interval, and why wide.
+
+    `p`: two-sided, that the network is one more of its controls; `se_images`: standard error, were
+    other images drawn; `sd_controls`: standard deviation over controls.
+    """
+
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    p: np.ndarray
+    se_images: np.ndarray
+    sd_controls: np.ndarray
+
+
+def beyond(own: ArrayLike, controls: ArrayLike, draws: ArrayLike, images: ArrayLike) -> Beyond:
+    """Return by how much one given network exceeds controls that were drawn, at `LEVEL`.
+
+    own: (…), the network's number; controls: (C, …), each control's; draws: (n, …), own minus the
+    controls' mean, computed again on resampled images; images: how many there are, (…) or one.
+
+    There is one network and it was given, so it has no spread of its own to estimate. If what it
+    was taught did nothing it would be one more draw from what the controls come from, and lie off
+    the mean of C of them with variance sd²·(1 + 1/C): sd² its own, sd²/C the mean's. sd²/C alone
+    would ask whether it differs from the *average* control, as half of all controls do, once that
+    average is well known. The variance over images is added; Student's t at Satterthwaite's degrees
+    of freedom, C − 1 of the controls'. Noise that is neither the control's nor the image's alone
+    counts twice. One control tells no spread, and fewer than `IMAGES` images too little: NaN.
+    """
+    controls, draws = np.asarray(controls, float), np.asarray(draws, float)
+    count, blank = len(controls), np.full(controls.shape[1:], np.nan)
+    value = np.asarray(own, float) - controls.mean(0)
+    sd = controls.std(0, ddof=1) if count > 1 else blank
+    over_images = draws.var(0, ddof=1)
+    total, free = _satterthwaite(over_images, images, sd**2 * (1 + 1 / count), count)
+    error = np.where(np.asarray(images) >= IMAGES, np.sqrt(total), np.nan)
+    reach = stats.t.ppf((1 + LEVEL) / 2, free) * error
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p = student_p(np.abs(value) / error, free)
+    return Beyond(value, value - reach, value + reach, p, np.sqrt(over_images), sd)
 
 
 # Resampling
@@ -205,7 +255,7 @@ def tail_p(draws: Tensor) -> Tensor:
     return (2 * (1 + sides.amin(0)) / (1 + len(draws))).clamp(max=1)
 
 
-def student_p(t: ArrayLike, free: float) -> np.ndarray:
+def student_p(t: ArrayLike, free: ArrayLike) -> np.ndarray:
     """Return two-sided p-values of values |t| of Student's t with `free` degrees of freedom."""
     return 2 * stats.t.sf(t, free)
 

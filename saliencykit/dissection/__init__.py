@@ -2,6 +2,9 @@
 
 from .ablation import Effects, ablated, ablation_effects
 from .contributions import contributions, contributions_cached
+from .controls import best_beyond, decoding_beyond
+from .decoding import decoded
+from .dimensions import participation_ratio, unit_dimensions, unit_dimensions_cached
 from .dissect import dissect, dissect_cached
 from .groups import (
     Group,
@@ -42,6 +45,7 @@ __all__ = [
     "Similarity",
     "ablated",
     "ablation_effects",
+    "best_beyond",
     "best_groups",
     "bootstrap",
     "change",
@@ -49,6 +53,8 @@ __all__ = [
     "contributions_cached",
     "counts",
     "counts_above",
+    "decoded",
+    "decoding_beyond",
     "dissect",
     "dissect_cached",
     "favouring",
@@ -59,6 +65,7 @@ __all__ = [
     "named_groups",
     "overlap",
     "overlap_cached",
+    "participation_ratio",
     "random_groups",
     "rank_agreement",
     "region_nss",
@@ -67,6 +74,8 @@ __all__ = [
     "similarity_cached",
     "top_mean",
     "tops",
+    "unit_dimensions",
+    "unit_dimensions_cached",
     "unit_moments",
     "unit_moments_cached",
     "with_controls",
