@@ -82,7 +82,7 @@ def decoding_beyond(
         named = decoded(res, layer, seed)
         right = (named["category"] == named["named"]).astype(float).mask(named["named"] == "")
         code, images = pd.factorize(named["image"])
-        of = pd.Index(res.categories).get_indexer(named["category"])
+        of = pd.Index(res.categories).get_indexer(named["category"].to_numpy())
         hits, count = np.zeros((2, len(images), len(res.categories)))
         np.add.at(hits, (code, of), right)
         np.add.at(count, (code, of), 1)
@@ -149,4 +149,4 @@ def _compared(
 
 def singles(table: pd.DataFrame) -> pd.DataFrame:
     """Return each control's numbers, a column a control."""
-    return table[[c for c in table if str(c).startswith("control_")]]
+    return table.filter(regex=r"^control_\d+$")
