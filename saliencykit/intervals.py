@@ -219,6 +219,48 @@ def joint_level(
     return max(LEVEL, 1 - float(np.quantile(p.min(1), 1 - LEVEL)))
 
 
+class Beyond(NamedTuple):
+    """What one network has beyond its controls (…): the difference, its interval, and why wide.
+
+    `p`: two-sided, that the network is one more of its controls; `se_images`: standard error, were
+    other images drawn; `sd_controls`: standard deviation over controls.
+    """
+
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    p: np.ndarray
+    se_images: np.ndarray
+    sd_controls: np.ndarray
+
+
+def beyond(own: ArrayLike, controls: ArrayLike, draws: ArrayLike, images: ArrayLike) -> Beyond:
+    """Return by how much one given network exceeds controls that were drawn, at `LEVEL`.
+
+    own: (…), the network's number; controls: (C, …), each control's; draws: (n, …), own minus the
+    controls' mean, computed again on resampled images; images: how many there are, (…) or one.
+
+    There is one network and it was given, so it has no spread of its own to estimate. If what it
+    was taught did nothing it would be one more draw from what the controls come from, and lie off
+    the mean of C of them with variance sd²·(1 + 1/C): sd² its own, sd²/C the mean's. sd²/C alone
+    would ask whether it differs from the *average* control, as half of all controls do, once that
+    average is well known. The variance over images is added; Student's t at Satterthwaite's degrees
+    of freedom, C − 1 of the controls'. Noise that is neither the control's nor the image's alone
+    counts twice. One control tells no spread, and fewer than `IMAGES` images too little: NaN.
+    """
+    controls, draws = np.asarray(controls, float), np.asarray(draws, float)
+    count, blank = len(controls), np.full(controls.shape[1:], np.nan)
+    value = np.asarray(own, float) - controls.mean(0)
+    sd = controls.std(0, ddof=1) if count > 1 else blank
+    over_images = draws.var(0, ddof=1)
+    total, free = _summed(over_images, sd**2 * (1 + 1 / count), np.asarray(images, float), count)
+    error = np.where(np.asarray(images) >= IMAGES, np.sqrt(total), np.nan)
+    reach = stats.t.ppf((1 + LEVEL) / 2, free) * error
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p = student_p(np.abs(value) / error, free)
+    return Beyond(value, value - reach, value + reach, p, np.sqrt(over_images), sd)
+
+
 # Resampling
 
 

@@ -189,8 +189,20 @@ class Study(Settings):
 
     @cached_property
     def untrained(self) -> models.Encoder:
-        """The control: the same architecture with random weights."""
-        return self._built(None, self.seed)
+        """The first of the `controls`."""
+        return self.controls(1)[0]
+
+    def controls(self, count: int) -> list[models.Encoder]:
+        """Return untrained networks: the same architecture, each with other random weights.
+
+        Batch norm has the statistics of the training images (see `models.calibrated`). Raises
+        ValueError for `count` < 1.
+        """
+        if count < 1:
+            raise ValueError(f"controls is {count}; at least 1 is needed")
+        seeds = [self.seed + 2 + k for k in range(count)]  # seed + 1 is `pretrained`'s, if random
+        drawn = [self._built(None, seed) for seed in seeds]
+        return [models.calibrated(encoder, self.train, self.size) for encoder in drawn]
 
     def _built(self, weights: str | None, seed: int) -> models.Encoder:
         with torch.random.fork_rng(devices=[]):

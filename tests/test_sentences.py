@@ -49,6 +49,8 @@ def table(columns=("value",), **keys):
 CHANGES = ("before", "after", "difference")
 WHEN = ["before", "after", "change"]
 UNITS = table(("mean",), encoder=["pre-trained", "untrained"], category=KINDS)
+BEYOND = ("own", "difference")
+SURE = {"best": 0.1, "controls": 1.0, "control_1": 1.0, "p_adjusted": 0.01}
 COUNTS = UNITS.assign(threshold=1.5, units=3)
 STUDY = SimpleNamespace(
     layer="b", unseen=range(9), annotated=range(9), pretrained=SimpleNamespace(accuracy=None),
@@ -76,12 +78,16 @@ CASES = {
     ),
     models: (SCORES, {"mean": 1.0, "low": 0.5, "high": 1.5}, PAIRS, 9, ["frozen", "fine-tuned"]),
     pretrained_units: (
-        table(CHANGES, layer=["a", "b"], category=KINDS),
-        table(("share",), encoder=["pre-trained", "untrained"], category=KINDS),
+        table(BEYOND, layer=["a", "b"], category=KINDS).assign(**SURE),
+        table(BEYOND, best=[5, 10], category=KINDS)
+        .assign(layer="b", units=10, **{k: v for k, v in SURE.items() if k != "best"}),
+        table(BEYOND, layer=["a", "b"], category=[*KINDS, "all categories"])
+        .assign(chance=0.1, **SURE),
         UNITS,
         COUNTS,
         1.5,
         pd.DataFrame({"category": KINDS, "unit": [1, 1, 2]}),
+        pd.Series({"pre-trained": 2.0, "untrained": 3.0}),
         STUDY,
     ),
     fine_tuning: (
@@ -149,6 +155,7 @@ CLAIMS = (  # what may only be said of an interval that lies off 0
     r"(improves the|costs some) prediction|moved it (further|less far) than scenes did|"
     r"tells (better|worse) than|loss is specific|"
     r"the other way round|units add (more|less) to|stand (better|worse) among|"
+    r"categories\*\*: (person|text)|untrained networks in .*: (more|less)|"
     r"category, (more|less) often|grows in [1-9]|fine-tuning favours (person|text)|the map\.|"
     r"is favoured at [1-9]|they (cost|carry).*\*\*[1-9]"
 )

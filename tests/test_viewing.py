@@ -14,10 +14,11 @@ from saliencykit.analyses.data import figures as data_figures
 from saliencykit.analyses.data import sentences as data_sentences
 from saliencykit.analyses.models import figures as models_figures
 from saliencykit.analyses.models import sentences as models_sentences
+from saliencykit.analyses.pretrained_units import figures as pretrained_units_figures
 from saliencykit.analyses.pretrained_units import sentences as pretrained_units_sentences
 from saliencykit.analyses.pretrained_units import tables as pretrained_units_tables
 from saliencykit.datasets import Fixations, Region
-from saliencykit.dissection import dissect
+from saliencykit.dissection import best_beyond, decoding_beyond, dissect
 from saliencykit.dissection import report as reports
 from saliencykit.evaluation import Predictor, evaluate, prior_maps
 from saliencykit.metrics import PowerLaw
@@ -114,17 +115,10 @@ def test_figures_draw_what_the_tables_say(studied):
     line = figure.axes[0].lines[0]
     chosen = tops[(tops.encoder == "pre-trained") & (tops.category == "bright")]
     assert line.get_ydata().tolist() == pytest.approx(chosen["mean"].tolist())
-    shares = pretrained_units_tables.significant(results, layers[1])
     at_layer = tops[tops.layer == layers[1]]
-    assert len(viewing.units.by_category(at_layer, styles, shares=shares).axes) == 2
-    gain = reports.gain(results["untrained"], results["pre-trained"], layers[1:2], 3)
-    panels = viewing.units.by_category(at_layer, styles, gain=gain, shares=shares).axes
-    assert panels[1].get_xlabel() == "their difference"
-    assert panels[1].containers[0].lines[0].get_xdata().tolist() == pytest.approx(
-        gain.difference.tolist()
-    )
-    assert [bar.get_width() for bar in panels[2].patches] == pytest.approx(
-        [100 * s for name in styles for s in shares[shares.encoder == name].share]
+    axis = viewing.units.by_category(at_layer, styles).axes[0]
+    assert axis.containers[0].lines[0].get_xdata().tolist() == pytest.approx(
+        at_layer[at_layer.encoder == "pre-trained"]["mean"].tolist()
     )
     counts = reports.counts(results, layers[1])
     figure = viewing.units.counts(counts, styles, 1.5)
@@ -268,37 +262,84 @@ def test_errors_in_a_draw_are_said_under_the_picture():
     assert said.value == ""
 
 
-def test_words_about_pretrained_units_count_what_the_table_holds(studied):
-    results = studied[2]
-    shares = pretrained_units_tables.significant(results, "conv3_1")
-    counts = reports.counts(results, "conv3_1")
-    same = reports.tops(results, ["conv3_1"], 3)
-    gain = reports.gain(results["untrained"], results["pre-trained"], ["conv3_1"], 3)
-    best = reports.best_units(results["pre-trained"], "conv3_1")
+def test_figures_of_pretrained_units_draw_what_the_tables_say(studied):
+    results, layer = studied[2], "conv3_1"
+    own, *controls = results["pre-trained"], results["untrained"], results["untrained"]
+    layered = best_beyond(own, controls, 0.1)
+    figure = pretrained_units_figures.by_layer(layered, layer)
+    drawn = layered[layered.category == "dark"]
+    lines = {line.get_label(): list(line.get_ydata()) for line in figure.axes[1].lines}
+    assert lines["pre-trained"] == pytest.approx(drawn.own.tolist())
+    assert lines[pretrained_units_figures.UNTRAINED] == pytest.approx(drawn.controls.tolist())
+    assert len(figure.axes[1].lines) == 2 + 2 + 1  # controls, means, the line at 0
+
+    best = pretrained_units_tables.best(own, controls, [0.1, 3], layer)
+    axes = pretrained_units_figures.best_units(best).axes
+    assert axes[0].get_xlabel() == "mean region NSS of the best 10 % of units"
+    drawn = np.concatenate([c.lines[0].get_xdata() for c in axes[1].containers])
+    assert sorted(drawn) == pytest.approx(sorted(best.difference))
+
+    decoding = decoding_beyond(own, controls)
+    axes = pretrained_units_figures.decoding(decoding, layer).axes
+    here = decoding[(decoding.layer == layer) & (decoding.category != "all categories")]
+    assert axes[1].containers[0].lines[0].get_xdata() == pytest.approx(100 * here.own.to_numpy())
+
+    counts = reports.counts({"pre-trained": own, "untrained 1": controls[0]}, layer)
+    figure = pretrained_units_figures.units_above(counts, 1.5)
+    chosen = counts[(counts.encoder == "pre-trained") & (counts.category == "dark")]
+    assert any(
+        line.get_ydata().tolist() == pytest.approx((100 * chosen.share).tolist())
+        for line in figure.axes[1].lines
+        if line.get_label() == "pre-trained"
+    )
+    plt.close("all")
+
+
+@pytest.mark.parametrize("accuracy", [None, 0.913])
+@pytest.mark.parametrize(
+    ("signs", "p", "says"),
+    [
+        ((1, 1), 0.01, "holds"),
+        ((1, -1), 0.01, "holds in part"),
+        ((-1, -1), 0.01, "does not hold"),
+        ((-1, 0), 0.01, "is not shown"),
+        ((1, 1), 0.06, "is not shown"),  # off 0, but not after correction
+    ],
+)
+def test_words_about_pretrained_units_follow_corrected_intervals(studied, signs, p, says, accuracy):
+    results, layer = studied[2], "conv3_1"
+    own, *controls = results["pre-trained"], results["untrained"], results["untrained"]
+    ends = {"difference_low": np.array(signs) - 0.5, "difference_high": np.array(signs) + 0.5}
+    here = best_beyond(own, controls, 0.1, [layer]).assign(**ends, p_adjusted=p)
+    deeper = here.assign(layer="conv4_1", difference_low=1, difference_high=2, p_adjusted=0.01)
+    counts = reports.counts({"pre-trained": own, "untrained 1": controls[0]}, layer)
 
     class FakeStudy:
-        layer, pretrained, annotated = "conv3_1", SimpleNamespace(accuracy=0.913), range(7)
+        annotated, pretrained = range(7), SimpleNamespace(accuracy=accuracy)
 
-    says_of = {
-        (1, 1): "holds at this", (1, -1): "holds in part", (-1, -1): "does not hold",
-        (-1, 0): "is not shown at this",
-    }  # fmt: skip
-    for signs, says in says_of.items():
-        ends = {"difference_low": np.array(signs) - 0.5, "difference_high": np.array(signs) + 0.5}
-        table = gain.assign(**ends)
-        text = pretrained_units_sentences.what_we_see(
-            table, shares, same, counts, 1.5, best, FakeStudy()
-        )
-        assert says in text
-        assert f"**{sum(s > 0 for s in signs)} of 2**" in text
-        assert "91.3 % held out" in text
-    table = gain.assign(difference_low=[-1, -1])
-    deeper = table.assign(layer="conv4_1", difference_low=1, difference_high=2)
+    FakeStudy.layer = layer
     text = pretrained_units_sentences.what_we_see(
-        pd.concat([table, deeper]), shares, same, counts, 1.5, best, FakeStudy()
+        pd.concat([here, deeper]),
+        pd.concat([here, here.assign(best=10)]),
+        decoding_beyond(own, controls),
+        reports.tops({"pre-trained": own}, [layer], 3),
+        counts,
+        1.5,
+        reports.best_units(own, layer),
+        pd.Series({"pre-trained": 2.0, "untrained 1": 3.0, "untrained 2": 5.0}),
+        FakeStudy(),
     )
-    below = int((table.difference_high < 0).sum())
-    assert f"conv3_1 0/{below}, conv4_1 2/0." in text
+    assert f"**{sum(s > 0 for s in signs) * (p < 0.05)} of 2**" in text
+    above, below = ((np.array(signs) * side > 0).sum() * (p < 0.05) for side in (1, -1))
+    assert f"{layer} {above}/{below}, conv4_1 2/0." in text
+    assert "4.0 directions at conv3_1 (participation ratio; 3.0 to 5.0)" in text
+    if accuracy is None:
+        assert f"**The paper's first finding {says} at this layer**" in text
+    else:
+        assert "positive control, not a finding" in text
+        assert f"91.3 % named rightly, held out). What the paper says of recognition **{says}" in (
+            text
+        )
 
 
 def test_too_few_images_for_any_category_is_said():

@@ -5,6 +5,9 @@ The modules below hold more: groups of units and their controls, tables of sever
 
 from .ablation import Effects, ablated, ablation_effects
 from .contributions import contributions, contributions_cached, map_parts
+from .controls import best_beyond, decoding_beyond
+from .decoding import decoded
+from .dimensions import participation_ratio, unit_dimensions, unit_dimensions_cached
 from .dissect import dissect, dissect_cached
 from .groups import Group, Role, named_groups, unit_moments, unit_moments_cached
 from .overlap import Overlap, overlap, overlap_cached
@@ -32,12 +35,15 @@ __all__ = [
     "Statistic",
     "ablated",
     "ablation_effects",
+    "best_beyond",
     "best_of",
     "bootstrap",
     "change",
     "contributions",
     "contributions_cached",
     "counts",
+    "decoded",
+    "decoding_beyond",
     "dissect",
     "dissect_cached",
     "favouring",
@@ -47,6 +53,7 @@ __all__ = [
     "named_groups",
     "overlap",
     "overlap_cached",
+    "participation_ratio",
     "region_nss",
     "similarities",
     "similarities_cached",
@@ -55,6 +62,8 @@ __all__ = [
     "singles",
     "top_mean",
     "tops",
+    "unit_dimensions",
+    "unit_dimensions_cached",
     "unit_moments",
     "unit_moments_cached",
 ]

@@ -62,9 +62,16 @@ class ImageSums:
         total = total.float().view(n_categories, n_images, -1)
         return cls(list(images), res.categories, total, count.float().view(n_categories, n_images))
 
-    def mean(self, c: int, weights: Tensor, units: Tensor | slice = slice(None)) -> Tensor:
-        """Return S (n, units) of category `c` under image weights (n, I); NaN where none weighs."""
-        return weights @ self.total[c][:, units] / (weights @ self.count[c])[:, None]
+    def mean(
+        self,
+        c: int,
+        weights: Tensor,
+        units: Tensor | slice = slice(None),
+        images: Tensor | slice = slice(None),
+    ) -> Tensor:
+        """Return S (n, units) of category `c` under weights (n, images); NaN where none weighs."""
+        total, count = self.total[c][images][:, units], self.count[c][images]
+        return weights @ total / (weights @ count)[:, None]
 
 
 def bootstrap(
@@ -159,7 +166,8 @@ def _top(sums: ImageSums, c: int, k: int, folds: list, weights: Tensor) -> Tenso
         if selectivity.isnan().all():  # no region of the category in this half
             continue
         best = selectivity.nan_to_num(-torch.inf).topk(k).indices
-        scores.append(sums.mean(c, weights * score, best).mean(1))
+        told = (score * sums.count[c]).nonzero()[:, 0]  # all others add nothing
+        scores.append(sums.mean(c, weights[:, told], best, told).mean(1))
     if not scores:
         return torch.full((len(weights),), torch.nan)
     return torch.stack(scores).nanmean(0)

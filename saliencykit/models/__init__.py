@@ -1,6 +1,7 @@
 """Encoders, readouts, training. Knows no metric but its loss."""
 
 from . import classical, tasks, toyvgg
+from .calibration import calibrated
 from .centre import CentrePrior
 from .checkpoints import by_name, keep, kept_models, model_names
 from .composite import Composite, TwoScales, WithContrast, build_encoder
@@ -22,6 +23,7 @@ __all__ = [
     "WithContrast",
     "build_encoder",
     "by_name",
+    "calibrated",
     "classical",
     "encoder_names",
     "features",

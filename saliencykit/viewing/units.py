@@ -48,34 +48,16 @@ def by_layer(table: pd.DataFrame, styles: Mapping[str, Colour], ylabel: str = TO
     return legend(figure, axes[0])
 
 
-def by_category(
-    table: pd.DataFrame,
-    styles: Mapping[str, Colour],
-    xlabel: str = TOP,
-    gain: pd.DataFrame | None = None,
-    shares: pd.DataFrame | None = None,
-) -> Figure:
+def by_category(table: pd.DataFrame, styles: Mapping[str, Colour], xlabel: str = TOP) -> Figure:
     """Points with intervals, a row a category, a colour an encoder.
 
-    table: `dissection.tops` of one layer; gain: `dissection.gain` between two of the encoders, in
-    a panel beside; shares: `tables.significant` of 02, at the right.
+    table: `dissection.tops` of one layer.
     """
     categories = present(table)
-    labels = [xlabel]
-    labels += [] if gain is None else ["their difference"]
-    labels += [] if shares is None else ["units significantly\nselective (%)"]
-    figure, axes, places = row_panels(categories, labels, [2, 1, 1][: len(labels)])
+    figure, axes, places = row_panels(categories, [xlabel])
     for (encoder, colour), offset in zip(styles.items(), offsets(len(styles), 0.32), strict=True):
         chosen = only(table, encoder=encoder).set_index("category").reindex(categories)
         points(axes[0], chosen, places - offset, "mean", colour, encoder)
-        if shares is not None:
-            share = only(shares, encoder=encoder).set_index("category")["share"]
-            length = 100 * share.reindex(categories)
-            axes[-1].barh(places - offset, length, height=0.3, color=colour)
-    if gain is not None:
-        points(axes[1], gain.set_index("category").reindex(categories), places, "difference")
-    if shares is not None:
-        axes[-1].set_xlim(0, 100)
     return legend(figure, axes[0])
 
 

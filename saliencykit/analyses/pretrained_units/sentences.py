@@ -2,67 +2,115 @@
 
 import pandas as pd
 
+from ...dissection.controls import ALL, singles
+from ...intervals import RATE
 from ...study import Study
-from ...viewing.claims import Sides, Span, bullets, listed, mention, pairs_above, percent, spans
+from ...viewing.claims import Sides, Span, bullets, listed, mention, percent, spans
+from ...viewing.plots import only, unique
 from ...viewing.style import label
+from .figures import best_named
+from .tables import PRETRAINED
 
 
 def what_we_see(
-    gain: pd.DataFrame,
-    shares: pd.DataFrame,
+    layered: pd.DataFrame,
+    best: pd.DataFrame,
+    decoding: pd.DataFrame,
     same: pd.DataFrame,
     counts: pd.DataFrame,
     threshold: float,
-    best: pd.DataFrame,
+    shown: pd.DataFrame,
+    dimensions: pd.Series,
     study: Study,
 ) -> str:
     """Words under 02_pretrained_units (F1).
 
-    gain: untrained → pre-trained by layer, cross-fitted; same: top means chosen as in the paper;
-    counts: `report.counts`; best: each category's most selective unit.
+    layered: `best_beyond` by layer; best: the same at the study's layer for two choices of how many
+    units are the best, the paper's last; decoding: `decoding_beyond`; same: top means chosen as in
+    the paper; counts: `report.counts`; shown: each category's most selective unit; dimensions:
+    participation ratios.
     """
-    layers = {
-        layer: Sides.of(spans(rows, "difference"))
-        for layer, rows in gain.groupby("layer", sort=False)
-    }
+    layers = {layer: corrected(only(layered, layer=layer)) for layer in unique(layered, "layer")}
     by_layer = ", ".join(f"{layer} {len(s.above)}/{len(s.below)}" for layer, s in layers.items())
-    here, found = gain[gain["layer"] == study.layer], layers[study.layer]
-    own = same[same["encoder"] == "pre-trained"]["mean"].mean()
-    unit, times = best["unit"].mode()[0], best["unit"].value_counts().max()
+    here, found = only(layered, layer=study.layer), layers[study.layer]
+    share, ten = (only(best, best=choice) for choice in unique(best, "best"))
+    of_ten = corrected(ten)
+    unit, times = shown["unit"].mode()[0], shown["unit"].value_counts().max()
+    ratios, control = dimensions.drop(PRETRAINED), f"{singles(layered).shape[1]} random ones"
+    return bullets(f"""
+        - At **{study.layer}**, {best_named(share["best"].iloc[0])} ({share["units"].iloc[0]})
+          respond more than an untrained network's ({control}, batch norm set on the training
+          images) in **{found.counted}** categories{found.too_few}: {listed(found.above)}.
+          {mention("Less for {}.", found.below)} {mention("Not decided for {}.", found.undecided)}
+          Intervals hold other images and another untrained network; tests are corrected over
+          categories.
+        - {_largest(here, next(iter(found.above))) if found.above else ""}
+        - With {best_named(ten["best"].iloc[0])}, as in the paper, more in {of_ten.counted}:
+          {listed(of_ten.above)}. {mention("Less for {}.", of_ten.below)} Chosen and scored on the
+          same images, as in the paper, they average {same["mean"].mean():.2f} over categories;
+          chosen on one half and scored on the other, {ten["own"].mean():.2f}.
+        - By layer, categories above and below an untrained network's: {by_layer}.
+        - {_decoded(decoding, study.layer)}
+        - Pairs of a unit and a category above T = {threshold:g}, on {len(study.annotated)} images:
+          {_pairs_above(counts, threshold)}.
+        - The untrained networks' units span {ratios.mean():.1f} directions at {study.layer}
+          (participation ratio; {ratios.min():.1f} to {ratios.max():.1f}), the pre-trained
+          network's {dimensions[PRETRAINED]:.1f}.
+        - Selective is not the same as specific: the {len(shown)} categories share
+          {shown["unit"].nunique()} best units; the most shared, unit {unit}, is the best for
+          {times} of them.
+        - {_finding(found, study)}
+    """)
+
+
+def corrected(rows: pd.DataFrame) -> Sides:
+    """Return the categories by side of 0, undecided where correction leaves none."""
+    sides = Sides.of(spans(rows, "difference"))
+    kept = set(rows.loc[rows["p_adjusted"] <= RATE, "category"])
+    above, below = ({n: s for n, s in side.items() if n in kept} for side in sides[:2])
+    lost = {n: s for side in sides[:2] for n, s in side.items() if n not in kept}
+    return Sides(above, below, {**sides.undecided, **lost}, sides.unknown)
+
+
+def _largest(rows: pd.DataFrame, category: str) -> str:
+    """Say how much the layer's best units gain for a category."""
+    row = rows.set_index("category").loc[category]
+    return f"""The largest gain is {label(category)}: region NSS {Span.of(row, "own"):.2f} against
+        {row["controls"]:.2f} untrained, {Span.of(row, "difference"):+.2f}."""
+
+
+def _decoded(decoding: pd.DataFrame, layer: str) -> str:
+    """Say what whole layers know of the category, by layer and at `layer`."""
+    whole = spans(only(decoding, category=ALL), "difference", "layer")
+    row = only(decoding, category=ALL, layer=layer).iloc[0]
+    rows = decoding[(decoding["layer"] == layer) & (decoding["category"] != ALL)]
+    sides, gain = corrected(rows), Span.of(row, "difference")
+    above = f"{Sides.of(whole).counted} layers"
+    return f"""A linear classifier that reads the whole layer names the category of a region on an
+        image it never saw in {Span.of(row, "own"):.0%} (balanced; chance {percent(row["chance"])}),
+        of untrained networks in {percent(row["controls"])}:
+        {gain:more|less|no certain difference}, {gain:+.0%}. It names more than theirs at {above}
+        and, here, in {sides.counted} categories: {listed(sides.above)}.
+        {mention("Less for {}.", sides.below)}"""
+
+
+def _pairs_above(counts: pd.DataFrame, threshold: float) -> str:
+    """Return how many pairs are above T, of the pre-trained network and of the controls."""
+    at = only(counts, threshold=threshold).groupby("encoder")["units"].sum()
+    controls = at.drop(PRETRAINED)
+    return f"""pre-trained {at[PRETRAINED]}, untrained {controls.mean():.1f} ({controls.min()} to
+        {controls.max()})"""
+
+
+def _finding(found: Sides, study: Study) -> str:
+    """Say what becomes of the paper's finding; where categories were taught, of the measure."""
     if found.above:
         holds = "holds in part" if found.below or found.undecided else "holds"
     else:
         holds = "does not hold" if found.below and not found.undecided else "is not shown"
     accuracy = study.pretrained.accuracy
-    taught = "" if accuracy is None else f"to name objects: {percent(accuracy, 1)} held out"
-    return bullets(f"""
-        - At **{study.layer}**, object recognition alone makes the ten best units respond more than
-          an untrained network's in **{found.counted}** categories{found.too_few}:
-          {listed(found.above)}. {mention("Less for {}.", found.below)}
-          {mention("Not decided for {}.", found.undecided)}
-        - {_largest(here, next(iter(found.above)), shares) if found.above else ""}
-        - By layer, categories above and below the untrained network's: {by_layer}.
-        - Pairs of a unit and a category above T = {threshold:g}, on {len(study.annotated)} images:
-          {pairs_above(counts, threshold)}. The ten best units chosen and scored on the same images,
-          as in the paper, average {own:.2f} over categories; chosen on one half and scored on the
-          other, {here["after"].mean():.2f}.
-        - Selective is not the same as specific: the {len(best)} categories share
-          {best["unit"].nunique()} best units; the most shared, unit {unit}, is the best for {times}
-          of them.
-        - {f"The network was taught {taught}." if taught else ""}
-        - **The paper's first finding {holds} at this layer**, by this measure and control.
-    """)
-
-
-def _largest(gain: pd.DataFrame, category: str, shares: pd.DataFrame) -> str:
-    """Say what the layer gains for a category, and how many of its units answer to it."""
-    row = gain.set_index("category").loc[category]
-    wide = shares.pivot(index="category", columns="encoder", values="share").loc[category]
-    beyond = (
-        "Beating chance is thus no sign of learning: what stands out on an image drives random "
-        "filters too. How strongly the best units respond is."
-    )
-    return f"""The largest gain is {label(category)}: region NSS {Span.of(row, "after"):.2f} against
-        {Span.of(row, "before"):.2f} untrained; {percent(wide["pre-trained"])} of the units respond
-        to it beyond chance (untrained {percent(wide["untrained"])}).
-        {beyond if wide["untrained"] >= wide["pre-trained"] else ""}"""
+    if accuracy is None:
+        return f"**The paper's first finding {holds} at this layer**, by this measure and control."
+    return f"""This is a **positive control, not a finding**: the encoder was taught these very
+        categories ({percent(accuracy, 1)} named rightly, held out). What the paper says of
+        recognition **{holds} at this layer** where it must hold."""

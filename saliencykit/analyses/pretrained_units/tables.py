@@ -1,22 +1,35 @@
-"""Which units respond beyond chance."""
+"""The networks of notebook 02, their best units at one layer, and how many directions they span."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from ...dissection.report import KEYS
-from ...dissection.result import Dissection
-from ...dissection.top_units import share_significant
-from ...intervals import RATE
+from ...dissection import Dissection, best_beyond, unit_dimensions_cached
+from ...models import Encoder
+from ...study import Study
+
+PRETRAINED = "pre-trained"
 
 
-def significant(results: Mapping[str, Dissection], layer: str, alpha: float = RATE) -> pd.DataFrame:
-    """Return the share of units that respond to each category beyond chance: KEYS, share."""
-    parts = [
-        share_significant(result, layer, alpha)
-        .rename_axis("category")
-        .reset_index()
-        .assign(encoder=name, layer=layer)
-        for name, result in results.items()
-    ]
-    return pd.concat(parts, ignore_index=True)[[*KEYS, "share"]]
+def networks(study: Study, controls: int) -> dict[str, Encoder]:
+    """Return the pre-trained network, then "untrained 1", "untrained 2" …"""
+    drawn = enumerate(study.controls(controls), 1)
+    return {PRETRAINED: study.pretrained, **{f"untrained {k}": net for k, net in drawn}}
+
+
+def best(
+    own: Dissection, controls: Sequence[Dissection], choices: Sequence[float], layer: str
+) -> pd.DataFrame:
+    """Return `best_beyond` at `layer` for each choice of how many units are the best."""
+    parts = [best_beyond(own, controls, choice, [layer]) for choice in choices]
+    return pd.concat(parts, ignore_index=True)
+
+
+def dimensions(study: Study, encoders: Mapping[str, Encoder]) -> pd.Series:
+    """Return each network's participation ratio at the study's layer, on its unseen images."""
+    layers, how = [study.layer], {"size": study.size}
+    found = {
+        name: unit_dimensions_cached(encoder, study.unseen, layers, **how)[study.layer]
+        for name, encoder in encoders.items()
+    }
+    return pd.Series(found, name="dimensions")
