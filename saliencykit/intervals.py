@@ -146,6 +146,20 @@ def nested(values: ArrayLike) -> Learned:
     return Learned(mean, mean - reach, mean + reach, blank, sd, count)
 
 
+def of_images(values: ArrayLike, own_images: bool = False, n: int = 1000) -> Learned:
+    """Return mean and interval of what trainings scored image by image, (S, images).
+
+    own_images: whether each training has images of its own (see `nested`), NaN being on all others;
+    otherwise all have the same (see `crossed`), and an image that has no score is left out.
+    """
+    values = np.asarray(values, float)
+    if own_images:
+        return nested(np.nanmean(values, 1))
+    found = values[:, ~np.isnan(values).any(0)]
+    draws = found.mean(0)[resampled(found.shape[1], n, 0)[1:]].mean(1)
+    return crossed(found.mean(1), draws, found.shape[1])
+
+
 # Resampling
 
 

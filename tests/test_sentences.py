@@ -109,7 +109,7 @@ CASES = {
     ),
     failures: (
         pd.DataFrame({"image": ["a"], "model": 1.0, "human": 2.0, "gap": 1.0}),
-        table(("excess",), category=KINDS),
+        table(("excess", "people", "beyond"), category=KINDS),
         table(("difference",), side=["natural", "arrays"], model=["plain", "other"])
         .assign(mean=3.0),
         "plain",
