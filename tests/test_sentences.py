@@ -68,7 +68,7 @@ CASES = {
     data: (
         SimpleNamespace(name="some"),
         pd.DataFrame({"fixations": [9], "observers": 3, "regions": 2}),
-        table(("mean",), category=KINDS),
+        table(category=KINDS).assign(planted=1.0),
         SCORES,
         {"nss": SimpleNamespace(law=SimpleNamespace(limit=2, low=1, high=3, determined=True))},
     ),

@@ -374,7 +374,9 @@ def test_observers_figure_and_words_extrapolate_only_where_determined():
     left, right = figure.axes
     assert len(left.lines) == len(right.lines) + 1  # the limit
     plt.close(figure)
-    kinds = pd.DataFrame({"category": ["text", "plant"], "mean": [9, 2], "low": 1.5, "high": 10})
+    kinds = pd.DataFrame(
+        {"category": ["text", "plant"], "value": [9, 2], "low": 1.5, "high": 10, "planted": [3, 1]}
+    )
     people = pd.DataFrame({"model": ["human", "centre prior"], "metric": "nss"})
     text = data_sentences.what_we_see(
         SimpleNamespace(name="some"),
@@ -386,5 +388,6 @@ def test_observers_figure_and_words_extrapolate_only_where_determined():
     assert "2 images with 1,500 fixations of up to 4 observers, and 11 annotated regions" in text
     assert "**text**: 9.0 [1.5, 10.0] times" in text
     assert "least at plant: 2.0" in text
+    assert "Of 2 planted weights 1 lie in the interval." in text
     assert "NSS 3.00 [2.50, 3.50]; the centre prior alone reaches 1.00 [0.50, 1.50]" in text
     assert "groups of them: NSS 4.90 [4.70, 5.40]. For AUC these observers are too few" in text
