@@ -17,6 +17,7 @@ from saliencykit.analyses.fine_tuning import sentences as fine_tuning_sentences
 from saliencykit.analyses.fine_tuning import tables as fine_tuning_tables
 from saliencykit.analyses.models import figures as models_figures
 from saliencykit.analyses.models import sentences as models_sentences
+from saliencykit.analyses.models import tables as models_tables
 from saliencykit.analyses.pretrained_units import sentences as pretrained_units_sentences
 from saliencykit.analyses.pretrained_units import tables as pretrained_units_tables
 from saliencykit.datasets import Fixations, Region
@@ -221,6 +222,18 @@ def test_score_table_orders_models_and_draws_people_as_a_line(evaluated):
     plt.close(figure)
 
 
+def test_people_s_limit_is_a_line_where_it_is_known(evaluated):
+    table, law = evaluation.summary(evaluated[1].scores), PowerLaw(12, 3, 0.5, 11, 13, True)
+    curve = evaluation.ObserverCurve(pd.DataFrame(), law, torch.zeros(3))
+    loose = dataclasses.replace(curve, law=dataclasses.replace(law, determined=False))
+    assert models_tables.with_limit(table, {"nss": loose}).equals(table)
+    figure = models_figures.score_table(models_tables.with_limit(table, {"nss": curve}))
+    lines = {line.get_label(): line.get_xdata()[0] for line in figure.axes[0].lines}
+    assert lines["human, n → ∞"] == 12
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["best", "flat"]
+    plt.close(figure)
+
+
 def test_pairs_matrix_prints_only_what_is_significant(evaluated):
     table = evaluation.pairwise(evaluated[1].scores, "nss").assign(p_adjusted=0.5)
     table.loc[table.index[0], "p_adjusted"] = 0.01
@@ -269,6 +282,13 @@ def test_words_about_models_say_who_lies_where(evaluated):
     assert "No worse than" not in text
     assert "Of the 3 pairs of models and people, 2 differ" in text
     assert "Fine-tuning the encoder helps" in text
+    limit = say(pd.concat([means, table(**{"human, n → ∞": 5})]))
+    assert "human 4.00 [3.90, 4.10], 80 % of the limit 5.00 [4.90, 5.10]" in limit
+    assert "fine-tuned 3.00 [2.90, 3.10] (60 % of the limit)" in limit
+    assert "Scoring above people" not in limit
+    bits = table(**{"frozen": 0.2, "fine-tuned": 0.5, "human": 2}).assign(metric="ig")
+    gained = say(pd.concat([means, bits]))
+    assert "gain (2.00 [1.90, 2.10] bits): frozen 10 %, fine-tuned 25 %." in gained
     nothing = say(gain={"mean": 0, "low": -0.1, "high": 0.1})
     assert "encoder is not shown to help or hurt: 0.00 [-0.10, 0.10]" in nothing
 

@@ -7,7 +7,7 @@ import pandas as pd
 from ...datasets import SaliencyDataset
 from ...evaluation import CENTRE, ObserverCurve
 from ...metrics import METRICS
-from ...viewing.claims import Span, bullets, extremes, listed, mention, spans
+from ...viewing.claims import Span, bullets, listed, mention, spans
 from ...viewing.style import label
 from .tables import BACKGROUND
 
@@ -20,7 +20,8 @@ def what_we_see(
     curves: Mapping[str, ObserverCurve],
 ) -> str:
     """Words under 00_data. shown: `tables.attraction`; ceiling: `evaluation.summary`."""
-    most, least = extremes(shown[shown["category"] != BACKGROUND])
+    ranked = shown[shown["category"] != BACKGROUND].dropna(subset="value").sort_values("value")
+    most, least = ranked.iloc[-1], ranked.iloc[0]
     inside = shown[["planted", "low", "high"]].dropna()
     hit = inside["planted"].between(inside["low"], inside["high"]).sum()
     nss = spans(ceiling[ceiling["metric"] == "nss"], "mean", by="model")
