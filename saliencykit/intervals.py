@@ -202,9 +202,7 @@ def joint_level(
     values, images = np.asarray(values, float), np.asarray(images, float)
     rng, count, n = np.random.default_rng(seed), len(values), 2000
     apart = (values - values.mean(0)) / np.sqrt(max(1, count - 1))
-    again = (
-        rng.standard_normal((n, count, count)) @ apart
-    )  # (n, S, K), covariance as between values
+    again = rng.standard_normal((n, count, count)) @ apart  # (n, S, K), covariance of the values
     over_trainings = again.var(1, ddof=1) / count if count > 1 else 0 * again[:, 0]
     off, over_images = again.mean(1), np.zeros(values.shape[1])
     if draws is not None:
@@ -259,6 +257,20 @@ def beyond(own: ArrayLike, controls: ArrayLike, draws: ArrayLike, images: ArrayL
     with np.errstate(invalid="ignore", divide="ignore"):
         p = student_p(np.abs(value) / error, free)
     return Beyond(value, value - reach, value + reach, p, np.sqrt(over_images), sd)
+
+
+def of_images(values: ArrayLike, own_images: bool = False, n: int = 1000) -> Learned:
+    """Return mean and interval of what trainings scored image by image, (S, images).
+
+    own_images: whether each training has images of its own (see `nested`), NaN being on all others;
+    otherwise all have the same (see `crossed`), and an image that has no score is left out.
+    """
+    values = np.asarray(values, float)
+    if own_images:
+        return nested(np.nanmean(values, 1))
+    found = values[:, ~np.isnan(values).any(0)]
+    draws = found.mean(0)[resampled(found.shape[1], n, 0)[1:]].mean(1)
+    return crossed(found.mean(1), draws, found.shape[1])
 
 
 # Resampling

@@ -276,18 +276,21 @@ class Study(Settings):
         read: Sequence[str] | None = None,
         task: models.tasks.Task | None = None,
         count: int | None = None,
+        encoder: models.Encoder | models.Composite | None = None,
+        more: SaliencyDataset | None = None,
     ) -> list[Trained]:
         """Return `count` trainings (None: of this study's setting), alike but for seed and fold.
 
-        read: layers read, if not this study's; task: what is learned, if not saliency. What is not
-        in the cache is trained side by side, on all cores.
+        read, encoder: layers read and encoder, if not this study's; task: what is learned, if not
+        saliency; more: what is mixed into the training images. What is not in the cache is trained
+        side by side, on all cores.
         """
         some = self.trainings if task is None else self.trainings_beside
         parts = [self.parts(k) for k in range(some if count is None else count)]
         asked = [
             models.Training(
-                self.pretrained,
-                learned,
+                encoder or self.pretrained,
+                datasets.Joined(learned, more) if more is not None else learned,
                 validation,
                 read or self.read or None,
                 self.training_settings(frozen, self.seed + k),

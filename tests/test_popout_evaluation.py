@@ -11,9 +11,7 @@ from scipy import stats
 from saliencykit.analyses.failures import tables as failures
 from saliencykit.analyses.failures.tables import compared
 from saliencykit.analyses.pop_out import tables as popout
-from saliencykit.evaluation import Predictor
 from saliencykit.metrics import density
-from tests.conftest import Blobs
 
 ARRAYS = pd.DataFrame(
     {"name": [f"a{k}" for k in range(8)], "feature": ["colour", "size"] * 4, "set_size": [4] * 8}
@@ -96,15 +94,22 @@ def test_orders_leave_out_people_and_images_without_a_score():
     assert table.natural.tolist() == [2, 4]  # the second image has no score of gbvs
 
 
-def test_compared_is_paired_with_the_plain_model():
+@pytest.mark.parametrize("own_images", [False, True])
+def test_compared_is_paired_with_the_plain_model(own_images):
     rng = np.random.default_rng(0)
-    plain = rng.normal(0, 10, 40)
-    natural = scores({"plain": plain, "new": plain - 0.5}, "nss")
-    arrays = scores({"plain": plain, "new": plain + 1}, "gsi")
-    found = compared(natural, arrays, "plain").set_index(["model", "side"])
+    plain = rng.normal(0, 10, (3, 40))
+    if own_images:
+        plain[np.arange(40) % 3 != np.arange(3)[:, None]] = np.nan
+    arrays = rng.normal(0, 10, (3, 40))
+    sides = {
+        "natural": {"plain": plain, "new": plain - 0.5},
+        "arrays": {"plain": arrays, "new": arrays + 1},
+    }
+    found = compared(sides, "plain", own_images).set_index(["model", "side"])
     assert found.loc[("new", "natural"), "difference"] == pytest.approx(-0.5)
     assert found.loc[("new", "natural"), "high"] == pytest.approx(-0.5)
     assert found.loc[("new", "arrays"), "low"] == pytest.approx(1)
+    assert found.loc[("new", "arrays"), "each"] == "1 1 1"
     assert found.loc[("plain", "arrays"), ["difference", "low", "high"]].tolist() == [0, 0, 0]
 
 
@@ -135,23 +140,3 @@ def test_residual_of_a_perfect_model_is_zero_and_sums_to_zero():
     other = failures.residual(torch.rand(40, 60), counts)
     assert other.sum().abs() < 1e-5
     assert other[10, 20] < 0 < other.max()
-
-
-def test_categories_are_over_and_under_predicted_as_built():
-    """A model that looks everywhere but at the blob: "bright" too little, "dark" too much."""
-    data = Blobs(12)
-    blind = Predictor(lambda i: -data.image(i)[0].float(), {"test": "blind"})
-    perfect = Predictor(
-        lambda i: density(data.fixations(i).inside(48, 64).count_map(48, 64)), {"test": "perfect"}
-    )
-    table = failures.by_region(blind, data)
-    assert set(table.image) == set(data.names) - {"b11"}  # nobody looked at that one
-    both = table[table.category != failures.OUTSIDE].groupby("image")[["people", "model"]].sum()
-    assert np.allclose(both, 1)  # the two regions cover the image
-    found = failures.excess(table, data.categories).set_index("category")
-    assert found.loc["bright", "high"] < 0 < found.loc["dark", "low"]
-    assert found.loc["bright", "images"] == 11
-    right = failures.excess(failures.by_region(perfect, data), data.categories)
-    assert np.allclose(right[right.category != failures.OUTSIDE].excess, 0, atol=1e-3)
-    few = failures.excess(table[table.image < "b04"], data.categories)
-    assert few.empty  # four images say nothing

@@ -72,7 +72,7 @@ CASES = {
     data: (
         SimpleNamespace(name="some"),
         pd.DataFrame({"fixations": [9], "observers": 3, "regions": 2}),
-        table(("mean",), category=KINDS),
+        table(category=KINDS).assign(planted=1.0),
         SCORES,
         {"nss": SimpleNamespace(law=SimpleNamespace(limit=2, low=1, high=3, determined=True))},
     ),
@@ -120,7 +120,7 @@ CASES = {
     ),
     failures: (
         pd.DataFrame({"image": ["a"], "model": 1.0, "human": 2.0, "gap": 1.0}),
-        table(("excess",), category=KINDS),
+        table(("excess", "people", "beyond"), category=KINDS),
         table(("difference",), side=["natural", "arrays"], model=["plain", "other"])
         .assign(mean=3.0),
         "plain",

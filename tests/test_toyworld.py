@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from saliencykit.analyses.data.tables import attraction
 from saliencykit.datasets.base import DATASETS
 from saliencykit.datasets.toyworld import (
     CROP_CLASSES,
@@ -19,7 +20,6 @@ from saliencykit.datasets.toyworld.scenes import compose, label, paint, render
 from saliencykit.datasets.toyworld.things import KINDS, draw
 from saliencykit.datasets.types import CATEGORIES
 from saliencykit.registry import UnknownNameError
-from tests.recovered_weights import recovered_weights
 
 SIZE = (120, 160)
 FLIPPED = dict(zip(DEFAULT_WEIGHTS, reversed(DEFAULT_WEIGHTS.values()), strict=True))
@@ -141,12 +141,16 @@ def test_fixations_lie_inside_and_agree():
     assert 2 < np.mean(leave_one_out) < 4
 
 
+def recovered_weights(data):
+    return attraction(data, n=1).set_index("category")["value"]
+
+
 @pytest.mark.parametrize("weights", [None, FLIPPED])
 def test_planted_weights_are_recovered(weights):
     toy = world(n=140, weights=weights)
     found = recovered_weights(toy)
     planted = np.array([toy.planted[c] for c in CATEGORIES])
-    seen = np.array([found[c] for c in CATEGORIES])
+    seen = found[list(CATEGORIES)].to_numpy()
     assert np.corrcoef(np.log(planted), np.log(seen))[0, 1] > 0.93
     high, low = planted >= 2 * planted.mean(), planted <= planted.mean() / 2
     assert seen[high].min() > 1.5 * seen[low].max()
@@ -172,7 +176,7 @@ def test_without_noise_the_weights_come_back_as_planted():
 
 def test_strength_zero_favours_no_category():
     found = recovered_weights(world(n=140, strength=0.0))
-    seen = np.array([found[c] for c in CATEGORIES])
+    seen = found[list(CATEGORIES)].to_numpy()
     assert seen.min() > 0.75
     assert seen.max() < 1.3
 

@@ -14,6 +14,7 @@ from saliencykit.analyses.data import figures as data_figures
 from saliencykit.analyses.data import sentences as data_sentences
 from saliencykit.analyses.models import figures as models_figures
 from saliencykit.analyses.models import sentences as models_sentences
+from saliencykit.analyses.models import tables as models_tables
 from saliencykit.analyses.pretrained_units import figures as pretrained_units_figures
 from saliencykit.analyses.pretrained_units import sentences as pretrained_units_sentences
 from saliencykit.analyses.pretrained_units import tables as pretrained_units_tables
@@ -196,6 +197,18 @@ def test_score_table_orders_models_and_draws_people_as_a_line(evaluated):
     plt.close(figure)
 
 
+def test_people_s_limit_is_a_line_where_it_is_known(evaluated):
+    table, law = evaluation.summary(evaluated[1].scores), PowerLaw(12, 3, 0.5, 11, 13, True)
+    curve = evaluation.ObserverCurve(pd.DataFrame(), law, torch.zeros(3))
+    loose = dataclasses.replace(curve, law=dataclasses.replace(law, determined=False))
+    assert models_tables.with_limit(table, {"nss": loose}).equals(table)
+    figure = models_figures.score_table(models_tables.with_limit(table, {"nss": curve}))
+    lines = {line.get_label(): line.get_xdata()[0] for line in figure.axes[0].lines}
+    assert lines["human, n → ∞"] == 12
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["best", "flat"]
+    plt.close(figure)
+
+
 def test_pairs_matrix_prints_only_what_is_significant(evaluated):
     table = evaluation.pairwise(evaluated[1].scores, "nss").assign(p_adjusted=0.5)
     table.loc[table.index[0], "p_adjusted"] = 0.01
@@ -244,6 +257,13 @@ def test_words_about_models_say_who_lies_where(evaluated):
     assert "No worse than" not in text
     assert "Of the 3 pairs of models and people, 2 differ" in text
     assert "Fine-tuning the encoder helps" in text
+    limit = say(pd.concat([means, table(**{"human, n → ∞": 5})]))
+    assert "human 4.00 [3.90, 4.10], 80 % of the limit 5.00 [4.90, 5.10]" in limit
+    assert "fine-tuned 3.00 [2.90, 3.10] (60 % of the limit)" in limit
+    assert "Scoring above people" not in limit
+    bits = table(**{"frozen": 0.2, "fine-tuned": 0.5, "human": 2}).assign(metric="ig")
+    gained = say(pd.concat([means, bits]))
+    assert "gain (2.00 [1.90, 2.10] bits): frozen 10 %, fine-tuned 25 %." in gained
     nothing = say(gain={"mean": 0, "low": -0.1, "high": 0.1})
     assert "encoder is not shown to help or hurt: 0.00 [-0.10, 0.10]" in nothing
 
@@ -361,7 +381,9 @@ def test_observers_figure_and_words_extrapolate_only_where_determined():
     left, right = figure.axes
     assert len(left.lines) == len(right.lines) + 1  # the limit
     plt.close(figure)
-    kinds = pd.DataFrame({"category": ["text", "plant"], "mean": [9, 2], "low": 1.5, "high": 10})
+    kinds = pd.DataFrame(
+        {"category": ["text", "plant"], "value": [9, 2], "low": 1.5, "high": 10, "planted": [3, 1]}
+    )
     people = pd.DataFrame({"model": ["human", "centre prior"], "metric": "nss"})
     text = data_sentences.what_we_see(
         SimpleNamespace(name="some"),
@@ -373,5 +395,6 @@ def test_observers_figure_and_words_extrapolate_only_where_determined():
     assert "2 images with 1,500 fixations of up to 4 observers, and 11 annotated regions" in text
     assert "**text**: 9.0 [1.5, 10.0] times" in text
     assert "least at plant: 2.0" in text
+    assert "Of 2 planted weights 1 lie in the interval." in text
     assert "NSS 3.00 [2.50, 3.50]; the centre prior alone reaches 1.00 [0.50, 1.50]" in text
     assert "groups of them: NSS 4.90 [4.70, 5.40]. For AUC these observers are too few" in text

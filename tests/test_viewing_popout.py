@@ -20,6 +20,7 @@ from saliencykit.viewing import pictures as overlay
 from saliencykit.viewing import pictures as viewing_pictures
 from tests.conftest import Blobs
 
+EXCESS, ENDS = ("excess", "people", "beyond"), ("", "_low", "_high")
 MODELS = ["fine-tuned", "gbvs"]
 
 
@@ -141,7 +142,8 @@ def test_words_on_pop_out_follow_the_interval(span, says):
 def compared(natural, arrays):
     rows = [("plain", "natural", 3.0, 0, 0, 0), ("plain", "arrays", 0.05, 0, 0, 0)]
     rows += [("two scales", "natural", 3.0, *natural), ("two scales", "arrays", 0.1, *arrays)]
-    return pd.DataFrame(rows, columns=["model", "side", "mean", "difference", "low", "high"])
+    columns = ["model", "side", "mean", "difference", "low", "high"]
+    return pd.DataFrame(rows, columns=columns).assign(each="0.1 0.2")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,8 @@ def compared(natural, arrays):
 def test_words_on_remedies_recommend_only_what_the_numbers_bear(natural, arrays, says):
     table = compared(natural, arrays)
     gaps = pd.DataFrame({"image": ["a"], "model": 1.0, "human": 2.0, "gap": 1.0})
-    excess = pd.DataFrame({"category": ["text"], "excess": 1.0, "low": -1.0, "high": 2.0})
+    numbers = {f"{of}{end}": v for of in EXCESS for end, v in zip(ENDS, (1, -1, 2), strict=True)}
+    excess = pd.DataFrame({"category": ["text"], **numbers})
     text = failures_sentences.what_we_see(gaps, excess, table, "plain")
     assert says in text
     assert f"NSS {natural[0]:+.2f} [{natural[1]:+.2f}, {natural[2]:+.2f}]" in text
@@ -173,9 +176,19 @@ def failing():
     return data, maps, found, gaps
 
 
+def spread(excess, sides):
+    """Let the intervals of categories lie on these sides of 0 (11 images have none)."""
+    for of, signs in sides.items():
+        sign = excess["category"].map(signs).fillna(0)
+        ends = {f"{of}_low": 20 * sign - 9, f"{of}_high": 20 * sign + 9}
+        excess = excess.assign(**{of: 20 * sign, **ends})
+    return excess.assign(verdict=failures.verdict(excess))
+
+
 def test_words_and_figures_on_failures(failing):
     data, maps, found, gaps = failing
-    excess = failures.excess(failures.by_region(maps, data), data.categories)
+    excess = failures.excess([failures.by_region([maps, maps], data)], own_images=False)
+    excess = spread(excess, {of: {"bright": -1, "dark": 1} for of in EXCESS})
     tried = compared((0, -0.1, 0.1), (0.0, -0.1, 0.1)).replace("plain", "blind")
 
     def say(gaps, excess):
@@ -189,10 +202,12 @@ def test_words_and_figures_on_failures(failing):
     above = gaps.assign(gap=-gaps.gap)  # better than people throughout
     assert "below the human ceiling on 0 % of 11 images. The widest" in say(above, excess)
     row = excess.set_index("category").loc["bright"]
-    assert f"too few on bright {row.excess:+.0f} [{row.low:+.0f}, {row.high:+.0f}]" in text
+    ends = f"[{row.excess_low:+.0f}, {row.excess_high:+.0f}]"
+    assert f"too few on bright {row.excess:+.0f} {ends} % of" in text
     assert "too many fixations on dark" in text
-    nothing = excess.assign(low=-1.0, high=1.0)
-    assert say(gaps, nothing).count("no category beyond doubt") == 2
+    for of in ("excess", "beyond"):  # people's own error is not the model's, nor is noise
+        nothing = excess.assign(**{f"{of}_low": -1.0, f"{of}_high": 1.0})
+        assert say(gaps, nothing).count("no category beyond doubt") == 2
     labels = failures_figures.excess(excess).axes[0].get_yticklabels()
     assert [text.get_text() for text in labels] == ["dark", "bright"]  # most first, on top
     lines = failures_figures.ranking(gaps, "blind").axes[0].lines

@@ -72,24 +72,22 @@ def _cut(image: Picture, ys: np.ndarray, xs: np.ndarray, side: int) -> Picture:
     return np.array(Image.fromarray(square).resize((side, side), Image.Resampling.LANCZOS))
 
 
-def attraction(table: pd.DataFrame, categories: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
-    """Fixations in each category's regions against chance, with intervals over images.
+def attraction(table: pd.DataFrame) -> Figure:
+    """Fixations per pixel of each category, compared within images, with intervals over images.
 
-    table: `tables.attraction`. Also returns the numbers shown.
+    Planted weights, where they are known, are open marks. table: `tables.attraction`.
     """
-    rows = [
-        (c, *interval(chosen["ratio"]), int(chosen["regions"].sum()), len(chosen))
-        for c in categories
-        if len(chosen := table[table["category"] == c])
-    ]
-    shown = pd.DataFrame(rows, columns=["category", "mean", "low", "high", "regions", "images"])
-    ranked = shown.sort_values("mean", ascending=False)
-    what = "fixations in the region ÷ expected from its area (1: chance)"
+    ranked = table.sort_values("value", ascending=False)
+    what = "fixations per pixel, compared within images (1: the categories' mean)"
     figure, (axis,), y = row_panels(ranked["category"], [what], against=1)
-    points(axis, ranked, y, "mean", BEFORE)
-    beside(axis, y, [f"{n} regions" for n in ranked["regions"]])
+    points(axis, ranked, y, "value", BEFORE, "found")
+    if ranked["planted"].notna().any():
+        look = {"marker": "D", "ms": 7, "mfc": "none", "ls": "", "color": "0.3"}
+        axis.plot(ranked["planted"], y, label="planted", **look)
+        axis.legend(loc="lower right")
+    beside(axis, y, [f"{n} regions" if n else "" for n in ranked["regions"]])
     axis.set_xlim(left=0)
-    return figure, shown
+    return figure
 
 
 def ceilings(scores: pd.DataFrame, metrics: Sequence[str] = ("nss", "auc")) -> Figure:

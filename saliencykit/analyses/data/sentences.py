@@ -7,8 +7,9 @@ import pandas as pd
 from ...datasets import SaliencyDataset
 from ...evaluation import CENTRE, ObserverCurve
 from ...metrics import METRICS
-from ...viewing.claims import Span, bullets, extremes, listed, mention, spans
+from ...viewing.claims import Span, bullets, listed, mention, spans
 from ...viewing.style import label
+from .tables import BACKGROUND
 
 
 def what_we_see(
@@ -19,7 +20,10 @@ def what_we_see(
     curves: Mapping[str, ObserverCurve],
 ) -> str:
     """Words under 00_data. shown: `tables.attraction`; ceiling: `evaluation.summary`."""
-    most, least = extremes(shown, "mean")
+    ranked = shown[shown["category"] != BACKGROUND].dropna(subset="value").sort_values("value")
+    most, least = ranked.iloc[-1], ranked.iloc[0]
+    inside = shown[["planted", "low", "high"]].dropna()
+    hit = inside["planted"].between(inside["low"], inside["high"]).sum()
     nss = spans(ceiling[ceiling["metric"] == "nss"], "mean", by="model")
     laws = {METRICS[metric].label: curve.law for metric, curve in curves.items()}
     limits = {n: Span(w.limit, w.low, w.high) for n, w in laws.items() if w.determined}
@@ -28,9 +32,10 @@ def what_we_see(
         - **{data.name}** holds {len(table):,} images with {table["fixations"].sum():,} fixations of
           up to {table["observers"].max()} observers, and {table["regions"].sum():,} annotated
           regions.
-        - People look most at **{label(most["category"])}**: {Span.of(most, "mean"):.1f} times as
-          often as the regions' area would have it; least at {label(least["category"])}:
-          {Span.of(least, "mean"):.1f} times.
+        - Compared within images, people look most at a pixel of **{label(most["category"])}**:
+          {Span.of(most):.1f} times as often as at the categories' mean; least at
+          {label(least["category"])}: {Span.of(least):.1f} times.
+          {f"Of {len(inside)} planted weights {hit} lie in the interval." if len(inside) else ""}
         - The other observers' fixations predict one observer's with NSS {nss["human"]:.2f}; the
           centre prior alone reaches {nss[CENTRE]:.2f}. What lies between is for models to explain.
         - Scores with which infinitely many people would predict one, by a power law through growing

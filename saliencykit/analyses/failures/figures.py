@@ -1,6 +1,7 @@
 """Figures about failures: images ranked by the gap to people, categories, the worst ones."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -17,8 +18,8 @@ from ...viewing.pictures import (
     mapped,
     stimulus,
 )
-from ...viewing.plots import beside, level, only, row_panels, unique, verdicts
-from ...viewing.style import AFTER, HUMAN, WIDTH, legend
+from ...viewing.plots import beside, level, only, points, row_panels, singles, unique, verdicts
+from ...viewing.style import AFTER, BEFORE, HUMAN, WIDTH, legend
 from .tables import OUTSIDE, residual
 
 
@@ -43,16 +44,23 @@ def ranking(table: pd.DataFrame, model: str) -> Figure:
 def excess(table: pd.DataFrame) -> Figure:
     """By how much each category is over- or under-predicted, in per cent of people's share.
 
-    table: `tables.excess`.
+    Left the model, its single trainings as small marks, and other people who predict the same; at
+    the right the one minus the other, coloured where both lie off 0. table: `tables.excess`.
     """
     shown = table.sort_values("excess", ascending=False)
     names = shown["category"].replace(OUTSIDE, "outside all regions")
-    what = "under-predicted ←  share of density, % of people's  → over-predicted"
-    figure, (axis,), y = row_panels(names, [what])
-    verdicts(axis, shown, y, "excess")
-    told = zip(shown["images"], 100 * shown["people"], strict=True)
-    beside(axis, y, [f"{images} images, {share:.0f} % of fixations" for images, share in told])
-    return figure
+    whats = ("% of people's share: too few ←  → too many", "the model's minus other people's")
+    figure, (left, right), y = row_panels(names, whats)
+    y = np.asarray(y)
+    points(left, shown, y - 0.16, "people", HUMAN, "other people", size=4)
+    points(left, shown, y + 0.12, "excess", AFTER, "fine-tuned")
+    singles(left, shown, y + 0.12)
+    for side, colour in {1: AFTER, -1: BEFORE, 0: "0.6"}.items():
+        rows = (shown["verdict"] == side).to_numpy()
+        points(right, shown[rows], y[rows], "beyond", colour)
+    told = zip(shown["images"], 100 * shown["share"], strict=True)
+    beside(right, y, [f"{images} images, {share:.0f} % of fixations" for images, share in told])
+    return legend(figure, left)
 
 
 def row(
@@ -88,7 +96,7 @@ def worst(
 
 
 def remedies(table: pd.DataFrame, plain: str) -> Figure:
-    """What each remedy changes on photographs (left) and on search arrays (right), paired.
+    """What each remedy changes on photographs (left) and on search arrays (right), paired by seed.
 
     table: `tables.compared` with `plain`.
     """
@@ -98,4 +106,5 @@ def remedies(table: pd.DataFrame, plain: str) -> Figure:
     for axis, side in zip(axes, ("natural", "arrays"), strict=True):
         chosen = only(table, side=side).set_index("model").loc[models]
         verdicts(axis, chosen, y, "difference", above=HUMAN, below=AFTER)
+        singles(axis, chosen, y)
     return figure

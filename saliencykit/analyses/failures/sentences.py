@@ -12,11 +12,14 @@ def what_we_see(
     """Words under 06_failures: where the `plain` model is far from people, and what helps."""
     gap, worst = gaps["gap"], gaps.iloc[0]
     named = excess.replace({"category": {OUTSIDE: "what lies outside all regions"}})
-    found = Sides.of(spans(named, "excess"))
+    found, beyond = (spans(named, what) for what in ("excess", "beyond"))
     many, few = (
-        mention("{} % of people's share", side, "+.0f") or "no category beyond doubt"
-        for side in (found.above, found.below)
+        mention("{} % of people's share", _both(found, beyond, side), "+.0f")
+        or "no category beyond doubt"
+        for side in ("many", "few")
     )
+    people = Sides.of(spans(named, "people"))
+    halves = {**people.above, **people.below}
     sides = (compared[compared["side"] == side] for side in ("natural", "arrays"))
     nss, gsi = (spans(side, "difference", by="model") for side in sides)
     means = compared.set_index(["side", "model"])["mean"]
@@ -31,13 +34,20 @@ def what_we_see(
         - The {plain} model is below the human ceiling on {percent((gap > 0).mean())} of {len(gap)}
           images{_concentrated(gap.clip(lower=0))}. The widest gap is on {worst["image"]}: NSS
           {worst["model"]:.2f} against {worst["human"]:.2f}.
-        - It expects too many fixations on {many}.
-        - It expects too few on {few}.
+        - It expects too many fixations on {many}; too few on {few}. Told is what lies off 0 both
+          as it is and beyond what other people expect of the same people's fixations.
+          {mention("These other people are off themselves on {} %.", halves, "+.0f")}
         - Plain: NSS {means["natural", plain]:.2f} on natural images, GSI
           {means["arrays", plain]:.3f} on arrays.
         {remedies}
         - **What to do**: {_advice(nss, gsi, means["natural", plain])}
     """)
+
+
+def _both(found: Spans, beyond: Spans, side: str) -> Spans:
+    """Return the excesses that lie, and also beyond people's own, on one side: "many" or "few"."""
+    sure = {c for c in found if f"{found[c]:many|few|}" == f"{beyond[c]:many|few|}" == side}
+    return {c: span for c, span in found.items() if c in sure}
 
 
 def _concentrated(missing: pd.Series) -> str:

@@ -9,14 +9,15 @@ from matplotlib.ticker import MaxNLocator
 
 from ...datasets import SaliencyDataset
 from ...evaluation import CENTRE, Evaluation
+from ...evaluation.people import MANY
 from ...intervals import RATE
 from ...metrics import METRICS
 from ...viewing.browsers import answers
 from ...viewing.pictures import gallery
 from ...viewing.plots import differences, name_rows, only, panels, points, unique
-from ...viewing.style import CLASSICAL, OTHER, legend, look_of
+from ...viewing.style import CLASSICAL, HUMAN, OTHER, legend, look_of
 
-LINES = (CENTRE, "human")  # drawn as lines that models lie between
+LINES = (CENTRE, "human", MANY)  # drawn as lines that models lie between
 
 
 def learning_curves(curves: Mapping[str, pd.DataFrame], baselines: pd.DataFrame) -> Figure:
@@ -38,8 +39,8 @@ def learning_curves(curves: Mapping[str, pd.DataFrame], baselines: pd.DataFrame)
 def score_table(table: pd.DataFrame) -> Figure:
     """Points with intervals, a panel a metric, models in the order of the first metric.
 
-    The centre prior and people are vertical lines, their intervals shaded. table:
-    `evaluation.summary`.
+    The centre prior, people and (dotted) infinitely many people are vertical lines, their intervals
+    shaded. table: `tables.with_limit`.
     """
     metrics = unique(table, "metric")
     first = only(table, metric=metrics[0]).sort_values("mean", ascending=False, kind="stable")
@@ -59,9 +60,10 @@ def score_table(table: pd.DataFrame) -> Figure:
 
 def _lines(axis: Axes, chosen: pd.DataFrame) -> None:
     for model in (m for m in LINES if m in chosen.index):
-        row, colour = chosen.loc[model], look_of(model).colour
+        row, colour = chosen.loc[model], HUMAN if model == MANY else look_of(model).colour
+        dash = ":" if model == MANY else "-"
         axis.axvspan(row["low"], row["high"], color=colour, alpha=0.2, lw=0)
-        axis.axvline(row["mean"], color=colour, lw=1.4, label=model)
+        axis.axvline(row["mean"], color=colour, lw=1.4, ls=dash, label=model)
 
 
 def pairs(table: pd.DataFrame, metric: str = "nss", rate: float = RATE) -> Figure:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from ...evaluation import CENTRE
+from ...evaluation.people import MANY
 from ...intervals import RATE
 from ...viewing.claims import Span, Spans, bullets, mention, percent, spans
 from ...viewing.style import label
@@ -19,22 +20,30 @@ def what_we_see(
 ) -> str:
     """Words under 01_models: who scores what, who beats whom, and what fine-tuning brings.
 
-    table: `evaluation.summary`; gain: `evaluation.difference` of fine-tuned and frozen; pairs:
+    table: `tables.with_limit`; gain: `evaluation.difference` of fine-tuned and frozen; pairs:
     `evaluation.pairwise` on NSS; networks: the models that learned from fixations.
     """
     nss = spans(table[table["metric"] == "nss"], "mean", by="model")
     human, helped, sure = nss["human"], Span.of(gain, "mean"), pairs[pairs["p_adjusted"] <= RATE]
-    shown = [*networks, CENTRE]
-    rows = [f"{m} {nss[m]:.2f} ({percent(nss[m].value / human.value)} of human)" for m in shown]
-    classic = {m: span for m, span in nss.items() if m not in (*shown, "human")}
-    beaten = [m for m in nss if nss[m].value > human.value]
+    shown, limit = [*networks, CENTRE], nss.get(MANY)
+    most, whose = (limit, "the limit") if limit else (human, "human")
+    rows = [f"{m} {nss[m]:.2f} ({percent(nss[m].value / most.value)} of {whose})" for m in shown]
+    classic = {m: span for m, span in nss.items() if m not in (*shown, "human", MANY)}
+    beaten = [m for m in nss if nss[m].value > human.value and m != MANY]
+    people = (
+        f", {percent(human.value / limit.value)} of the limit {limit:.2f} that "
+        "infinitely many people would reach"
+        if limit
+        else ""
+    )
     no_contradiction = (
         "Scoring above people, as {}, is no contradiction: the others' blurred fixations are few "
         "and noisy, so leaving one observer out bounds what infinitely many people would predict "
         "from below."
     )
     return bullets(f"""
-        - NSS on {images} validation images: human {human:.2f}; {"; ".join(rows)}.
+        - NSS on {images} validation images: human {human:.2f}{people};
+          {"; ".join(rows)}.{_bits(table, networks)}
           {mention(no_contradiction, beaten)}
         - Fine-tuning the encoder {helped:helps|hurts|is not shown to help or hurt}: {helped:.2f}
           NSS more than the frozen readout, on the same images.
@@ -42,6 +51,16 @@ def what_we_see(
         - Of the {len(pairs)} pairs of models and people, {len(sure)} differ in NSS beyond chance
           (paired permutation over images, {percent(RATE)} false discovery rate).
     """)
+
+
+def _bits(table: pd.DataFrame, networks: Sequence[str]) -> str:
+    """Say which share of people's information gain, at the limit if it is known, networks reach."""
+    bits = spans(table[table["metric"] == "ig"], "mean", by="model")
+    most = bits.get(MANY, bits.get("human"))
+    if most is None or not most.value > 0:
+        return ""
+    shares = [f"{m} {percent(bits[m].value / most.value)}" for m in networks if m in bits]
+    return f" Of people's information gain ({most:.2f} bits): {', '.join(shares)}."
 
 
 def _classical(classic: Spans, nss: Spans, sure: pd.DataFrame) -> str:
