@@ -335,7 +335,7 @@ class Study(Settings):
                 learned,
                 validation,
                 self.read or None,
-                self._training(False, seed),
+                self.training_settings(False, seed),
                 task,
             )
             for seed in seeds
