@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import saliencykit as sk
-from saliencykit.intervals import IMAGES, LEVEL, crossed, jackknifed, nested, relabelled, spread_out
+from saliencykit.intervals import (
+    IMAGES,
+    LEVEL,
+    crossed,
+    jackknifed,
+    nested,
+    of_images,
+    relabelled,
+    spread_out,
+)
 from saliencykit.models import Settings, Training, train_side_by_side
 from tests.conftest import Blobs
 
@@ -177,3 +186,33 @@ def test_tasks_are_taught_on_the_same_images_from_one_seed_each(monkeypatch):
     assert not set(next(iter(unseen))) & set(asked[0].data.names)
     shuffled = [one.task.labels(one.data) for one in asked if one.task.name == "shuffled scenes"]
     assert not torch.equal(*shuffled)
+
+
+def test_scores_of_images_are_crossed_or_nested():
+    values = np.random.default_rng(0).standard_normal((3, 40))
+    blank = values.copy()
+    blank[:, 5] = np.nan  # an image that nobody looked at
+    ours = of_images(blank)
+    assert ours.value == pytest.approx(np.delete(values, 5, 1).mean())
+    assert ours.se_images == pytest.approx(np.delete(values, 5, 1).mean(0).std() / 39**0.5, rel=0.1)
+    own = np.where(np.arange(40) % 3 == np.arange(3)[:, None], values, np.nan)
+    assert of_images(own, own_images=True)[:3] == nested(np.nanmean(own, 1))[:3]
+    assert np.isnan(of_images(values[:, : IMAGES - 1]).low)
+
+
+def test_what_is_mixed_in_and_another_encoder_go_into_every_training(monkeypatch):
+    asked = []
+
+    def note(trainings):
+        asked.extend(trainings)
+        return [(None, None)] * len(trainings)
+
+    monkeypatch.setattr(sk.models, "train_side_by_side", note)
+    study, more = study_of(False), Blobs(3)
+    more.name = "more"
+    other = sk.models.build_encoder("toyvgg", None)
+    found = study.each_training(False, ["conv3_1"], count=2, encoder=other, more=more)
+    for one, trained in zip(asked, found, strict=True):
+        assert one.encoder is other
+        assert len(one.data) == 16 + 3
+        assert not {f"blobs/{name}" for name in trained.unseen.names} & set(one.data.names)

@@ -238,7 +238,7 @@ def excess(found: Sequence[Regional], own_images: bool, n: int = 1000) -> pd.Dat
     """
     own = [one.excess(np.ones((1, len(one.people)))) for one in found]
     draws = found[0].excess(image_weights(len(found[0].people), n, 0).numpy().astype(float))
-    images = sum(one.shown.sum(0) for one in found)
+    images = np.sum([one.shown.sum(0) for one in found], axis=0)
     rows = []
     for c, category in enumerate(found[0].categories):
         people = sum(one.people[:, c].sum() for one in found) / max(1, images[c])
