@@ -395,6 +395,6 @@ def test_observers_figure_and_words_extrapolate_only_where_determined():
     assert "2 images with 1,500 fixations of up to 4 observers, and 11 annotated regions" in text
     assert "**text**: 9.0 [1.5, 10.0] times" in text
     assert "least at plant: 2.0" in text
-    assert "Of 2 planted weights 1 lie in the interval." in text
+    assert "Planted weights that lie in the interval found: 1 of 2." in text
     assert "NSS 3.00 [2.50, 3.50]; the centre prior alone reaches 1.00 [0.50, 1.50]" in text
     assert "groups of them: NSS 4.90 [4.70, 5.40]. For AUC these observers are too few" in text

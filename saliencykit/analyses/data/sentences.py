@@ -24,6 +24,7 @@ def what_we_see(
     most, least = ranked.iloc[-1], ranked.iloc[0]
     inside = shown[["planted", "low", "high"]].dropna()
     hit = inside["planted"].between(inside["low"], inside["high"]).sum()
+    planted = f"Planted weights that lie in the interval found: {hit} of {len(inside)}."
     nss = spans(ceiling[ceiling["metric"] == "nss"], "mean", by="model")
     laws = {METRICS[metric].label: curve.law for metric, curve in curves.items()}
     limits = {n: Span(w.limit, w.low, w.high) for n, w in laws.items() if w.determined}
@@ -35,7 +36,7 @@ def what_we_see(
         - Compared within images, people look most at a pixel of **{label(most["category"])}**:
           {Span.of(most):.1f} times as often as at the categories' mean; least at
           {label(least["category"])}: {Span.of(least):.1f} times.
-          {f"Of {len(inside)} planted weights {hit} lie in the interval." if len(inside) else ""}
+          {planted if len(inside) else ""}
         - The other observers' fixations predict one observer's with NSS {nss["human"]:.2f}; the
           centre prior alone reaches {nss[CENTRE]:.2f}. What lies between is for models to explain.
         - Scores with which infinitely many people would predict one, by a power law through growing
