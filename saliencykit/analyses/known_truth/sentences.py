@@ -54,9 +54,9 @@ def _recovered(rho: Spans, found: pd.DataFrame, deepest: str) -> str:
         control {ours:.2f}; the map by itself {rho[MAP, "before"]:.2f}; units of {deepest}, beyond
         the control {rho[deepest, "flat"]:.2f}; units of {deepest} before and after, as the
         paper has it, {rho[deepest, "before"]:.2f}.
-        {reached if ours.low > 0 else "Not decided"}, from the map beyond the control ({GOAL} is the goal): there the favoured category gains most in
-        {first["found"]} of {first["tests"]} worlds, and is found beyond what retraining does in
-        {sure["found"]} of {sure["tests"]}."""
+        {reached if ours.low > 0 else "Not decided"}, from the map beyond the control ({GOAL} is the
+        goal): there the favoured category gains most in {first["found"]} of {first["tests"]}
+        worlds, and is found beyond what retraining does in {sure["found"]} of {sure["tests"]}."""
 
 
 def _flipped(up: pd.DataFrame, down: pd.DataFrame) -> str:
@@ -98,7 +98,8 @@ def _false_alarms(sums: pd.DataFrame) -> str:
         ].to_numpy()
     )
     return f"""categories found at a {percent(RATE)} false discovery rate, over all networks and
-        measures: by resampling images, without a control {before} and beyond the control {images}; beyond the control, by how much retrained networks differ {networks}.
+        measures: by resampling images, without a control {before} and beyond the control {images};
+        beyond the control, by how much retrained networks differ {networks}.
         Resampling images holds the trained networks fixed: it says how sure the numbers are of
         *these* networks, not of what they were taught."""
 
