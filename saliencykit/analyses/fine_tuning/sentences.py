@@ -43,7 +43,7 @@ def what_we_see(
     return bullets(f"""
         - On {images} images, told of models that did not learn from them, {_trainings(of)}: the
           map's region NSS, as a share of people's own, grows in {found.counted} categories
-          (intervals that hold together){found.too_few}{_furthest(changes)}.
+          and falls in {len(found.below)} (intervals that hold together){found.too_few}{_furthest(changes)}.
         - Of people's own, the map reaches {_shares(mapped, pair)}.
         - **The paper's second finding {span:holds|is the other way round|is not decided} in the
           map**: fine-tuning favours
