@@ -43,7 +43,8 @@ def what_we_see(
     return bullets(f"""
         - On {images} images, told of models that did not learn from them, {_trainings(of)}: the
           map's region NSS, as a share of people's own, grows in {found.counted} categories
-          (intervals that hold together){found.too_few}{_furthest(changes)}.
+          and falls in {len(found.below)} (intervals that hold together){found.too_few}.
+          {_furthest(changes)}
         - Of people's own, the map reaches {_shares(mapped, pair)}.
         - **The paper's second finding {span:holds|is the other way round|is not decided} in the
           map**: fine-tuning favours
@@ -74,8 +75,8 @@ def _furthest(changes: pd.DataFrame) -> str:
         return ""
     most, least = extremes(changes)
     return (
-        f"; most for **{label(most['category'])}**, by {Span.of(most):.0%}, least for"
-        f" {label(least['category'])}, by {Span.of(least):.0%}"
+        f"Most for **{label(most['category'])}**, by {Span.of(most):.0%}; least for"
+        f" {label(least['category'])}, by {Span.of(least):.0%}."
     )
 
 
