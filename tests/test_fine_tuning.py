@@ -161,8 +161,8 @@ def test_words_follow_the_interval(low, high, says, favours):
     assert text.startswith("- On 40 images")
     assert "grows in 2 of 2 categories" in text
     assert "x 3." in text
-    assert ("They contradict the map." in text) == (high < 0)
-    assert ("They say the same as the map." in text) == (low > 0)
+    assert ("they contradict the map." in text) == (high < 0)
+    assert ("they agree with the map." in text) == (low > 0)
 
 
 def test_one_training_is_said_to_know_of_no_other():

@@ -166,8 +166,8 @@ def test_every_pair_of_tasks_has_a_row():
     ("tables", "found"),
     [
         ({}, "holds here"),
-        ({"apart": apart(-0.01)}, "is not decided here**: networks of one task are more alike"),
-        ({"apart": apart(np.nan)}, "is not decided here**: networks of one task are more alike"),
+        ({"apart": apart(-0.01)}, "is not decided here**: these networks are more alike"),
+        ({"apart": apart(np.nan)}, "is not decided here**: these networks are more alike"),
         ({"by_layer": by_layer(0.06)}, "is not decided here**: that networks of one task"),
         ({"by_layer": by_layer(np.nan)}, "is not decided here**: that networks of one task"),
     ],

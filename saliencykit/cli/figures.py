@@ -30,8 +30,7 @@ from processor to processor as it does from seed to seed, so there it is counted
 lie inside the reference's intervals, how many intervals that were above, below or around 0 changed,
 and how many turned round; all by notebook, also in {TALLIES} beside the figures. The exit status is
 1 if what must be equal is not, or if fewer than {FLOOR:.0%} of all the learned numbers, or
-{FLOOR_EACH:.0%} of a notebook's, lie inside (across processors 54 % of all did; several trainings
-will give a better rule).
+{FLOOR_EACH:.0%} of a notebook's, lie inside.
 
 --keep makes the figures the new reference (but for photographs, which are not ours to publish),
 once all notebooks have run: for whoever changes a notebook, or what it computes. With notebooks

@@ -7,7 +7,7 @@ from ...viewing.plots import only
 from ...viewing.style import label
 from .tables import AFTER, BEFORE, CHANGE, MAP, NSS, SHARE, UNITS, same_sign
 
-AGREEMENT = ("They contradict the map.", "They say the same as the map.")
+AGREEMENT = ("For this pair they contradict the map.", "For this pair they agree with the map.")
 
 
 def what_we_see(

@@ -29,13 +29,15 @@ def what_we_see(
     seen, unseen = list(highest.index[highest > 0]), list(highest.index[highest <= 0])
     no_kind = ["no kind of search"]
     weak = f"{rho:, if weakly|, if weakly|}" if abs(rho.value) < WEAK else ""
+    better = "holds" if rho.high < 0 else "holds in part"  # the paper's order is upside down
+    finding = better if gained.low > 0 else f"{gained:holds|is the other way round|is not decided}"
     return bullets(f"""
         - Best on natural images is {label(natural["model"])}, {Span.of(natural, "natural"):.2f}
           (NSS); best on the {arrays} search arrays is {label(odd["model"])},
           {Span.of(odd, "arrays"):.2f} (GSI).
-        - **The paper's third finding {gained:holds|is the other way round|is not decided} here**:
-          networks stand {gained:better|worse|neither surely better nor worse} among the models
-          on natural images than on arrays, by {gained:.1f} ranks of {len(table)}; the others by
+        - **The paper's third finding {finding} here**: networks stand
+          {gained:better|worse|neither surely better nor worse} among the models on natural images
+          than on arrays, by {gained:.1f} ranks of {len(table)}; the others by
           {others:.1f}.
         - Rank correlation of the two orders: {rho:.2f}; on the whole, models that predict fixations
           better find the odd item {rho:better|worse|neither surely better nor worse}{weak}.

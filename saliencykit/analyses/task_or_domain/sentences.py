@@ -123,8 +123,9 @@ def _finding(at: pd.DataFrame, ours: pd.DataFrame) -> str:
             every other task, in the direction of their change too. How much that is the numbers
             above tell."""
     if alike:
-        return """is not decided here**: networks of one task are more alike than those of
-            different tasks by all three measures, but that saliency's stand apart from those of
-            every other task is not shown by all of them."""
+        return """is not decided here**: these networks are more alike within a task than between
+            tasks by all three measures, if the tasks' names are dealt out; but that saliency's
+            stand apart from those of every other task, in other trainings too, is not shown by
+            all of them."""
     return """is not decided here**: that networks of one task are more alike than those of
         different tasks is not shown by all three measures."""
