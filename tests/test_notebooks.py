@@ -1,6 +1,7 @@
 """The notebooks, headlessly: the smoke profile, and the paper's on miniature data."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -35,6 +36,24 @@ def test_every_notebook_runs_and_draws(smoke):
             table = pd.read_csv(picture.with_suffix(".csv"))
             assert len(table)
             assert not any("Unnamed" in column for column in table)
+
+
+def test_what_notebooks_work_out_by_hand_is_what_the_package_says(smoke):
+    import nbformat
+
+    shown = {}
+    for outcome in smoke[1]:
+        for cell in nbformat.read(outcome.executed, 4).cells:
+            for output in cell.get("outputs", []):
+                text = output.get("data", {}).get("text/plain", "")
+                if "by hand" in text:
+                    found = re.findall(
+                        r"'(by hand|saliencykit)': (?:np\.float64\()?(-?[\d.e-]+)", text
+                    )
+                    shown[outcome.notebook.stem[:2]] = {name: float(value) for name, value in found}
+    assert set(shown) == {"01", "02", "04", "05", "07"}
+    for values in shown.values():
+        assert values["by hand"] == pytest.approx(values["saliencykit"], rel=1e-3, abs=1e-4)
 
 
 def test_headless_picture_equals_the_widget_s(smoke):

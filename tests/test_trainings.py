@@ -33,8 +33,13 @@ def asked(monkeypatch, tmp_path):
 
 @pytest.mark.slow
 def test_side_by_side_is_one_after_the_other_to_the_last_digit(asked, monkeypatch, tmp_path):
-    torch.set_num_threads(1)
-    alone = train_side_by_side(asked, cores=1)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)  # which must not matter
+    try:
+        alone = train_side_by_side(asked, cores=1)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
     monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path / "other"))
     together = train_side_by_side(asked, cores=2)
     assert all(one.is_kept for one in asked)

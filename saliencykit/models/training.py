@@ -7,8 +7,8 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
@@ -292,7 +292,6 @@ def _in_a_process(one: Training, parent: int, environment: Mapping[str, str]) ->
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-    torch.set_num_threads(1)
     os.environ.update(environment)
     try:
         with redirect_stderr(io.StringIO()):  # the bar that counts trainings is the parent's
@@ -300,6 +299,17 @@ def _in_a_process(one: Training, parent: int, environment: Mapping[str, str]) ->
     except Exception as error:
         return f"The training from seed {one.settings.seed} failed: {error}"
     return ""
+
+
+@contextmanager
+def _in_one_thread() -> Iterator[None]:
+    """Inside, torch uses one thread: more change the order of sums, which training amplifies."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def train(
@@ -323,6 +333,7 @@ def train(
     layers, key = asked.layers, asked.key
     partial = entry_path("training", key).with_suffix(".partial")
 
+    @_in_one_thread()
     def compute() -> Entry:
         trainer = Trainer(copy.deepcopy(encoder), data, validation, layers, settings, task)
         if partial.exists():
