@@ -53,7 +53,7 @@ def test_what_notebooks_work_out_by_hand_is_what_the_package_says(smoke):
                     shown[outcome.notebook.stem[:2]] = {name: float(value) for name, value in found}
     assert set(shown) == {"01", "02", "04", "05", "07"}
     for values in shown.values():
-        assert values["by hand"] == pytest.approx(values["saliencykit"], rel=1e-3, abs=1e-4)
+        assert values["by hand"] == pytest.approx(values["saliencykit"], rel=1e-5, abs=1e-6)
 
 
 def test_headless_picture_equals_the_widget_s(smoke):
