@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import stats
 
 import saliencykit as sk
 from saliencykit import metrics
 from saliencykit.datasets import Fixations
 from saliencykit.dissection import Dissection, OverTrainings, best_of, map_parts, mean_of, singles
 from saliencykit.evaluation import BLURS, human_blur, human_regions
-from saliencykit.intervals import LEVEL, crossed, image_weights, joint_level, nested
+from saliencykit.intervals import IMAGES, LEVEL, crossed, image_weights, nested, together
 from saliencykit.registry import UnknownNameError
 from tests.conftest import Blobs
 
@@ -109,36 +110,75 @@ def test_best_units_are_those_of_top_mean():
     assert low == pytest.approx(table["low"][0], abs=1e-5)
 
 
+def null(rng, trainings, images, spread):
+    """Numbers (S, K) of trainings whose truth is 0, of K spreads, and resampled means (n, K)."""
+    shared = rng.normal(size=(trainings, 1))  # half of what trainings differ by is alike
+    values = (shared + rng.normal(size=(trainings, len(spread)))) / 2**0.5 * spread
+    if not images:
+        return values, None
+    seen = rng.normal(size=(images, len(spread)))
+    weights = rng.multinomial(images, np.full(images, 1 / images), 300) / images
+    return values + seen.mean(0), weights @ seen + values.mean(0)
+
+
 @pytest.mark.parametrize("images", [None, 60])
-def test_together_all_intervals_hold_as_promised(images):
-    rng = np.random.default_rng(0)
-    alone, together = [], []
+@pytest.mark.parametrize("trainings", [3, 5])
+def test_together_all_intervals_hold_as_promised(images, trainings):
+    rng, spread, alone, joint = np.random.default_rng(0), np.linspace(0.1, 0.3, 12), [], []
     for _ in range(200):
-        values = rng.normal(size=(6, 1, 12)) * 0.3
-        draws = None
-        if images:
-            values = values + rng.normal(size=(1, images, 12))
-            weights = rng.multinomial(images, np.full(images, 1 / images), 300) / images
-            draws = np.einsum("ni,ik->nk", weights, values.mean(0))
-        own = values.mean(1)
-        level = joint_level(own, draws, images or 0)
-        for hits, at in ((alone, LEVEL), (together, level)):
-            one = nested(own, at) if draws is None else crossed(own, draws, images, at)
-            hits.append(((one.low <= 0) & (one.high >= 0)).all())
-    assert np.mean(alone) < 0.75
-    assert np.mean(together) >= LEVEL - 0.03
+        values, draws = null(rng, trainings, images, spread)
+        one = nested(values) if draws is None else crossed(values, draws, images)
+        both = together(values, draws, images or IMAGES)
+        for hits, found in ((alone, one), (joint, both)):
+            hits.append(((found.low <= 0) & (found.high >= 0)).all())
+        np.testing.assert_array_equal(one.value, both.value)
+    assert np.mean(alone) < 0.8
+    assert np.mean(joint) >= LEVEL - 0.03
 
 
-def test_one_number_needs_no_other_level_and_copies_count_once():
+def test_few_trainings_are_steadied_by_other_numbers():
+    rng = np.random.default_rng(2)
+    widths = {}
+    for trainings in (3, 20):
+        found = []
+        for _ in range(60):
+            values, draws = null(rng, trainings, 100, np.full(12, 1.0))
+            both, level = together(values, draws, 100), LEVEL ** (1 / 12)
+            t = stats.t.ppf((1 + level) / 2, trainings - 1)  # each for itself, as if independent
+            found.append(np.median(both.high - both.value) / (t * np.median(both.sd_trainings)))
+        widths[trainings] = np.median(found) * trainings**0.5
+    assert widths[3] < 0.5
+    assert widths[20] == pytest.approx(1, abs=0.12)
+
+
+def test_one_number_alone_stands_as_it_would_by_itself():
     rng = np.random.default_rng(1)
     values, draws = rng.normal(size=(5, 1)), rng.normal(size=(2000, 1))
-    one = joint_level(values, draws, 50)
-    twelve = joint_level(values.repeat(12, 1), draws.repeat(12, 1), 50)
-    assert twelve == pytest.approx(one)
-    assert one == pytest.approx(LEVEL, abs=0.02)
-    apart = joint_level(rng.normal(size=(5, 12)), 9 * rng.normal(size=(2000, 12)), 1000)
-    assert apart == pytest.approx(LEVEL ** (1 / 12), abs=0.002)  # of 12 independent ones
-    assert joint_level(np.zeros((5, 3))) == LEVEL
+    one, own = together(values, draws, 50), crossed(values, draws, 50)
+    assert one.high - one.value == pytest.approx(own.high - own.value, rel=0.12)
+    assert one.high >= own.high
+
+
+def test_independent_numbers_on_many_images_need_sidak_s_level():
+    rng = np.random.default_rng(1)
+    values, draws = rng.normal(size=(5, 12)) * 1e-6, rng.normal(size=(2000, 12))
+    found = together(values, draws, 10_000)
+    reach = stats.norm.ppf((1 + LEVEL ** (1 / 12)) / 2) * draws.std(0, ddof=1)
+    np.testing.assert_allclose(found.high - found.value, reach, rtol=0.04)
+
+
+def test_what_is_not_told_asks_for_nothing():
+    rng = np.random.default_rng(3)
+    values, draws = rng.normal(size=(4, 3)), rng.normal(size=(500, 3))
+    values[:, 1] = np.nan
+    found = together(values, draws, [50, 50, IMAGES - 1])
+    alone = together(values[:, :1], draws[:, :1], 50)
+    assert found.high[0] == pytest.approx(alone.high[0])
+    assert np.isnan(found.high[1:]).all()
+    same = together(np.ones((4, 3)), np.ones((500, 3)), 50)  # nothing varies
+    assert (same.low == 1).all()
+    assert (same.high == 1).all()
+    assert np.isnan(together(values[:1]).high).all()  # one training has no interval
 
 
 def test_the_parts_of_the_map_sum_to_its_region_nss(blobs):

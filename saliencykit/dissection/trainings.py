@@ -14,16 +14,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ..intervals import (
-    IMAGES,
-    LEVEL,
-    Learned,
-    crossed,
-    image_weights,
-    joint_level,
-    nested,
-    with_own,
-)
+from .. import intervals
+from ..intervals import IMAGES, Learned, crossed, image_weights, nested, with_own
 from ..registry import check_name
 from .result import Dissection
 from .top_units import ImageSums, top_draws
@@ -117,17 +109,14 @@ class OverTrainings:
         return replace(self, values=values, images=images, categories=(f"{first} − {second}",))
 
     def learned(self, together: bool = False) -> Learned:
-        """Return mean and interval (K,); together: such that all K hold at once (max-t)."""
+        """Return mean and interval (K,); together: all K hold at once (`intervals.together`)."""
         own, told = self.values[:, 0], self.images >= IMAGES
         draws = self.values[:, 1:].mean(0) if self.crossed else None
-        level = LEVEL
-        if together and told.any():
-            level = joint_level(
-                own[:, told], None if draws is None else draws[:, told], self.images[told]
-            )
+        if together:
+            return intervals.together(own, draws, self.images)
         if draws is not None:
-            return crossed(own, draws, self.images, level)
-        found = nested(own, level)
+            return crossed(own, draws, self.images)
+        found = nested(own)
         low, high = (np.where(told, end, np.nan) for end in (found.low, found.high))
         return found._replace(low=low, high=high)
 

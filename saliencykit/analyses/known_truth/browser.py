@@ -1,18 +1,10 @@
 """Worlds of known truth, one after the other: planted, recovered, and what the networks see."""
 
-from collections.abc import Sequence
-
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
 from ...datasets import SaliencyDataset
-from ...dissection.readout_maps import MAP
-from ...intervals import RATE
-from ...models import stimuli
-from ...models.stimuli import to_float
 from ...viewing.bars import bars
 from ...viewing.controls import explore
 from ...viewing.pictures import (
@@ -25,35 +17,29 @@ from ...viewing.pictures import (
     side_by_side,
     with_fixations,
 )
+from ...viewing.plots import decided, only
 from ...viewing.style import AFTER, BEFORE, CONTROL, label
-from ...worlds import FLAT, NOTHING, Plan, Worlds
+from ...worlds import FLAT, Plan
+from .tables import MAP, KnownTruth
 
 
 class WorldBrowser:
     """What was planted and what is found of it, and a few scenes as a world's network sees them.
 
-    table: `tables.against_retrained` of `Recovery.comparable`, with the worlds `plans`
-    and one whose observers favour nothing (`NOTHING`). Maps of `scenes` unseen scenes, those that
-    show most categories, are computed once, when the browser is made.
+    found: of which worlds; table: its `recovered`. Maps of `scenes` unseen scenes, those that show
+    most categories, are those of each world's first training, computed once.
     """
 
-    def __init__(self, worlds: Worlds, plans: Sequence[Plan], table: pd.DataFrame, scenes: int = 3):
-        self.worlds, self.plans = worlds, [NOTHING, *plans]
-        chosen = table[(table["layer"] == MAP) & (table["control"] == "flat")]
-        self.tables = dict(list(chosen.groupby("world")))
-        data = worlds.unseen(FLAT)
+    def __init__(self, found: KnownTruth, table: pd.DataFrame, scenes: int = 3):
+        self.worlds, self.plans = found.worlds, [FLAT, *found.planted]
+        self.tables = dict(list(only(table, number=MAP).groupby("world")))
+        data = self.worlds.unseen
         shown = [len(set(data.region_categories(i))) for i in range(len(data))]
         best = np.argsort(-np.array(shown), kind="stable")[:scenes]
         self.names = [data.names[i] for i in best]
-        self.maps = {plan: self._maps(plan) for plan in [FLAT, *self.plans]}
-        self.scenes = {plan: worlds.world(plan).subset(self.names) for plan in self.plans}
-
-    @torch.inference_mode()
-    def _maps(self, plan: Plan) -> Tensor:
-        seen = stimuli(self.worlds.world(FLAT).subset(self.names), self.worlds.size)
-        model = self.worlds.taught(plan)
-        place = next(model.parameters()).device
-        return model.coarse(to_float(seen.tensors["images"]).to(place)).float().cpu()
+        first = {plan: found.asked(plan, False)[0] for plan in self.plans}
+        self.maps = {plan: self.worlds.drawn(*one, self.names) for plan, one in first.items()}
+        self.scenes = {plan: self.worlds.looked_at(plan, self.names) for plan in self.plans}
 
     @property
     def categories(self) -> list[str]:
@@ -67,11 +53,11 @@ class WorldBrowser:
 
     def draw(self, favoured: str, factor: float, height: int = 120) -> Picture:
         """Draw one world: bars at the left; fixations and the maps of two networks at the right."""
-        plan = Plan(favoured, factor) if factor != 1 else NOTHING
+        plan = Plan(favoured, factor) if factor != 1 else FLAT
         shape, n, name = at_height(self.worlds.size, height), len(self.names), label(plan)
         scenes = [self._scene(self.scenes[plan], i, shape) for i in range(n)]
         answers = [mapped(m, shape) for which in (plan, FLAT) for m in self.maps[which]]
-        texts = (f"who looks: {name}", f"its network: {name}", "the control's network: alike")
+        texts = (f"who looks: {name}", f"its network: {name}", "the control's network")
         under = [text for text in texts for _ in range(n)]
         pictures = montage([*scenes, *answers], under, n, height)
         table = self.tables[str(plan)]
@@ -92,12 +78,12 @@ class WorldBrowser:
 def planted_and_found(table: pd.DataFrame, height: int, width: int = 210) -> Picture:
     """Draw planted weights beside recovered advantages with intervals, a row a category.
 
-    table: category, planted, value, low, high, p_adjusted. A category found is coloured.
+    table: category, planted, value, low, high. A category whose interval excludes 0 is coloured.
     """
     weights = table[["category"]].assign(value=table["planted"], low=np.nan, high=np.nan)
-    sure, more = table["p_adjusted"] <= RATE, table["value"] > 0
+    sure, more = decided(table), table["value"] > 0
     hues = np.where(sure, np.where(more, AFTER, BEFORE), CONTROL)
     grey, size = [CONTROL] * len(table), (height, width)
     planted = bars({"": weights}, {"": grey}, axis="planted weight", reach=(0, 1), size=size)
-    title, where = "map, beyond control", {"axis": "advantage", "reach": (-1, 1), "size": size}
+    title, where = "map, beyond control", {"axis": "share", "reach": (-1, 1), "size": size}
     return side_by_side([planted, bars({"": table}, {"": hues}, title=title, **where)])

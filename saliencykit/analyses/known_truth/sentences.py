@@ -1,128 +1,147 @@
 """What an analysis finds in worlds whose truth is known, in sentences: notebook 08."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
-from ...dissection.readout_maps import MAP
 from ...intervals import RATE
-from ...viewing.claims import Span, Spans, bullets, percent, spans
+from ...viewing.claims import Sides, Span, bullets, listed, mention, percent, spans
+from ...viewing.plots import decided, only, unique
 from ...viewing.style import label
-
-GOAL = 0.8  # rank correlation, or share of worlds, that is called reliable
-KEYS = ["layer", "control"]
+from .figures import MEANT
+from .tables import ALONE, BEYOND, CHANGE, NUMBERS, OWN, POWER, READOUTS, TWO
 
 
 def what_we_see(
+    recovered: pd.DataFrame,
     dose: pd.DataFrame,
-    tuned: pd.DataFrame,
-    pair: pd.DataFrame,
-    worlds: Sequence[str],
+    flipped: pd.DataFrame,
     order: pd.DataFrame,
-    layered: pd.DataFrame,
     alarms: pd.DataFrame,
-    readouts: pd.DataFrame,
+    needed: pd.DataFrame,
 ) -> str:
     """Words under 08_known_truth.
 
-    dose: `Recovery.dose`; tuned, readouts: `power` of fine-tuned networks, of frozen readouts;
-    pair: `Recovery.favouring`; worlds: of these, where the first is favoured, the second, and the
-    default one; order: `Recovery.order` of the last; layered: `by_layer`; alarms: `alarm_table`.
+    recovered, dose, flipped, alarms, needed: of `KnownTruth`, by the same names; order: of
+    `DefaultWorld`.
     """
-    up, down, default = (pair[pair["world"] == world] for world in worlds)
-    rho, deepest = spans(order, "rho", by=KEYS), layered["layer"].iloc[-1]
-    by = dict(iter(readouts.groupby(["what", "by"])))
-    sums = alarms.groupby(["control", "by"])[["found", "tests"]].sum()
     return bullets(f"""
-        - **Is what was planted found?** {_recovered(spans(dose, "rho", by=KEYS), tuned, deepest)}
-        - **Does it flip?** {_flipped(up, down)}
-        - **The default world**, {_default_world(rho, default, layered)}
-        - **Where nothing was planted**, {_false_alarms(sums)}
-        - **How many images?** One category planted, frozen readouts: it gains most
-          {_enough(by["first", "images"])}; it is found beyond what retraining does
-          {_enough(by["found", "networks"])}.
-        - **So**, {_advice(rho[MAP, "before"], rho[deepest, "before"], deepest, sums.loc["flat"])}
+        - **Where nothing is planted**, {_alarms(alarms)}
+        - **Is what was planted found?** {" ".join(_recovered(recovered, dose, n) for n in NUMBERS)}
+        - **Does it flip?** {_flipped(flipped)}
+        - **What four more trainings buy.** {_bought(needed)}
+        - **The default world**, {_order(order)}
+        - **What this cannot tell.** Photographs have no world in which the same people favour
+          nothing. There, as by itself here, {CHANGE} says what fine-tuning did, for whatever
+          reason: that people favour a category, or that it is there to be learned and the frozen
+          network did not offer it. {_by_itself(flipped)}
     """)
 
 
-def _recovered(rho: Spans, found: pd.DataFrame, deepest: str) -> str:
-    ours = rho[MAP, "flat"]
-    reached = "Yes" if ours.low >= GOAL else "Mostly" if ours.value >= GOAL else "Partly"
-    worlds = found.set_index([*KEYS, "what", "by"])[["found", "tests"]].loc[(MAP, "flat")]
-    first, sure = worlds.loc[("first", "images")], worlds.loc[("found", "networks")]
-    return f"""Rank correlation of planted weight and recovered favouring: the map, beyond the
-        control {ours:.2f}; the map by itself {rho[MAP, "before"]:.2f}; units of {deepest}, beyond
-        the control {rho[deepest, "flat"]:.2f}; units of {deepest} before and after, as the
-        paper has it, {rho[deepest, "before"]:.2f}.
-        {reached if ours.low > 0 else "Not decided"}, from the map beyond the control ({GOAL} is the
-        goal): there the favoured category gains most in {first["found"]} of {first["tests"]}
-        worlds, and is found beyond what retraining does in {sure["found"]} of {sure["tests"]}."""
-
-
-def _flipped(up: pd.DataFrame, down: pd.DataFrame) -> str:
-    first, second = (label(up[k].iloc[0]) for k in ("first", "second"))
-    up, down = spans(up, by=KEYS), spans(down, by=KEYS)
-    missed = [key for key in up if not (up[key].low > 0 and down[key].high < 0)]
-    names = ", ".join(f"{at}{' beyond the control' * (c == 'flat')}" for at, c in missed) or "none"
-    return f"""{first.capitalize()} minus {second} in the map, beyond the control:
-        {up[MAP, "flat"]:.2f} where observers favour {first}, {down[MAP, "flat"]:.2f} where they
-        favour {second}. The sign flips, both intervals beyond 0, for {len(up) - len(missed)} of
-        {len(up)} measures; not, or not beyond doubt, for {names}."""
-
-
-def _default_world(rho: Spans, pair: pd.DataFrame, layered: pd.DataFrame) -> str:
-    deepest, favoured = layered["layer"].iloc[-1], spans(pair, by=KEYS)
-    planted = layered.drop_duplicates("category").set_index("category")["planted"]
-    wide = layered.pivot(index="category", columns="layer", values="value")
-    names = first, second = pair["first"].iloc[0], pair["second"].iloc[0]
-    weights = " and ".join(f"{label(name)} {planted[name]:g}" for name in names)
-    parts = " and ".join(
-        f"{percent(wide.loc[name, deepest] / wide.loc[name].sum())} of {label(name)}"
-        for name in names
+def _alarms(table: pd.DataFrame) -> str:
+    """Say from how many trainings on the promise is kept, by test, and what one training does."""
+    parts = []
+    for number, test, what in (
+        (
+            CHANGE,
+            TWO,
+            "two groups of fine-tuned trainings, of which nothing differs, are told apart",
+        ),
+        (READOUTS, TWO, "two groups of frozen readouts are"),
+        (READOUTS, OWN, "one group's intervals miss what all of them say"),
+    ):
+        by = only(table, number=number, test=test).set_index("trainings")
+        shares = {s: Span.of(row, "share") for s, row in by.iterrows()}
+        told = listed({f"{s} trainings": one for s, one in shares.items() if s > 1}, ".0%")
+        parts.append(f"{what} by {told}" if told != "none" else "")
+    ones = only(table, trainings=1, test=TWO)
+    alone = mention(
+        " Judged by one training each, whose interval knows of images alone, the share is {}.",
+        spans(ones, "share", by="number"),
+        ".0%",
     )
-    units, whole = favoured[deepest, "before"], favoured[MAP, "before"]
-    which = f"{label(first)}|{label(second)}|neither beyond doubt"
-    return f"""planted {weights}, without a control: units of {deepest} favour {units:{which}}
-        ({units:.2f}), and the rank correlation over all categories is
-        {rho[deepest, "before"]:.2f}; the map favours {whole:{which}} ({whole:.2f}), and the rank
-        correlation is {rho[MAP, "before"]:.2f}. {deepest} makes {parts} in the map, and what its
-        units gain is that much of the answer. Beyond the control, the map's rank correlation is
-        {rho[MAP, "flat"]:.2f}."""
+    return f"""an alarm is a world in which intervals that together promise {percent(1 - RATE)} are
+        wrong in some category. {percent(RATE)} is promised and {percent(MEANT)} borne:
+        {"; ".join(part for part in parts if part)}. {_kept(table)}{alone}"""
 
 
-def _false_alarms(sums: pd.DataFrame) -> str:
-    before, images, networks = (
-        f"{found} of {tests} ({percent(found / max(1, tests))})"
-        for found, tests in sums.loc[
-            [("before", "images"), ("flat", "images"), ("flat", "networks")]
-        ].to_numpy()
+def _kept(table: pd.DataFrame) -> str:
+    """Say from how many trainings on no test alarms too often, as far as their number tells."""
+    worst = table[table["trainings"] > 1].groupby("trainings")[["share", "low"]].max()
+    over = worst.index[worst["share"] > MEANT]
+    sure = worst.index[worst["low"] > MEANT]
+    if not len(over):
+        return f"No share is above {percent(MEANT)}."
+    beyond = (
+        f"beyond doubt with {listed([str(s) for s in sure])}" if len(sure) else "not beyond doubt"
     )
-    return f"""categories found at a {percent(RATE)} false discovery rate, over all networks and
-        measures: by resampling images, without a control {before} and beyond the control {images};
-        beyond the control, by how much retrained networks differ {networks}.
-        Resampling images holds the trained networks fixed: it says how sure the numbers are of
-        *these* networks, not of what they were taught."""
+    fewest = [s for s in worst.index if s > over.max()]
+    kept = f"; from {min(fewest)} trainings on all shares are below" if fewest else ""
+    return f"""Above {percent(MEANT)} is some share of groups of {listed([str(s) for s in over])}
+        ({beyond}){kept}."""
 
 
-def _enough(table: pd.DataFrame) -> str:
-    """Say from how many training images on the goal is reached, and what the most of them bring."""
-    most = table.sort_values(["training", "dissected"]).iloc[-1]
-    reached = f"""in {Span.of(most, "share"):.0%} of worlds with {most["training"]} training and
-        {most["dissected"]} dissected images"""
-    worst = table.groupby("training")["share"].min().sort_index()[::-1].cummin()
-    enough = worst[worst >= GOAL]
-    if enough.empty:
-        return f"{reached}: more would be needed"
-    return f"""in {percent(GOAL)} of worlds or more from {enough.index.min()} training images on,
-        whether {table["dissected"].min()} or {table["dissected"].max()} are dissected, and
-        {reached}"""
+def _recovered(table: pd.DataFrame, dose: pd.DataFrame, number: str) -> str:
+    shown = only(table, number=number)
+    planted = shown[shown["favoured"] != ""]
+    own = planted[planted["category"] == planted["favoured"]]
+    sides = Sides.of(spans(own, by="world"))
+    others = planted[planted["category"] != planted["favoured"]]
+    above, below = (others["low"] > 0).sum(), (others["high"] < 0).sum()
+    nothing = decided(shown[shown["favoured"] == ""]).sum()
+    grown = Sides.of(spans(only(dose, number=number)))
+    rises = f"; it grows with the weight in {grown.counted} categories" if len(dose) else ""
+    missed = mention(" (not beyond doubt: {})", sides.undecided, ".0%")
+    wrong = mention(" Below, wrongly: {}.", sides.below, ".0%")
+    return f"""By {number} the favoured category lies above a world that favours nothing in
+        {sides.counted} worlds{missed}{rises}.{wrong} Of {len(others)} others {above} lie above
+        and {below} below: what one category draws, others lose. In the world that favours nothing
+        {nothing} of {len(shown) - len(planted)} categories are told from itself."""
 
 
-def _advice(ours: Span, theirs: Span, deepest: str, sums: pd.DataFrame) -> str:
-    share = sums["found"] / sums["tests"].clip(lower=1)
-    better = "retraining" if share["networks"] < share["images"] else "resampling images"
-    return f"""without a control world, as on photographs, the model's map tells
-        {ours - theirs:better than|worse than|about as well as} units of {deepest} what is favoured
-        (rank correlation in the default world: map and units {ours:.2f} and {theirs:.2f}). Whether
-        two networks differ is better judged by {better} (false alarms: retraining
-        {percent(share["networks"])}, resampling images {percent(share["images"])})."""
+def _flipped(table: pd.DataFrame) -> str:
+    first, second = (table[k].iloc[0] for k in ("first", "second"))
+    parts = []
+    for number in NUMBERS:
+        up, down = (
+            Span.of(row) for _, row in only(table, number=number, control=BEYOND).iterrows()
+        )
+        sure = up.low > 0 > down.high
+        turned = "yes" if sure else "no, or not beyond doubt"
+        parts.append(f"{number} {up:.0%} and {down:.0%} ({turned})")
+    one, other = unique(table, "world")
+    return f"""{label(first).capitalize()} minus {label(second)}, beyond a world that favours
+        nothing, where observers favour {label(one)} and {label(other)}: {"; ".join(parts)}."""
+
+
+def _by_itself(table: pd.DataFrame) -> str:
+    first, second = (label(table[k].iloc[0]) for k in ("first", "second"))
+    told = only(table, number=CHANGE, control=ALONE)
+    which = f"{first}|{second}|neither beyond doubt"
+    parts = [f"{label(row['world'])}: {Span.of(row):{which}} ({Span.of(row):.0%})"
+             for _, row in told.iterrows()]  # fmt: skip
+    return (
+        f"By itself it says of {first} and {second} that fine-tuning favoured, {'; '.join(parts)}."
+    )
+
+
+def _bought(table: pd.DataFrame) -> str:
+    middle = table.groupby(["number", "images", "trainings"])["value"].median()
+    sizes, images = (sorted(table[k].unique()) for k in ("trainings", "images"))
+    parts = []
+    for number in NUMBERS:
+        by = ", ".join(f"{percent(middle[number, images[-1], s])} with {s}" for s in sizes)
+        fewer = ", ".join(f"{percent(middle[number, n, 5])} on {n}" for n in images) if 5 in sizes \
+            else ""  # fmt: skip
+        fewer = f"; with 5 trainings {fewer} images" if fewer else ""
+        parts.append(f"By {number} {by} trainings of each world, on {images[-1]} images{fewer}.")
+    return f"""A difference is found in {percent(POWER)} of comparisons if it is this large, in the
+        middle category, as a share of people's own. {" ".join(parts)}"""
+
+
+def _order(table: pd.DataFrame) -> str:
+    parts = [
+        f"{name} {listed({str(s): one for s, one in spans(rows, by='trainings').items()}, '.2f')}"
+        for name, rows in table.groupby("measure", sort=False)
+    ]
+    return f"""rank correlation of its twelve weights with what trainings say, behind the number of
+        trainings: {"; ".join(parts)}. The order of preferences is read from the map as it is.
+        What fine-tuning added to it is another question, and so is what units gained."""

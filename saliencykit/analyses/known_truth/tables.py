@@ -1,300 +1,407 @@
-"""Is what was planted found? Tables that hold recovered favouring against planted weights.
+"""Is the estimator that the other notebooks use right? Asked of worlds whose truth is known.
 
-A category's *advantage* is its change minus the mean change of the others (see
-`beyond_others`), by one of two controls: "before" compares the fine-tuned network with
-itself before fine-tuning, as He et al. (CVPR 2019) do (a map has no before: its advantage is then
-that of its own region NSS); "flat" with the same network fine-tuned where nothing is favoured.
+Numbers are those of 03: region NSS of the map as a share of people's own, of fine-tuned networks
+(`MAP`), less that of frozen readouts of the same seed and observers (`CHANGE`), and of frozen
+readouts alone (`READOUTS`, of which many can be afforded). All are `OverTrainings`, and all
+intervals those of `OverTrainings.learned`, which 03 calls.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import product
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache, cached_property
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
-from tqdm.auto import tqdm
 
+from ...cache import Entry, cached, digest
 from ...datasets import CATEGORIES
-from ...dissection import Dissection, bootstrap, favouring
-from ...dissection.readout_maps import MAP
-from ...dissection.top_units import paired_draws
+from ...dissection import (
+    Dissection,
+    OverTrainings,
+    best_of,
+    contributions_cached,
+    map_parts,
+    mean_of,
+)
+from ...dissection.readout_maps import MAP as LAYER
+from ...evaluation import PEOPLE, human_regions_cached
 from ...intervals import (
-    RATE,
-    adjusted,
-    bounds,
+    IMAGES,
+    Learned,
     rank_correlation,
-    resampled,
-    student_p,
-    summarised,
-    tail_p,
+    together,
     wilson,
 )
-from ...worlds import FLAT, NOTHING, Plan, Worlds
+from ...sources import code_of
+from ...study import Study
+from ...worlds import FLAT, Plan, Worlds
 
-CONTROLS = ("before", "flat")
-DRAWS = 1000
-SIZES = ["training", "dissected"]
-Key = tuple[str, str]  # layer, control
+MAP, CHANGE, READOUTS = "the map", "fine-tuned minus frozen", "frozen readouts"
+NUMBERS = (MAP, CHANGE)
+ALONE, BEYOND = "by itself", "beyond a world that favours nothing"
+TWO, OWN, FOLDS = "two alike", "own interval", "two alike, images of their own"
+HALVES = 6  # random halves of the images that intervals are asked about
+POWER = 0.8  # of what is found, where a difference counts as one that would be
 
 
 def plans(categories: Sequence[str], factors: Sequence[float]) -> list[Plan]:
-    """Return one world for each category and factor, all other weights equal."""
+    """Return one world for each category and factor, all other weights 1."""
     return [Plan(category, float(factor)) for category in categories for factor in factors]
 
 
-def groups(n: int, base: str = FLAT.base) -> list[Plan]:
-    """Return `n` worlds that differ from `base` only in who looked."""
-    return [Plan(group=g, base=base) for g in range(1, n + 1)]
+def some(pool: OverTrainings, rows: Sequence[int] | np.ndarray) -> OverTrainings:
+    """Return these trainings of a pool that was measured on the same images."""
+    return replace(pool, values=pool.values[rows], regions=pool.regions[: len(rows)])
 
 
-class Recovery:
-    """Advantages of all categories in many worlds, by layer (the map among them) and control."""
+def decides(found: Learned) -> np.ndarray:
+    """Tell of which numbers (K,) the interval excludes 0."""
+    return (found.low > 0) | (found.high < 0)
 
-    def __init__(self, worlds: Worlds, plans: Iterable[Plan], top: int = 10):
-        self.worlds, self.plans, self.top = worlds, list(plans), top
-        self.keys: list[Key] = list(product([*worlds.read, MAP], CONTROLS))
-        self.results = {
-            plan: worlds.fine_tuned(plan)
-            for plan in tqdm(self.plans, desc="worlds, fine-tuned", leave=False)
-        }
-        self.found = {
-            (plan, *key): self._advantages(plan, *key)
-            for plan, key in product(self.plans, self.keys)
-        }
 
-    def _pair(self, plan: Plan, control: str) -> tuple[Dissection, Dissection]:
-        return self.results[plan][control], self.results[plan]["after"]
+class KnownTruth:
+    """Trainings of worlds that favour nothing and of the `planted` ones, and what is said of them.
 
-    def _advantages(self, plan: Plan, layer: str, control: str) -> tuple[Tensor, Tensor]:
-        pair = self._pair(plan, control)
-        if plan == FLAT and control == "flat":  # the control itself
-            return torch.zeros(len(CATEGORIES)), torch.zeros(DRAWS, len(CATEGORIES))
-        return advantages(*pair, layer, self.top, DRAWS, self.worlds.seed)
+    flat: how many trainings favour nothing; each: trainings of each planted world; readouts: frozen
+    readouts that favour nothing, at least `flat`. No training of one world has seed or observers
+    in common with one of another.
+    """
 
-    @property
-    def comparable(self) -> pd.DataFrame:
-        """The part of `table` where at most one category is favoured; not the control itself."""
-        table, alike = self.table, [str(p) for p in self.plans if p.base == FLAT.base]
-        itself = (table["world"] == str(FLAT)) & (table["control"] == "flat")
-        return table[table["world"].isin(alike) & ~itself]
+    def __init__(
+        self, worlds: Worlds, planted: Sequence[Plan], flat: int, each: int, readouts: int
+    ):
+        if flat < 2 * each:
+            raise ValueError(f"{flat} trainings favour nothing; {each} a world need {2 * each}")
+        self.worlds, self.planted, self.each, self.flat = worlds, list(planted), each, flat
+        self.readouts = max(flat, readouts // flat * flat)
+        self.pool, self.folds = cache(self._pool), cache(self._folds)
 
-    @property
-    def table(self) -> pd.DataFrame:
-        """Return world, favoured, factor, layer, control, category, planted, value … p_adjusted."""
+    def asked(self, plan: Plan, frozen: bool) -> list[tuple[Plan, int]]:
+        """Return the trainings of a world: (plan, number)."""
+        if plan == FLAT:
+            return [(FLAT, k) for k in range(self.readouts if frozen else self.flat)]
+        first = self.flat + self.each * self.planted.index(plan)
+        return [(plan, first + k) for k in range(self.each)]
+
+    @cached_property
+    def _maps(self) -> dict[tuple[bool, Plan, int], Dissection]:
+        """Every training's map, by whether it is frozen, world and number."""
+        found = {}
+        for frozen in (False, True):
+            asked = [one for plan in (FLAT, *self.planted) for one in self.asked(plan, frozen)]
+            maps = self.worlds.maps(asked, frozen)
+            found |= {(frozen, *one): own for one, own in zip(asked, maps, strict=True)}
+        return found
+
+    def _of(self, plan: Plan, frozen: bool) -> list[Dissection]:
+        return [self._maps[frozen, *one] for one in self.asked(plan, frozen)]
+
+    @cached_property
+    def _people(self) -> Dissection:
+        return human_regions_cached(self.worlds.unseen)
+
+    def _pool(
+        self, number: str, plan: Plan = FLAT, images: tuple[str, ...] | None = None
+    ) -> OverTrainings:
+        """Return a number of all trainings of a world, on all or some images, share of people's."""
+
+        def over(results: Sequence[Dissection], layer: str) -> OverTrainings:
+            parts = [one.subset(images) for one in results] if images else results
+            return OverTrainings.of(parts, mean_of(layer))
+
+        found = over(self._of(plan, number == READOUTS), LAYER)
+        if number == CHANGE:
+            frozen = over(self._of(plan, True)[: len(found.values)], LAYER)
+            found = found - frozen
+        people = over([self._people], PEOPLE)
+        return replace(found, values=found.values / people.values)
+
+    def _kept(self, compute: Callable[..., pd.DataFrame], *asked: object) -> pd.DataFrame:
+        """Return a table that is dear to compute, from the cache if these networks are there."""
+        networks = digest(*(self.pool(number).values for number in (*NUMBERS, READOUTS)))
+        key = {"code": code_of(type(self)), "networks": networks, "flat": self.flat, "asked": asked}
+        entry = cached(
+            compute.__name__, key, lambda: Entry(meta={"table": compute(*asked).to_dict("list")})
+        )
+        return pd.DataFrame(entry.meta["table"])
+
+    # Where nothing is planted
+
+    def alarms(self, sizes: Sequence[int], repeats: int) -> pd.DataFrame:
+        """Return how often an interval that promises 95 % is wrong, by number of trainings.
+
+        number, test, trainings, comparisons, worlds, share, low, high. Tests: `TWO` groups of
+        trainings of the world that favours nothing, measured on the same images: do the joint
+        intervals of their difference exclude 0 in a category? `FOLDS`: the same, each training on
+        images of its own. `OWN`: does the joint interval of one group, on half of the images, miss
+        in a category what all trainings say on all images? Pools of `flat` trainings have none in
+        common; in each, `repeats` groups are drawn at random. worlds: see `_independent`. Cached.
+        """
+        return self._kept(self._alarms, list(sizes), repeats)
+
+    def _alarms(self, sizes: Sequence[int], repeats: int) -> pd.DataFrame:
+        rows = []
+        for number, test in ((CHANGE, TWO), (CHANGE, OWN), (READOUTS, TWO), (READOUTS, OWN),
+                             (READOUTS, FOLDS)):  # fmt: skip
+            fit = [s for s in sizes if (2 * s <= self.flat) and (s > 1 or test != FOLDS)]
+            wrong = np.array([self._wrong(number, test, s, repeats) for s in fit])
+            per = np.array([1 if test == OWN else 2]) * fit
+            worlds = _independent(wrong, self.flat // per)
+            for s, hits, n in zip(fit, wrong, worlds, strict=True):
+                share = float(hits.mean())
+                ends = wilson(share * n, n)
+                rows.append((number, test, s, hits.size, n, share, *ends))
+        columns = ["number", "test", "trainings", "comparisons", "worlds", "share", "low", "high"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def _wrong(self, number: str, test: str, s: int, repeats: int) -> np.ndarray:
+        """Return whether each comparison of S trainings alarms, (pools, repeats)."""
+        rng = np.random.default_rng(s)
+        ask = {TWO: self._differ, OWN: self._misses, FOLDS: self._differ_nested}[test]
+        pools = np.arange(len(self.pool(number).values)).reshape(-1, self.flat)
+        return np.array(
+            [[ask(number, rng.permutation(pool), s, rng) for _ in range(repeats)] for pool in pools]
+        )
+
+    def _differ(self, number: str, rows: np.ndarray, s: int, _: np.random.Generator) -> bool:
+        pool = self.pool(number)
+        gap = some(pool, rows[:s]) - some(pool, rows[s : 2 * s])
+        return bool(decides(gap.learned(together=True)).any())
+
+    def _misses(self, number: str, rows: np.ndarray, s: int, rng: np.random.Generator) -> bool:
+        """Tell whether S trainings on half of the images miss what all say on all images.
+
+        What is drawn is part of the whole that it is held against, which makes the error smaller:
+        by the share drawn, of the variance over images and of that over trainings. The interval is
+        made narrower alike (finite population correction, Cochran 1977, chapter 2).
+        """
+        whole = self.pool(number)
+        part = some(self.pool(number, FLAT, self._halves[rng.integers(HALVES)]), rows[:s])
+        found, truth = part.learned(together=True), whole.values[:, 0].mean(0)
+        over = found.se_images**2, np.nan_to_num(found.sd_trainings**2 / s)
+        left = 1 - part.images / whole.images, 1 - s / len(whole.values)
+        narrower = np.sqrt((over[0] * left[0] + over[1] * left[1]) / (over[0] + over[1]))
+        reach = (found.high - found.value) * narrower
+        return bool((np.abs(found.value - truth) > reach).any())
+
+    @cached_property
+    def _halves(self) -> list[tuple[str, ...]]:
+        names, rng = np.array(self.worlds.unseen.names), np.random.default_rng(0)
+        return [tuple(rng.permutation(names)[: len(names) // 2].tolist()) for _ in range(HALVES)]
+
+    def _differ_nested(self, number: str, rows: np.ndarray, s: int, _: object) -> bool:
+        """Tell it of two groups whose k-th trainings are both measured on the k-th fold alone."""
+        assert number == READOUTS
+        folds, own = self.folds(s), np.arange(s)
+        gap = folds[rows[:s], own] - folds[rows[s : 2 * s], own]
+        return bool(decides(together(gap, images=self.pool(number).images)).any())
+
+    def _folds(self, s: int) -> np.ndarray:
+        """Return each readout's share of people's on each of `s` folds of the images, (T, S, K)."""
+        images = len(self._people.regions["image"].unique())
+        inside = torch.arange(images) % s == torch.arange(s)[:, None]
+        people = mean_of(PEOPLE)(self._people, inside.float())[1:]
+        each = [mean_of(LAYER)(one, inside.float())[1:] for one in self._of(FLAT, True)]
+        return (torch.stack(each) / people).numpy()
+
+    def needed(self, sizes: Sequence[int], images: Sequence[int], repeats: int) -> pd.DataFrame:
+        """Return how large a difference must be to be found in `POWER` of comparisons.
+
+        number, trainings, images, category, value: share of people's own. From groups of two
+        trainings or more that favour nothing: a difference that is added to one of them is found
+        where the joint interval's lower end then lies above 0. Cached.
+        """
+        return self._kept(self._needed, list(sizes), list(images), repeats)
+
+    def _needed(self, sizes: Sequence[int], images: Sequence[int], repeats: int) -> pd.DataFrame:
         parts = []
-        for (plan, layer, control), (value, draws) in self.found.items():
-            head = {"world": str(plan), "favoured": plan.category, "factor": plan.factor}
-            rows = advantage_table(CATEGORIES, value, draws)
-            rows.insert(1, "planted", [plan.weights[c] for c in rows["category"]])
-            parts.append(pd.DataFrame({**head, "layer": layer, "control": control}, rows.index)
-                         .join(rows))  # fmt: skip
+        for number in NUMBERS:
+            for n in images:
+                pool = self.pool(number, FLAT, tuple(self.worlds.unseen.names[:n]))
+                for s in (s for s in sizes if 1 < s <= self.flat // 2):
+                    lows = [gap.learned(together=True).low for gap in _apart(pool, s, repeats)]
+                    value = np.quantile(-np.array(lows), POWER, axis=0)
+                    told = {"category": CATEGORIES, "value": value}
+                    head = {"number": number, "trainings": s, "images": n}
+                    parts.append(pd.DataFrame({**head, **told}))
         return pd.concat(parts, ignore_index=True)
 
-    def favouring(self, plans: Sequence[Plan], pair: Sequence[str]) -> pd.DataFrame:
-        """Return by how much the first of `pair` gained more than the second in some worlds.
+    # Where something is planted
 
-        Columns: world, layer, control, first, second, value, low, high.
+    def beyond(self, number: str, plan: Plan) -> OverTrainings:
+        """Return a world's trainings less as many others that favour nothing.
+
+        Of the world that favours nothing: the last of its trainings, less the first.
         """
-        parts = [
-            favouring(*self._pair(plan, control), layer, *pair, self.top).assign(
-                world=str(plan), layer=layer, control=control
-            )
-            for plan, (layer, control) in product(plans, self.keys)
-        ]
-        columns = ["world", "layer", "control", "first", "second", "value", "low", "high"]
-        return pd.concat(parts, ignore_index=True)[columns]
+        flat, s = self.pool(number), self.each
+        if plan == FLAT:
+            return some(flat, range(self.flat - s, self.flat)) - some(flat, range(s))
+        first = s * self.planted.index(plan)
+        return self.pool(number, plan) - some(flat, (first + np.arange(s)) % self.flat)
+
+    def recovered(self) -> pd.DataFrame:
+        """Return by how much each world lies above one that favours nothing.
+
+        number, world, favoured, factor, planted, category, value, low, high (of a world's
+        categories together) …
+        """
+        parts = []
+        for number in NUMBERS:
+            for plan in (FLAT, *self.planted):
+                head = {"number": number, "world": str(plan), "favoured": plan.category}
+                head |= {"factor": plan.factor}
+                table = self.beyond(number, plan).table(together=True, **head)
+                planted = [plan.weights[c] for c in table["category"]]
+                table.insert(len(head), "planted", planted)
+                parts.append(table)
+        return pd.concat(parts, ignore_index=True)
 
     def dose(self) -> pd.DataFrame:
-        """Return the rank correlation of factor and advantage: layer, control, rho, low, high.
+        """Return by how much the favoured category gains from the strongest to the weakest dose.
 
-        Over the favoured categories at all factors, and at 1 in the world `NOTHING`, which must be
-        among the plans. The interval resamples images and categories.
+        number, category, value, low, high …: of worlds with the largest factor minus the smallest.
         """
-        return self._correlations(self._dose_of)
+        parts = []
+        names = list(dict.fromkeys(plan.category for plan in self.planted))
+        for number in NUMBERS:
+            for name in names:
+                own = sorted(
+                    (p for p in self.planted if p.category == name), key=lambda p: p.factor
+                )
+                gap = self.beyond(number, own[-1]) - self.beyond(number, own[0])
+                table = gap.table(number=number)
+                parts.append(table[(table["category"] == name) & (len(own) > 1)])
+        return pd.concat(parts, ignore_index=True)
 
-    def _dose_of(self, key: Key) -> tuple[np.ndarray, np.ndarray]:
-        """Factors and advantages (1 + DRAWS, points): as they are, then resampled."""
-        planted = [p for p in self.plans if p.category]
-        names = list(dict.fromkeys(p.category for p in planted))
-        chosen = resampled(len(names), DRAWS, self.worlds.seed)
-        cells = [[NOTHING, *(p for p in planted if p.category == c)] for c in names]
-        factors = _padded([[np.full(1, p.factor) for p in row] for row in cells])
-        values = _padded(
-            [[self._drawn(p, key)[:, CATEGORIES.index(c)] for p in row]
-             for c, row in zip(names, cells, strict=True)]
-        )  # fmt: skip
-        rows = np.arange(len(chosen))[:, None]
-        factors = np.broadcast_to(factors, values.shape)
-        return tuple(v[rows, chosen].reshape(len(chosen), -1) for v in (factors, values))
+    def flipped(self, worlds: Sequence[Plan], first: str, second: str) -> pd.DataFrame:
+        """Return by how much `first` lies above `second` in some worlds.
 
-    def order(self, plan: Plan) -> pd.DataFrame:
-        """Return the rank correlation of all planted weights of one world and the advantages.
-
-        Columns: layer, control, rho, low, high; the interval resamples images.
+        number, control (`ALONE` or `BEYOND`), world, first, second, value, low, high …
         """
-        weights = np.array([plan.weights[c] for c in CATEGORIES])
-        return self._correlations(lambda key: (weights, self._drawn(plan, key)))
-
-    def _drawn(self, plan: Plan, key: Key) -> np.ndarray:
-        """Return advantages (1 + DRAWS, K): as they are, then resampled."""
-        value, draws = self.found[plan, *key]
-        return torch.cat([value[None], draws]).double().numpy()
-
-    def _correlations(self, of: Callable[[Key], tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
-        rows = [(*k, *summarised(rank_correlation(*of(k))).values()) for k in self.keys]
-        return pd.DataFrame(rows, columns=["layer", "control", "rho", "low", "high"])
-
-
-def _padded(cells: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
-    """Stack rows of arrays (n,) into (n, rows, longest row), NaN where a row is shorter."""
-    longest = max(len(row) for row in cells)
-    filled = [[*row, *[np.full_like(row[0], np.nan)] * (longest - len(row))] for row in cells]
-    return np.moveaxis(np.array(filled, dtype=float), 2, 0)
+        parts = []
+        for number in NUMBERS:
+            for control in (ALONE, BEYOND):
+                for plan in worlds:
+                    alone = self.pool(number, plan)
+                    found = alone if control == ALONE else self.beyond(number, plan)
+                    head = {"number": number, "control": control, "world": str(plan)}
+                    head |= {"first": first, "second": second}
+                    parts.append(found.favouring(first, second).table(**head))
+        return pd.concat(parts, ignore_index=True).drop(columns="category")
 
 
-def by_layer(worlds: Worlds, plan: Plan) -> pd.DataFrame:
-    """Return what each layer read adds to the map's region NSS, by category.
+def _apart(pool: OverTrainings, s: int, repeats: int) -> Iterator[OverTrainings]:
+    """Draw two groups of S trainings that have none in common, and yield their difference."""
+    rng = np.random.default_rng(s)
+    for _ in range(repeats):
+        rows = rng.permutation(len(pool.values))
+        yield some(pool, rows[:s]) - some(pool, rows[s : 2 * s])
 
-    Columns: layer, category, planted, value, low, high (intervals over images); of one category
-    they sum to the map's region NSS.
+
+def _independent(wrong: np.ndarray, disjoint: np.ndarray) -> np.ndarray:
+    """Return how many independent worlds the shares of `wrong` (sizes, pools, repeats) are worth.
+
+    disjoint: (sizes,), how many comparisons of one pool have no training in common. So many are
+    independent for certain. Groups drawn again and again from the same pool say more than these,
+    and less than they are many: how much, the spread of the share between pools tells, which is
+    binomial if all were independent. One factor for all sizes, at least 1. One pool shows no
+    spread: then it is 1.
     """
-    result, parts = worlds.contributions(plan), []
-    for layer in result.layers:
-        spans = bootstrap(result, layer, lambda s: s.sum(-1))
-        columns = {k: v[0].to_numpy() for k, v in zip(("value", "low", "high"), spans, strict=True)}
-        planted = [plan.weights[c] for c in result.categories]
-        parts.append(
-            pd.DataFrame({"layer": layer, "category": result.categories, "planted": planted}
-                         | columns)
-        )  # fmt: skip
-    return pd.concat(parts, ignore_index=True)
+    pools = wrong.shape[1]
+    certain = disjoint * pools
+    if pools < 2:
+        return certain.astype(float)
+    share, each = wrong.mean((1, 2)), wrong.mean(2)
+    seen = (each.var(1, ddof=1) / pools).sum()
+    promised = (share * (1 - share) / certain).sum()
+    factor = max(1.0, promised / seen) if seen > 0 else 1.0
+    return np.minimum(certain * factor, wrong[0].size)
 
 
-def frozen_table(
-    worlds: Worlds, plans: Iterable[Plan], training: Sequence[int], dissected: Sequence[int]
-) -> pd.DataFrame:
-    """Return advantages of frozen readouts' maps over a control's: world, favoured, factor, base …
+class DefaultWorld:
+    """Trainings of the study's own toyworld, which has twelve different weights, as in 03.
 
-    … training, dissected (numbers of images), category, value, low, high, p, p_adjusted. The
-    control is group 0 of observers who look alike but favour nothing. All training images of a
-    smaller number are among those of a larger; so it is with the dissected.
+    layer: the deepest dissected, whose best units are those of models that read it alone.
     """
-    parts = []
-    for plan in tqdm(list(plans), desc="worlds, frozen", leave=False):
-        names = worlds.unseen(plan).names
-        found = worlds.frozen(plan, training, Plan(base=plan.base))
-        for n, m in product(training, dissected):
-            pair = [result.subset(names[:m]) for result in found[n]]
-            rows = advantage_table(CATEGORIES, *advantages(*pair, MAP, 1, DRAWS, worlds.seed))
-            head = {"world": str(plan), "favoured": plan.category, "factor": plan.factor}
-            head |= {"base": plan.base, "training": n, "dissected": m}
-            parts.append(pd.DataFrame(head, rows.index).join(rows))
-    return pd.concat(parts, ignore_index=True)
 
+    def __init__(self, study: Study, trainings: int, k: int = 10):
+        if study.data != "toyworld":
+            study = replace(study, data="toyworld", train_data=None)
+        self.study, self.trainings, self.k = study, trainings, k
+        self.layer = study.dissected[-1]
 
-def against_retrained(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Return `table` with p and p_adjusted from how much retrained networks differ.
+    @cached_property
+    def planted(self) -> np.ndarray:
+        """The weights (K,), fixations per pixel."""
+        weights = getattr(self.study.annotated, "planted")  # noqa: B009
+        return np.array([weights[c] for c in CATEGORIES])
 
-    Intervals over images hold the two networks fixed; teach them anew, and the numbers move by
-    more. How much, the worlds show in which nothing is favoured: an advantage is divided by the
-    root mean square of those worlds' advantages (of the *other* ones, for one of them), for each
-    combination of `keys`, and looked up in Student's t. Benjamini–Hochberg over a world's
-    categories.
-    """
-    parts = []
-    for _, group in table.groupby([*keys, "world"], sort=False):
-        same = (table[keys] == group[list(keys)].iloc[0]).all(axis=1)
-        null = table[same & (table["favoured"] == "") & (table["world"] != group["world"].iloc[0])]
-        values = null["value"].dropna()
-        z = group["value"].abs() / np.sqrt(np.square(values).mean())
-        free = len(values) * (1 - 1 / len(CATEGORIES))  # advantages of a world sum to 0
-        p = pd.Series(student_p(z, free), group.index)
-        parts.append(group.assign(p=p, p_adjusted=adjusted(p)))
-    return pd.concat(parts)
+    @cached_property
+    def measures(self) -> dict[str, OverTrainings]:
+        """What could be taken for the preference, by name."""
+        study, count = self.study, self.trainings
+        before, after = (
+            OverTrainings.of(
+                [
+                    map_parts(contributions_cached(t.model, t.unseen, size=study.size))
+                    for t in study.each_training(frozen, count=count)
+                ],
+                mean_of(LAYER),
+            )
+            for frozen in (True, False)
+        )
+        people = OverTrainings.of([human_regions_cached(study.unseen)], mean_of(PEOPLE))
+        gain = after - before
+        share = replace(gain, values=gain.values / people.values)
+        return {
+            "people": people,
+            "the map's region NSS": after,
+            "fine-tuned minus frozen": gain,
+            "the same, share of people's": share,
+            f"best units of {self.layer}": self._units,
+        }
 
+    @property
+    def _units(self) -> OverTrainings:
+        """The change of the best units of the deepest layer, which alone is read."""
+        study = self.study
+        one = study.each_training(False, read=[self.layer], count=self.trainings)
+        encoders = [(study.pretrained, t.model.encoder) for t in one]
+        found = [
+            [study.dissect(net, t.unseen, p_values=False) for net in pair]
+            for pair, t in zip(encoders, one, strict=True)
+        ]
+        before, after = zip(*found, strict=True)
+        best = best_of(self.layer, self.k)
+        # Before fine-tuning all trainings are one network: computed once.
+        was = OverTrainings.of(before[:1], best)
+        now = OverTrainings.of(after, best)
+        return replace(now, values=now.values - was.values)
 
-def both_tests(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Return `table` twice, the column `by` telling the tests apart: "images" and "networks"."""
-    tests = {"images": table, "networks": against_retrained(table, keys)}
-    return pd.concat([part.assign(by=name) for name, part in tests.items()], ignore_index=True)
+    def order(self, sizes: Sequence[int], n: int = 1000) -> pd.DataFrame:
+        """Return the rank correlation of the planted weights with what S trainings say together.
 
-
-def false_alarms(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Return how many categories are found where none is favoured more than another.
-
-    Columns: `keys`, tests, found, share, low, high (95 % binomial interval).
-    """
-    nothing = table[(table["favoured"] == "") & table["p"].notna()]
-    found = nothing["p_adjusted"] <= RATE
-    return _shares(nothing.assign(found=found), keys, "found")
-
-
-def alarm_table(tests: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return `false_alarms` of several kinds of networks: networks, layer, control, by, tests …
-
-    tests: `both_tests` by kind of network; of a `frozen_table`, the largest numbers of images.
-    Without a control the values are biased, so that only their intervals over images are tested.
-    """
-    parts = []
-    for name, table in tests.items():
-        if "layer" not in table:
-            table = table[(table[SIZES] == table[SIZES].max()).all(axis=1)]
-            table = table.assign(layer=MAP, control="flat")
-        found = false_alarms(table, ["layer", "control", "by"])
-        parts.append(found[(found["control"] == "flat") | (found["by"] == "images")])
-        parts[-1].insert(0, "networks", name)
-    return pd.concat(parts, ignore_index=True)
-
-
-def power(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Return in how many worlds the favoured category is found, and in how many it comes first.
-
-    Columns: `keys`, what ("found": p_adjusted at most RATE and gained; "first": gained most),
-    tests, found, share, low, high (95 % binomial interval). A category that too few images show is
-    not found.
-    """
-    planted = table[table["favoured"] != ""]
-    best = planted.groupby([*keys, "world"], sort=False)["value"].transform("max")
-    own = planted[planted["category"] == planted["favoured"]]
-    sure = (own["p_adjusted"] <= RATE) & (own["value"] > 0)
-    own = own.assign(found=sure, first=own["value"] == best[own.index])
-    parts = [_shares(own, keys, what).assign(what=what) for what in ("found", "first")]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _shares(table: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
-    rows = []
-    for key, group in table.groupby(list(keys), sort=False):
-        hits, tests = int(group[column].sum()), len(group)
-        rows.append((*key, tests, hits, hits / tests, *wilson(hits, tests)))
-    return pd.DataFrame(rows, columns=[*keys, "tests", "found", "share", "low", "high"])
-
-
-def beyond_others(values: Tensor) -> Tensor:
-    """Return (…, K): each category's value minus the mean of the others'; NaN where it is NaN."""
-    others = (~values.isnan()).sum(-1, keepdim=True) - 1
-    return values - (values.nansum(-1, keepdim=True) - values) / others
-
-
-def advantages(
-    before: Dissection, after: Dissection, layer: str, k: int = 10, n: int = 1000, seed: int = 0
-) -> tuple[Tensor, Tensor]:
-    """Return (K,) and draws (n, K): each category's change minus the mean change of the others.
-
-    Changes are those of `statistics.change`, and so are errors; images are resampled.
-    """
-    values, draws = paired_draws(before, after, layer, k, "same", n, seed)
-    return beyond_others(values["difference"]), beyond_others(draws["difference"])
-
-
-def advantage_table(categories: tuple[str, ...], value: Tensor, draws: Tensor) -> pd.DataFrame:
-    """Return category, value, low, high, p, p_adjusted: which categories gained beyond the others.
-
-    p is two-sided, from the share of bootstrap draws beyond 0; adjusted by Benjamini–Hochberg over
-    the categories. NaN for a category without a number.
-    """
-    low, high = bounds(draws)
-    p = tail_p(draws).where(~value.isnan(), torch.nan)
-    table = pd.DataFrame({"category": categories, "value": value, "low": low, "high": high, "p": p})
-    return table.assign(p_adjusted=adjusted(table["p"]))
+        measure, trainings, value (mean over sets of S trainings), low, high, se_images,
+        sd_trainings, "training 1" …: each one's own. The interval is for other trainings and other
+        images: `n` draws of S trainings and of images. People hang on no training.
+        """
+        rows = []
+        for name, pool in self.measures.items():
+            told, rng = pool.images >= IMAGES, np.random.default_rng(0)
+            values, weights = pool.values[..., told], self.planted[told]
+            alone = rank_correlation(values[:, 0], weights)
+            own = {f"training {k + 1}": v for k, v in enumerate(alone)} if name != "people" else {}
+            over_images = rank_correlation(values[:, 1:].mean(0), weights).std(ddof=1)
+            for s in (s for s in sizes if s <= self.trainings):
+                chosen = rng.integers(len(values), size=(n, s))
+                draw = rng.integers(1, values.shape[1], n)[:, None]
+                both = rank_correlation(values[chosen, draw].mean(1), weights)
+                nets = rank_correlation(values[chosen, 0].mean(1), weights).std(ddof=1)
+                sets = np.stack([rng.permutation(len(values))[:s] for _ in range(n)])
+                value = rank_correlation(values[sets, 0].mean(1), weights).mean()
+                low, high = np.quantile(both, [0.025, 0.975])
+                spread = nets * np.sqrt(s) if self.trainings > 1 and own else np.nan
+                head = {"measure": name, "trainings": s, "value": value, "low": low, "high": high}
+                rows.append(head | {"se_images": over_images, "sd_trainings": spread} | own)
+        return pd.DataFrame(rows)
