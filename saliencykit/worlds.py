@@ -97,10 +97,10 @@ class Worlds:
         wanted = [
             Training(
                 self.study.pretrained,
-                self.world(plan, group=k + 1),
+                self.world(plan, group=self.study.training_seed + k + 1),
                 None,
                 self.read,
-                replace(self.study.training_settings(frozen, self.study.seed + k), **own),
+                replace(self.study.training_settings(frozen, self.study.first_seed + k), **own),
             )
             for plan, k in asked
         ]

@@ -1,60 +1,35 @@
-"""Known truth: advantages, tests where nothing is planted, maps dissected as units, the figures."""
+"""Known truth: worlds and their trainings, what is found in them, and how often that is wrong."""
+
+from functools import cache
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from scipy.stats import false_discovery_control
 
 import saliencykit as sk
 from saliencykit.analyses.known_truth import tables as truth
-from saliencykit.analyses.known_truth.tables import advantage_table, beyond_others
 from saliencykit.datasets import CATEGORIES
 from saliencykit.datasets.toyworld import ToyWorld
-from saliencykit.dissection import dissect, region_nss
+from saliencykit.dissection import OverTrainings, dissect, region_nss
 from saliencykit.dissection.readout_maps import MAP, Maps, WithMap
 from saliencykit.models import SaliencyModel, build_encoder
 from saliencykit.models.stimuli import features
-from saliencykit.worlds import Plan, Worlds
+from saliencykit.worlds import FLAT, Plan, Worlds
 
 SMALL = {"size": (60, 80), "n": 20}
-numbers = st.floats(-100, 100, width=32)
+TEXT = CATEGORIES.index("text")
 
 
 @pytest.fixture(scope="module")
 def worlds(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SALIENCYKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        in_turn = "saliencykit.worlds.train_side_by_side"  # processes take longer to start
+        patch.setattr(in_turn, lambda wanted: [one.run() for one in wanted])
         read = ["conv3_1", "conv4_1"]
         study = sk.Study(weights=None, size=(60, 80), read=read, epochs=1, batch=8)
         yield Worlds(study, training=14, dissected=24, readout_epochs=2)
-
-
-@given(arrays(np.float64, (3, 5), elements=numbers))
-def test_advantage_is_one_category_against_the_mean_of_the_others(values):
-    found = beyond_others(torch.from_numpy(values)).numpy()
-    for i, j in np.ndindex(values.shape):
-        assert found[i, j] == pytest.approx(values[i, j] - np.delete(values[i], j).mean(), abs=1e-6)
-    assert found.sum(1) == pytest.approx(0, abs=1e-4)
-
-
-def test_advantage_leaves_categories_out_that_are_not_told():
-    found = beyond_others(torch.tensor([1.0, torch.nan, 3.0, 5.0]))
-    assert found[[0, 2, 3]].tolist() == [-3, 0, 3]
-    assert found[1].isnan()
-
-
-def test_advantage_table_adjusts_over_the_told_categories():
-    draws = torch.randn(200, 3, generator=torch.Generator().manual_seed(0)) + torch.tensor(
-        [3.0, 0, 1]
-    )
-    table = advantage_table(("a", "b", "c"), torch.tensor([3.0, torch.nan, 1.0]), draws)
-    assert np.isnan(table.loc[1, ["p", "p_adjusted"]].to_numpy(float)).all()
-    told = table["p"].to_numpy()[[0, 2]]
-    assert table["p_adjusted"].to_numpy()[[0, 2]] == pytest.approx(false_discovery_control(told))
 
 
 def test_another_group_looks_elsewhere_at_the_same_scenes():
@@ -109,93 +84,186 @@ def test_maps_of_several_encoders_are_not_read_together():
 
 
 def test_plans_say_what_is_planted():
-    assert set(Plan().weights.values()) == {1.0}
-    assert set(Plan(base="ignored").weights.values()) == {0.0}
+    assert set(FLAT.weights.values()) == {1.0}
     planted = Plan("text", 4).weights
     assert planted["text"] == 4
     assert sum(planted.values()) == len(CATEGORIES) + 3
-    assert [str(p) for p in (*truth.plans(["text"], [2]), *truth.groups(1))] == [
-        "text × 2", "alike 1",
+    assert [str(p) for p in (*truth.plans(["text"], [2, 4]), FLAT)] == [
+        "text × 2", "text × 4", "nothing",
     ]  # fmt: skip
 
 
-def test_training_and_dissected_images_are_disjoint_and_nested(worlds):
-    plan = Plan("text", 2)
-    taught, shown = worlds.learned(plan).names, worlds.unseen(plan).names
-    assert (len(taught), len(shown)) == (14, 24)
-    assert not set(taught) & set(shown)
-    assert worlds.learned(plan, 5).names == taught[:5]
-    with pytest.raises(ValueError, match="training"):
-        worlds.learned(plan, 500)
+def test_worlds_share_scenes_and_nobody_who_looks(worlds):
+    text = Plan("text", 4)
+    first, second, planted = worlds.world(FLAT, 1), worlds.world(FLAT, 2), worlds.world(text, 1)
+    assert (len(first), len(worlds.unseen)) == (14, 24)
+    assert not set(first.names) & set(worlds.unseen.names)
+    for other in (second, planted, worlds.looked_at(FLAT)):
+        assert torch.equal(first.image(3), other.subset([other.names[3]]).image(0)) == (
+            other.names[3] == first.names[3]
+        )
+    assert not torch.equal(first.fixations(3).x, second.fixations(3).x)
+    assert not torch.equal(first.fixations(3).x, planted.fixations(3).x)
+    names = worlds.unseen.names[:2]
+    assert worlds.looked_at(text, names).names == names
 
 
-def test_nothing_is_found_of_a_network_held_against_itself(worlds):
-    table = truth.frozen_table(worlds, [Plan()], [14], [24])
-    assert table["value"].dropna().abs().max() == 0
-    assert table["value"].notna().sum() >= 8
+def test_trainings_differ_in_seed_and_observers(worlds, monkeypatch):
+    asked = []
+
+    def train(wanted):
+        asked.extend(wanted)
+        return [(SaliencyModel(one.encoder, one.layers), None) for one in wanted]
+
+    monkeypatch.setattr("saliencykit.worlds.train_side_by_side", train)
+    worlds.trained([(FLAT, 0), (FLAT, 1), (Plan("text", 2), 2)], frozen=True)
+    assert [one.settings.seed for one in asked] == [0, 1, 2]
+    assert [one.data.group for one in asked] == [1, 2, 3]
+    assert [one.data.planted["text"] for one in asked] == [1, 1, 2]
+    assert {one.settings.epochs for one in asked} == {2}
 
 
-def test_recovery_holds_every_world_measure_and_category(worlds):
-    plans = [Plan(), Plan("text", 8), Plan("text", 2), Plan(group=1), Plan(group=2)]
-    found = truth.Recovery(worlds, plans, top=3)
-    assert len(found.table) == 5 * 3 * 2 * len(CATEGORIES)
-    key = ["world", "layer", "control", "category"]
-    assert not found.table.duplicated(key).any()
-    own = found.comparable["world"] == "alike"
-    assert set(found.comparable.loc[own, "control"]) == {"before"}
-    assert (found.dose()["rho"].abs() <= 1).all()
-    pair = found.favouring([Plan("text", 8)], ["text", "object"])
-    wide = found.table[found.table["world"] == "text × 8"].pivot(
-        index=["layer", "control"], columns="category", values="value"
-    )
-    n = found.table.loc[found.table["world"] == "text × 8", "value"].notna().sum() / 6
-    gap = (wide["text"] - wide["object"]) * (n - 1) / n  # advantages: n / (n - 1) of deviations
-    assert pair.set_index(["layer", "control"])["value"].sort_index().to_numpy() == pytest.approx(
-        gap.sort_index().to_numpy(), abs=1e-4
-    )
-    layered = truth.by_layer(worlds, Plan("text", 8))
-    map_nss = found.results[plans[1]]["after"].selectivity(MAP)[0]
-    total = layered.groupby("category")["value"].sum(min_count=1).reindex(map_nss.index)
-    assert np.allclose(total, map_nss, atol=1e-3, equal_nan=True)
+def test_a_few_small_networks_say_something_of_every_world(worlds):
+    known = truth.KnownTruth(worlds, [Plan("text", 8)], flat=4, each=2, readouts=5)
+    assert known.readouts == 4  # whole pools
+    table = known.recovered()
+    assert len(table) == 2 * 2 * len(CATEGORIES)
+    for number in truth.NUMBERS:
+        alone, flat = known.pool(number, Plan("text", 8)), known.pool(number)
+        gap = alone.values[:, 0] - flat.values[[0, 1], 0]
+        own = table[(table["number"] == number) & (table["world"] == "text × 8")]
+        assert own["value"].to_numpy() == pytest.approx(gap.mean(0), nan_ok=True)
+    fine, frozen = known._of(FLAT, False), known._of(FLAT, True)
+    people = known._people.selectivity("people")[0].to_numpy()
+    nss = [*(one.selectivity(MAP)[0].to_numpy() for one in (fine[1], frozen[1])), people]
+    share = (nss[0] - nss[1]) / nss[2]
+    assert known.pool(truth.CHANGE).values[1, 0] == pytest.approx(share, nan_ok=True, rel=1e-4)
+    assert known.alarms([1, 2], 2)["comparisons"].tolist() == [2] * 9
+    assert known.alarms([1, 2], 2).equals(known.alarms([1, 2], 2))
+    with pytest.raises(ValueError, match="need 6"):
+        truth.KnownTruth(worlds, [], flat=4, each=3, readouts=4)
 
 
-def invented(effect, worlds=6, seed=0):
-    """Advantages of worlds in which nothing, or a category by `effect`, is planted."""
-    random, rows = np.random.default_rng(seed), []
-    for k in range(2 * worlds):
-        favoured = CATEGORIES[k % 12] if k < worlds else ""
-        value = random.normal(0, 1, 12)
-        value += effect * (np.array(CATEGORIES) == favoured)
-        rows.append(pd.DataFrame({
-            "world": f"w{k}", "favoured": favoured, "layer": MAP, "control": "flat",
-            "category": CATEGORIES, "value": value, "p": 0.001, "p_adjusted": 0.001,
-        }))  # fmt: skip
-    return pd.concat(rows, ignore_index=True)
+def made(trainings, spread=0.1, images=90, effect=0.0, seed=0, n=200):
+    """Numbers of trainings whose truth is 0, or `effect` for text; half of their spread shared."""
+    rng = np.random.default_rng(seed)
+    size = spread * np.linspace(0.5, 1.5, len(CATEGORIES))
+    apart = rng.normal(size=(trainings, 1)) + rng.normal(size=(trainings, len(CATEGORIES)))
+    own = apart * size / 2**0.5 + effect * (np.arange(len(CATEGORIES)) == TEXT)
+    seen = rng.normal(size=(trainings, images, len(CATEGORIES))) * 0.1
+    weights = np.vstack([np.ones(images), rng.multinomial(images, np.full(images, 1 / images), n)])
+    values = own[:, None] + np.einsum("ni,sik->snk", weights / images, seen)
+    regions = (pd.DataFrame({"image": ["a"]}),) * trainings
+    return OverTrainings(values, CATEGORIES, np.full(len(CATEGORIES), images), regions)
 
 
-def test_retraining_s_own_spread_tells_effects_from_chance():
-    keys = ["layer", "control", "by"]
-    both = truth.both_tests(invented(8.0), keys[:2])
-    quiet = truth.false_alarms(both, keys).set_index("by")
-    assert quiet.loc["images", "share"] == 1  # as invented: p is always small
-    assert quiet.loc["networks", "share"] < 0.05
-    found = truth.power(both, keys).set_index(["what", "by"])["share"]
-    assert found["found", "networks"] == found["first", "networks"] == 1
-    weak = truth.power(truth.both_tests(invented(0.3), keys[:2]), keys)
-    assert weak.set_index(["what", "by"])["share"]["found", "networks"] < 0.5
+def invented(monkeypatch, worlds, pools, flat=20, each=5):
+    """Known truth whose pools are `pools` by (number, plan)."""
+    planted = dict.fromkeys(p for _, p in pools if p != FLAT)
+    known = truth.KnownTruth(worlds, list(planted), flat, each, flat)
+    monkeypatch.setattr(known, "pool", lambda number, plan=FLAT, images=None: pools[number, plan])
+    monkeypatch.setattr(known, "_kept", lambda compute, *asked: compute(*asked))
+    return known
 
 
-def test_a_world_without_a_favourite_is_judged_by_the_others():
-    table = invented(0.0)
-    odd = table["world"] == "w11"
-    table.loc[odd & (table["category"] == "text"), "value"] = 50.0
-    judged = truth.against_retrained(table, ["layer", "control"])
-    own = judged[(judged["world"] == "w11") & (judged["category"] == "text")]
-    assert own["p_adjusted"].item() < 1e-6  # its own 50 is no part of its yardstick
+def test_two_groups_alike_alarm_as_seldom_as_promised(monkeypatch, worlds):
+    pools = {(truth.READOUTS, FLAT): made(300, seed=1)}
+    known = invented(monkeypatch, worlds, pools)
+    for s in (3, 5):
+        wrong = known._wrong(truth.READOUTS, truth.TWO, s, 8)
+        assert wrong.shape == (15, 8)
+        assert wrong.mean() <= 0.07
+    alone = known._wrong(truth.READOUTS, truth.TWO, 1, 5)  # knows nothing of training
+    assert alone.mean() > 0.9
 
 
-def test_shares_have_binomial_intervals():
-    table = invented(0.0)
-    row = truth.false_alarms(table, ["layer", "control"]).iloc[0]
-    assert (row["tests"], row["found"]) == (72, 72)
-    assert row["low"] == pytest.approx(72 / (72 + 1.959964**2), abs=1e-6)  # Wilson, all found
+@pytest.mark.parametrize(("bias", "least", "most"), [(0.0, 0.0, 0.12), (0.5, 0.9, 1.0)])
+def test_an_interval_misses_what_all_say_as_seldom_as_promised(
+    monkeypatch, worlds, bias, least, most
+):
+    rng, images, wrong = np.random.default_rng(0), 120, []
+    for _ in range(8):
+        scores = rng.normal(size=(40, 1, 12)) * 0.1 + rng.normal(size=(1, images, 12))
+        halves = [tuple(rng.permutation(images)[:60].tolist()) for _ in range(truth.HALVES)]
+
+        @cache
+        def pool(number, plan=FLAT, chosen=None, scores=scores):
+            rows = np.array(chosen or range(images))
+            draws = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), 200)
+            weights = np.vstack([np.ones(len(rows)), draws]) / len(rows)
+            values = np.einsum("ni,sik->snk", weights, scores[:, rows]) + bias * (chosen is None)
+            return OverTrainings(values, CATEGORIES, np.full(12, len(rows)), (pd.DataFrame(),) * 40)
+
+        known = truth.KnownTruth(worlds, [], 40, 5, 40)
+        monkeypatch.setattr(known, "pool", pool)
+        monkeypatch.setattr(known, "_halves", halves)
+        wrong.append(known._wrong(truth.READOUTS, truth.OWN, 5, 10).mean())
+    assert least <= np.mean(wrong) <= most
+
+
+def test_what_is_needed_is_found_in_four_of_five(monkeypatch, worlds):
+    pools = {(number, FLAT): made(20, seed=2) for number in truth.NUMBERS}
+    known = invented(monkeypatch, worlds, pools)
+    table = known.needed([1, 2, 5], [24], 40)
+    assert sorted(table["trainings"].unique()) == [2, 5]  # one knows nothing of training
+    middle = table.groupby("trainings")["value"].median()
+    assert middle[5] < 0.7 * middle[2]
+    own = table[(table["trainings"] == 5) & (table["number"] == truth.MAP)].set_index("category")
+    gaps = truth._apart(pools[truth.MAP, FLAT], 5, 40)
+    found = [gap.learned(together=True).low[TEXT] + own["value"]["text"] > 0 for gap in gaps]
+    assert np.mean(found) == pytest.approx(truth.POWER, abs=0.03)
+
+
+def test_planted_categories_are_found_and_flip(monkeypatch, worlds):
+    weak, strong = Plan("text", 2), Plan("text", 4)
+    pools = {(number, FLAT): made(20, seed=3) for number in truth.NUMBERS}
+    for number in truth.NUMBERS:
+        pools |= {(number, weak): made(5, effect=0.5, seed=4)}
+        pools |= {(number, strong): made(5, effect=2.0, seed=5)}
+    known = invented(monkeypatch, worlds, pools)
+    table = known.recovered().set_index(["number", "world", "category"]).sort_index()
+    own = table.loc[(truth.MAP, "text × 4", "text")]
+    assert own["low"] > 1
+    assert own["planted"] == 4
+    nothing = table.loc[(truth.MAP, "nothing")]
+    assert ((nothing["low"] <= 0) & (nothing["high"] >= 0)).all()
+    dose = known.dose().set_index("number")
+    assert dose["value"][truth.MAP] == pytest.approx(1.5, abs=0.3)
+    pair = known.flipped([strong], "object", "text").set_index(["number", "control"])
+    gap = table.loc[(truth.MAP, "text × 4")]["value"]
+    assert pair["value"][truth.MAP, truth.BEYOND] == pytest.approx(gap["object"] - gap["text"])
+    assert (pair["high"] < 0).all()
+
+
+def test_groups_that_share_trainings_are_worth_what_their_spread_tells():
+    rng = np.random.default_rng(0)
+    own = rng.random((200, 12, 1)) < 0.1  # each pool says one thing, however often it is asked
+    stuck = truth._independent(np.broadcast_to(own, (200, 12, 30)), np.full(200, 1))
+    assert stuck.mean() == pytest.approx(12, rel=0.1)
+    free = truth._independent(rng.random((200, 12, 30)) < 0.1, np.full(200, 1))
+    assert free.mean() == pytest.approx(12 * 30, rel=0.1)
+    assert truth._independent(np.ones((2, 1, 30)), np.array([3, 5])).tolist() == [3, 5]
+    assert truth._independent(np.zeros((1, 4, 30)), np.array([3])).tolist() == [12]
+
+
+def test_the_default_world_s_order_is_read_from_sets_of_trainings(monkeypatch):
+    study = sk.Study(weights=None, size=(60, 80))
+    world = truth.DefaultWorld(study, 5)
+    assert world.planted[TEXT] == 6
+    right, noisy = made(5, 1e-9), made(5, 3.0, seed=7)
+    right.values[:] = world.planted
+    wrong = made(5)
+    wrong.values[:] = -world.planted
+    noisy.values[:] += world.planted
+    measures = {"right": right, "wrong": wrong, "noisy": noisy}
+    monkeypatch.setattr(truth.DefaultWorld, "measures", measures)
+    table = world.order([1, 3, 5, 10]).set_index(["measure", "together"])
+    assert table.index.get_level_values(1).unique().tolist() == [1, 3, 5]
+    assert table["value"]["right"].to_numpy() == pytest.approx(1)
+    assert table["high"]["wrong"].to_numpy() == pytest.approx(-1)
+    value = table["value"]["noisy"]
+    assert value[1] < value[3] < value[5] < 1
+    assert table["low"]["noisy"][5] < value[5] + 0.02
+    one = table.loc[("noisy", 1)]
+    assert value[1] == pytest.approx(one.filter(like="training ").mean(), abs=0.02)
+    assert (table["high"] <= 1 + 1e-9).all()

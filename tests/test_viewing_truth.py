@@ -1,7 +1,5 @@
 """Figures, browser and sentences of notebook 08, on invented tables."""
 
-from types import SimpleNamespace
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -10,189 +8,173 @@ import torch
 
 import saliencykit as sk
 from saliencykit.analyses.known_truth import browser as browsing
-from saliencykit.analyses.known_truth import figures as truth
-from saliencykit.analyses.known_truth import sentences as known_truth_sentences
+from saliencykit.analyses.known_truth import figures, sentences, tables
 from saliencykit.analyses.known_truth.browser import WorldBrowser
-from saliencykit.analyses.known_truth.tables import CONTROLS
 from saliencykit.datasets import CATEGORIES
-from saliencykit.dissection.readout_maps import MAP
 from saliencykit.viewing.bars import BOTTOM, TOP
-from saliencykit.worlds import Plan, Worlds
+from saliencykit.worlds import FLAT, Plan, Worlds
 
-LAYERS = ["conv3_3", "conv5_3", MAP]
-PLANS = [Plan(), Plan(group=1), Plan("text", 2), Plan("text", 4), Plan("person_head", 4)]
+PLANS = [Plan("text", 2), Plan("text", 4), Plan("person_head", 4)]
 
 
-def spans(rows, value, columns=("value", "low", "high")):
-    return pd.DataFrame(rows).assign(**dict(zip(columns, (value, value - 0.5, value + 0.5))))  # noqa: B905
+def spans(rows, value, reach=0.5):
+    table = pd.DataFrame(rows).assign(value=value)
+    table = table.assign(low=table["value"] - reach, high=table["value"] + reach)
+    return table.assign(**{"training 1": table["value"] - 0.1, "training 2": table["value"] + 0.1})
 
 
 @pytest.fixture
-def table():
+def recovered():
     parts = []
-    for plan in PLANS:
-        for layer in LAYERS:
-            for control in CONTROLS:
-                weights = np.array([plan.weights[c] for c in CATEGORIES])
-                head = {"world": str(plan), "favoured": plan.category, "factor": plan.factor}
-                rows = {**head, "layer": layer, "control": control, "category": CATEGORIES}
-                rows |= {"planted": weights, "p": 0.01, "p_adjusted": 0.02}
-                parts.append(spans(rows, np.log2(weights)))
+    for number in tables.NUMBERS:
+        for plan in (FLAT, *PLANS):
+            weights = np.array([plan.weights[c] for c in CATEGORIES])
+            head = {"number": number, "world": str(plan), "favoured": plan.category}
+            head |= {"factor": plan.factor, "planted": weights, "category": CATEGORIES}
+            parts.append(spans(head, np.log2(weights)))
     return pd.concat(parts, ignore_index=True)
 
 
 @pytest.fixture
-def rho():
-    rows = [{"layer": layer, "control": control} for layer in LAYERS for control in CONTROLS]
-    return pd.DataFrame(rows).assign(rho=0.9, low=0.85, high=0.95)
+def dose():
+    rows = [{"number": n, "category": c} for n in tables.NUMBERS for c in ("text", "person_head")]
+    return spans(rows, 1.0)
 
 
 @pytest.fixture
 def pair():
     rows = [
-        {"world": str(p), "layer": layer, "control": c, "first": "person_head", "second": "text"}
-        for p in PLANS[3:]
-        for layer in LAYERS
-        for c in CONTROLS
+        {"number": n, "control": c, "world": str(p), "first": "person_head", "second": "text"}
+        for n in tables.NUMBERS
+        for c in (tables.ALONE, tables.BEYOND)
+        for p in (PLANS[2], PLANS[1])
     ]
-    sign = [1.0 if row["world"].startswith("person") else -1.0 for row in rows]
-    return spans(rows, np.array(sign))
+    return spans(rows, [1.0 if row["world"].startswith("person") else -1.0 for row in rows])
+
+
+@pytest.fixture
+def order():
+    rows = [{"measure": m, "together": s} for m in ("people", "map") for s in (1, 3)]
+    return spans(rows, 0.9, 0.05)
 
 
 @pytest.fixture
 def alarms():
     rows = [
-        {"networks": "fine-tuned", "layer": layer, "control": control, "by": by}
-        for layer in LAYERS
-        for control, by in (("before", "images"), ("flat", "images"), ("flat", "networks"))
+        {"number": number, "test": test, "trainings": s, "comparisons": 40, "worlds": 30.0}
+        for number in (tables.CHANGE, tables.READOUTS)
+        for test in (tables.TWO, tables.OWN, tables.FOLDS)
+        for s in (1, 2, 3, 5)
     ]
-    return pd.DataFrame(rows).assign(tests=20, found=5, share=0.25, low=0.11, high=0.47)
+    table = pd.DataFrame(rows)
+    table["share"] = table["trainings"].map({1: 0.9, 2: 0.2, 3: 0.06, 5: 0.04})
+    return table.assign(low=table["share"] / 2, high=table["share"].clip(upper=0.45) * 2)
 
 
 @pytest.fixture
-def found():
+def needed():
     rows = [
-        {"training": n, "dissected": m, "by": by, "what": what, "tests": 12}
-        for what in ("found", "first")
-        for by in ("images", "networks")
-        for n in (50, 100)
-        for m in (50, 200)
+        {"number": n, "trainings": s, "images": i, "category": c, "value": 1 / s + 1 / i}
+        for n in tables.NUMBERS
+        for s in (2, 3, 5)
+        for i in (40, 80)
+        for c in CATEGORIES
     ]
-    return pd.DataFrame(rows).assign(found=11, share=0.92, low=0.65, high=0.99)
+    return pd.DataFrame(rows)
 
 
-@pytest.fixture
-def layered():
-    rows = {"layer": np.repeat(LAYERS[:2], 12), "category": CATEGORIES * 2}
-    rows["planted"] = np.tile(np.arange(1.0, 13), 2)
-    return spans(rows, np.repeat([1.0, 3.0], 12))
-
-
-def test_dose_draws_a_line_a_category_through_the_planted_factors(table, rho):
-    figure = truth.dose(table, rho)
-    assert len(figure.axes) == 2 * len(LAYERS)
-    drawn = [xy for xy in (line.get_xydata() for line in figure.axes[0].get_lines()) if len(xy) > 2]
-    assert [1, 0] in drawn[0].tolist()
-    assert any([4, 2] in xy.tolist() for xy in drawn)
-    assert "0.90 [0.85, 0.95]" in "".join(
-        figure.axes[0].get_title(loc=k) for k in ("left", "center")
-    )
+def test_dose_draws_a_line_a_category_through_the_planted_factors(recovered):
+    figure = figures.dose(recovered)
+    assert len(figure.axes) == len(tables.NUMBERS)
+    drawn = [line.get_xydata() for line in figure.axes[0].get_lines() if len(line.get_xdata()) > 1]
+    text = next(xy for xy in drawn if len(xy) == 3 and xy[-1, 1] == 2)
+    assert text[:, 1].tolist() == [0, 1, 2]  # from the world that favours nothing on
+    assert text[:, 0] == pytest.approx(np.array([1, 2, 4]) * text[0, 0])
     plt.close(figure)
 
 
-def test_figures_are_drawn_from_their_tables(pair, rho, layered, alarms, found):
-    worlds = [str(p) for p in (PLANS[4], PLANS[3])]
-    nothing = found[found["what"] == "found"].assign(share=0.05)
+def test_figures_are_drawn_from_their_tables(recovered, pair, order, alarms, needed):
+    worlds = [str(PLANS[2]), str(PLANS[1])]
     for figure in (
-        truth.flip(pair, worlds),
-        truth.order(rho, layered),
-        truth.alarms(alarms),
-        truth.power(found, nothing),
+        figures.flip(pair, worlds),
+        figures.order(order),
+        figures.alarms(alarms),
+        figures.power(needed, recovered),
     ):
         figure.canvas.draw()
         plt.close(figure)
 
 
+def test_power_is_the_middle_category_and_marks_what_was_planted(recovered, needed):
+    needed.loc[needed["category"] == "text", "value"] = 99.0  # one of twelve moves no median
+    figure = figures.power(needed, recovered)
+    axis = figure.axes[0]
+    line = next(one for one in axis.get_lines() if one.get_label() == "40 images")
+    assert line.get_ydata() == pytest.approx([1 / s + 1 / 40 for s in (2, 3, 5)])
+    assert {t.get_text() for t in axis.texts} == {str(p).replace("_", " ") for p in PLANS}
+    plt.close(figure)
+
+
 @pytest.fixture
-def say(rho, pair, layered, alarms, found):
+def say(recovered, dose, pair, order, alarms, needed):
     """What the notebook says if these tables are others."""
-    own = found[(found["training"] == 50) & (found["dissected"] == 50)]
-    given = {
-        "dose": rho,
-        "tuned": own.assign(layer=MAP, control="flat"),
-        "pair": pair,
-        "worlds": [str(p) for p in (PLANS[4], PLANS[3], PLANS[3])],
-        "order": rho,
-        "layered": layered,
-        "alarms": alarms,
-        "readouts": found,
-    }
-    return lambda **tables: known_truth_sentences.what_we_see(**given | tables)
+    given = {"recovered": recovered, "dose": dose, "flipped": pair}
+    given |= {"order": order, "alarms": alarms, "needed": needed}
+    return lambda **tables: sentences.what_we_see(**given | tables)
 
 
-def test_words_say_whether_it_is_found(say, rho):
-    assert "Yes, from the map" in say()
-    assert "gains most in 11 of 12 worlds" in say()
-    assert "Mostly, from the map" in say(dose=rho.assign(low=0.5))
-    assert "Partly, from the map" in say(dose=rho.assign(rho=0.4, low=0.1))
-    assert "Not decided, from the map" in say(dose=rho.assign(low=-1.0))
+def test_words_say_from_how_many_trainings_on_the_promise_is_kept(say, alarms):
+    said = say()
+    assert "Above 7 % is some share of groups of 2 (beyond doubt with 2)" in said
+    assert "from 3 trainings on all shares are below" in said
+    assert "2 trainings 20 % [10, 40], 3 trainings 6 % [3, 12] and 5 trainings 4 %" in said
+    assert "knows of images alone, the share is fine-tuned minus frozen 90 %" in said
+    doubtful = alarms.assign(low=0.0)
+    assert "groups of 2 (not beyond doubt)" in say(alarms=doubtful)
+    good = alarms.assign(share=0.04)
+    assert "No share is above 7 %." in say(alarms=good)
+    late = alarms.assign(share=alarms["trainings"].map({1: 0.9, 2: 0.2, 3: 0.06, 5: 0.08}))
+    assert "all shares are below" not in say(alarms=late)
 
 
-def lowered(rho, layer):
-    worse = rho.copy()
-    worse.loc[worse["layer"] == layer, ["rho", "low", "high"]] -= 0.5
-    return worse
-
-
-def test_advice_follows_the_numbers(say, rho, alarms):
-    few = alarms.assign(found=alarms["found"].where(alarms["by"] != "networks", 0))
-    said = say(order=lowered(rho, "conv5_3"), alarms=few)
-    assert "the model's map tells better than units of conv5_3" in said
-    assert (
-        "better judged by retraining (false alarms: retraining 0 %, resampling images 25 %)" in said
+def test_words_say_whether_it_is_found_and_grows(say, recovered, dose):
+    said = say()
+    assert "lies above a world that favours nothing in 3 of 3 worlds; it grows" in said
+    assert "grows with the weight in 2 of 2 categories" in said
+    assert "Of 33 others 0 lie above and 0 below" in said
+    assert "0 of 12 categories are told from itself" in said
+    weak = recovered["world"] == "text × 2"
+    unsure = recovered.assign(low=recovered["low"].where(~weak, -1.0))
+    assert "in 2 of 3 worlds (not beyond doubt: text × 2 100 % [-100, 150])" in say(
+        recovered=unsure
     )
-    many = alarms.assign(found=alarms["found"].where(alarms["by"] != "networks", 9))
-    said = say(order=lowered(rho, MAP), alarms=many)
-    assert "the model's map tells worse than units of conv5_3" in said
-    assert "judged by resampling images" in said
-    assert "tells about as well as" in say()
+    assert "grows with the weight in 0 of 2" in say(dose=dose.assign(low=-1.0))
+    assert "grows" not in say(dose=dose.head(0))
 
 
 def test_words_say_whether_it_flips(say, pair):
     said = say()
-    assert "Person head minus text in the map, beyond the control: 1.00 [0.50, 1.50]" in said
-    assert "for 6 of 6 measures; not, or not beyond doubt, for none." in said
-    stuck = pair["layer"].eq("conv5_3") & pair["world"].eq(str(PLANS[3]))
-    pair.loc[stuck, ["value", "low", "high"]] *= -1
-    pair.loc[stuck, ["low", "high"]] = pair.loc[stuck, ["high", "low"]].to_numpy()
+    assert "the map 100 % [50, 150] and -100 % [-150, -50] (yes)" in said
+    assert "text × 4: text (-100 % [-150, -50])" in said
+    stuck = pair.assign(high=pair["high"].where(pair["value"] > 0, 0.1))
+    said = say(flipped=stuck)
+    assert said.count("(no, or not beyond doubt)") == 2
+    assert "text × 4: neither beyond doubt" in said
+
+
+def test_words_say_what_more_trainings_and_images_buy(say):
     said = say()
-    assert "for 4 of 6 measures" in said
-    assert "for conv5_3, conv5_3 beyond the control." in said
+    assert "By the map 51 % with 2, 35 % with 3, 21 % with 5 trainings" in said
+    assert "with 5 trainings 22 % on 40, 21 % on 80 images" in said
 
 
-def test_words_on_the_default_world_name_shares_and_sides(say):
+def test_words_on_the_default_world_name_every_measure(say):
     said = say()
-    assert "units of conv5_3 favour text (-1.00 [-1.50, -0.50])" in said
-    assert "75 % of person head and 75 % of text" in said
+    assert "people 1 0.90 [0.85, 0.95] and 3 0.90 [0.85, 0.95]; map 1 0.90" in said
 
 
-def test_words_on_false_alarms_add_them_up(say):
-    assert say().count("15 of 60 (25 %)") == 3
-
-
-def test_words_on_power_name_the_least_images_or_say_more_are_needed(say, found):
-    assert "from 50 training images on" in say()
-    dip = (found["training"] == 100) & (found["dissected"] == 50)
-    assert "more would be needed" in say(readouts=found.assign(share=found["share"].where(~dip, 0)))
-    early = found["training"] == 50
-    said = say(readouts=found.assign(share=found["share"].where(~early, 0)))
-    assert said.count("from 100 training images on") == 2
-    assert "more would be needed" in say(readouts=found.assign(share=0.5))
-
-
-def test_bars_are_as_long_as_their_numbers(table):
-    one = table[(table["world"] == "text × 4") & (table["layer"] == MAP)]
-    one = one[one["control"] == "flat"]
+def test_bars_are_as_long_as_their_numbers(recovered):
+    one = recovered[(recovered["world"] == "text × 4") & (recovered["number"] == tables.MAP)]
     drawn = browsing.planted_and_found(one, 400)
     red = (drawn == np.array((213, 94, 0))).all(-1)  # what is found and favoured
     lines = red.any(1).nonzero()[0]
@@ -202,20 +184,25 @@ def test_bars_are_as_long_as_their_numbers(table):
     grey = (drawn[:, :210] == np.array((154, 154, 154))).all(-1).sum(1)  # planted weights
     k = int(top + step / 2), int(TOP + step / 2)
     assert grey[k[0]] == pytest.approx(4 * grey[k[1]], abs=4)
-    quiet = browsing.planted_and_found(one.assign(p_adjusted=0.5), 400)
+    quiet = browsing.planted_and_found(one.assign(low=-9.0, high=9.0), 400)
     assert not (quiet == np.array((213, 94, 0))).all(-1).any()
     assert browsing.planted_and_found(one.assign(value=np.nan, low=np.nan, high=np.nan), 400).any()
 
 
-def test_browser_draws_every_world_without_a_network(table, monkeypatch):
+def test_browser_draws_every_world_without_a_network(recovered, monkeypatch, tmp_path):
+    monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path))
     study = sk.Study(weights=None, size=(60, 80), epochs=1)
-    worlds = Worlds(study, training=14, dissected=12, readout_epochs=1)
-    model = SimpleNamespace(
-        coarse=lambda x: x.mean(1), parameters=lambda: iter([torch.zeros(1)]), layers=[]
-    )
-    monkeypatch.setattr(worlds, "taught", lambda plan: model)
-    browser = WorldBrowser(worlds, PLANS[2:], table, scenes=2)
-    monkeypatch.setattr(model, "coarse", None)
+    worlds = Worlds(study, training=6, dissected=12, readout_epochs=1)
+    asked = []
+
+    def drawn(self, plan, number, names):
+        asked.append((plan, number))
+        return torch.rand(len(names), 15, 20)
+
+    monkeypatch.setattr(Worlds, "drawn", drawn)
+    browser = WorldBrowser(tables.KnownTruth(worlds, PLANS, 4, 2, 4), recovered)
+    assert asked == [(FLAT, 0), (PLANS[0], 4), (PLANS[1], 6), (PLANS[2], 8)]
+    monkeypatch.setattr(Worlds, "drawn", None)
     first = browser.draw("text", 4)
     assert not np.array_equal(first, browser.draw("text", 1))
     assert browser.categories == ["text", "person_head"]

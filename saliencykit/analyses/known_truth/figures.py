@@ -139,12 +139,12 @@ def order(table: pd.DataFrame) -> Figure:
 
     table: `DefaultWorld.order`. Small marks are single trainings.
     """
-    sizes, measures = sorted(table["trainings"].unique()), unique(table, "measure")
+    sizes, measures = sorted(table["together"].unique()), unique(table, "measure")
     what = ["rank correlation with\nthe planted weights"] * len(sizes)
     figure, axes, y = row_panels(measures, what, sharex=True, text=str)
     for axis, s in zip(axes, sizes, strict=True):
         axis.set_title("one training" if s == 1 else f"{s} trainings together")
-        shown = only(table, trainings=s).set_index("measure").loc[measures]
+        shown = only(table, together=s).set_index("measure").loc[measures]
         points(axis, shown, y, "value", BEFORE)
         if s == 1:
             faint(axis, singles(shown), y, BEFORE)

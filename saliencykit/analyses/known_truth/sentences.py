@@ -139,7 +139,7 @@ def _bought(table: pd.DataFrame) -> str:
 
 def _order(table: pd.DataFrame) -> str:
     parts = [
-        f"{name} {listed({str(s): one for s, one in spans(rows, by='trainings').items()}, '.2f')}"
+        f"{name} {listed({str(s): one for s, one in spans(rows, by='together').items()}, '.2f')}"
         for name, rows in table.groupby("measure", sort=False)
     ]
     return f"""rank correlation of its twelve weights with what trainings say, behind the number of

@@ -382,9 +382,10 @@ class DefaultWorld:
     def order(self, sizes: Sequence[int], n: int = 1000) -> pd.DataFrame:
         """Return the rank correlation of the planted weights with what S trainings say together.
 
-        measure, trainings, value (mean over sets of S trainings), low, high, se_images,
-        sd_trainings, "training 1" …: each one's own. The interval is for other trainings and other
-        images: `n` draws of S trainings and of images. People hang on no training.
+        measure, together (S), value (mean over sets of S trainings), low, high, se_images,
+        sd_trainings, "training 1" …: each one's own. The interval is for S other trainings and
+        other images: `n` draws of both. `sd_trainings` is that of sets of S, times √S. People hang
+        on no training.
         """
         rows = []
         for name, pool in self.measures.items():
@@ -402,6 +403,6 @@ class DefaultWorld:
                 value = rank_correlation(values[sets, 0].mean(1), weights).mean()
                 low, high = np.quantile(both, [0.025, 0.975])
                 spread = nets * np.sqrt(s) if self.trainings > 1 and own else np.nan
-                head = {"measure": name, "trainings": s, "value": value, "low": low, "high": high}
+                head = {"measure": name, "together": s, "value": value, "low": low, "high": high}
                 rows.append(head | {"se_images": over_images, "sd_trainings": spread} | own)
         return pd.DataFrame(rows)
