@@ -317,9 +317,12 @@ def resampled(count: int, n: int, seed: int) -> np.ndarray:
     return np.concatenate([np.arange(count)[None], drawn])
 
 
-def _times_drawn(count: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    """How often each of `count` is drawn (n, count) in `n` bootstrap resamples."""
-    return rng.multinomial(count, np.full(count, 1 / count), size=n)
+def times_drawn(weights: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Return (n, I): how often each is drawn in `n` bootstrap resamples of what `weights` count.
+
+    weights: (I,), how often each is in the data; what is not there, 0, is never drawn.
+    """
+    return rng.multinomial(int(weights.sum()), weights / weights.sum(), size=n)
 
 
 @lru_cache(maxsize=8)
@@ -328,7 +331,7 @@ def image_weights(n_images: int, n: int, seed: int) -> Tensor:
 
     Kept for the next call: not to be changed in place.
     """
-    drawn = _times_drawn(n_images, n, np.random.default_rng(seed))
+    drawn = times_drawn(np.ones(n_images), n, np.random.default_rng(seed))
     return torch.tensor(drawn, dtype=torch.float32)
 
 
@@ -339,7 +342,7 @@ def with_own(weights: Tensor) -> Tensor:
 
 def resampled_means(values: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     """Return (1 + n, M): means over rows of `values` (I, M), then those of resampled rows."""
-    weights = _times_drawn(len(values), n, rng) / len(values)
+    weights = times_drawn(np.ones(len(values)), n, rng) / len(values)
     return np.vstack([values.mean(0), weights @ values])
 
 
@@ -378,12 +381,6 @@ def relabelled(kinds: int, trainings: int, n: int = 10_000, seed: int = 0) -> np
         drawn = rng.permuted(np.tile(own, (n, trainings, 1)), axis=2)
         dealt = np.concatenate([np.tile(own, (1, trainings, 1)), drawn])
     return dealt.swapaxes(1, 2) * trainings + np.arange(trainings)
-
-
-def tail_p(draws: Tensor) -> Tensor:
-    """Return (…): twice the smaller share of draws (n, …) on either side of 0, at least 2/(n+1)."""
-    sides = torch.stack([(draws <= 0).sum(0), (draws >= 0).sum(0)])
-    return (2 * (1 + sides.amin(0)) / (1 + len(draws))).clamp(max=1)
 
 
 def student_p(t: ArrayLike, free: ArrayLike) -> np.ndarray:

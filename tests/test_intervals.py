@@ -24,7 +24,6 @@ from saliencykit.intervals import (
     sign_flips,
     student_p,
     summarised,
-    tail_p,
     wilson,
     with_own,
 )
@@ -98,11 +97,6 @@ def test_sign_flips_find_what_is_there_and_nothing_else():
     assert p.min() >= 1 / 1000
     assert (p <= 0.05).mean() == pytest.approx(0.05, abs=0.03)
     assert (sign_flips(gaps + 2, 999, seed=0) == 1 / 1000).all()
-
-
-def test_p_is_twice_the_smaller_tail():
-    draws = torch.tensor([[1.0, -1.0], [2.0, 1.0], [3.0, 2.0]])
-    assert tail_p(draws).tolist() == [0.5, 1.0]  # 2 · (0 + 1) / 4, 2 · (1 + 1) / 4
 
 
 def test_student_s_p_is_the_table_s():

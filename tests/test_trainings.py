@@ -117,6 +117,16 @@ def test_crossed_intervals_cover_as_promised(spread, trainings, images):
     assert LEVEL - 0.04 <= covered <= 0.995
 
 
+@pytest.mark.parametrize("ratio", [0.1, 1.0, 10.0])
+@pytest.mark.parametrize(("trainings", "most"), [(2, 0.11), (3, 0.07), (5, 0.06)])
+def test_few_trainings_do_not_alarm_too_often(trainings, most, ratio):
+    rng, worlds = np.random.default_rng(0), 4000
+    values = rng.normal(size=(trainings, worlds)) * (trainings * ratio) ** 0.5
+    values = values + rng.normal(size=worlds)  # what these images add to all
+    found = crossed(values, rng.normal(size=(300, worlds)), 60)
+    assert ((found.low > 0) | (found.high < 0)).mean() <= most
+
+
 def test_crossed_of_one_training_knows_of_images_alone():
     rng = np.random.default_rng(0)
     values, draws = drawn(rng, 1, 50, 0, 1, 0, n=2000)

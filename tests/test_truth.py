@@ -1,6 +1,6 @@
 """Known truth: worlds and their trainings, what is found in them, and how often that is wrong."""
 
-from functools import cache
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ import saliencykit as sk
 from saliencykit.analyses.known_truth import tables as truth
 from saliencykit.datasets import CATEGORIES
 from saliencykit.datasets.toyworld import ToyWorld
-from saliencykit.dissection import OverTrainings, dissect, region_nss
+from saliencykit.dissection import Dissection, OverTrainings, dissect, region_nss
 from saliencykit.dissection.readout_maps import MAP, Maps, WithMap
 from saliencykit.models import SaliencyModel, build_encoder
 from saliencykit.models.stimuli import features
@@ -177,28 +177,48 @@ def test_two_groups_alike_alarm_as_seldom_as_promised(monkeypatch, worlds):
     assert alone.mean() > 0.9
 
 
+def region_scores(rng, trainings, images):
+    """Dissections of `trainings` maps, each with a bias of its own in each category, and people."""
+    names = [f"i{i}" for i in range(images) for _ in CATEGORIES]
+    table = {"image": names, "category": list(CATEGORIES) * images, "sure": True, "fixations": 3}
+    regions, shape = pd.DataFrame(table), (images, len(CATEGORIES))
+    seen = rng.normal(size=shape)
+    biased = rng.normal(size=(trainings, 1, len(CATEGORIES))) * 0.1
+    scores = [torch.from_numpy((seen + own).reshape(-1, 1)).float() for own in biased]
+    people = Dissection({"people": torch.ones(len(regions), 1)}, regions, CATEGORIES)
+    return [Dissection({MAP: one}, regions, CATEGORIES) for one in scores], people
+
+
 @pytest.mark.parametrize(("bias", "least", "most"), [(0.0, 0.0, 0.12), (0.5, 0.9, 1.0)])
 def test_an_interval_misses_what_all_say_as_seldom_as_promised(
     monkeypatch, worlds, bias, least, most
 ):
-    rng, images, wrong = np.random.default_rng(0), 120, []
+    rng, wrong = np.random.default_rng(0), []
     for _ in range(8):
-        scores = rng.normal(size=(40, 1, 12)) * 0.1 + rng.normal(size=(1, images, 12))
-        halves = [tuple(rng.permutation(images)[:60].tolist()) for _ in range(truth.HALVES)]
-
-        @cache
-        def pool(number, plan=FLAT, chosen=None, scores=scores):
-            rows = np.array(chosen or range(images))
-            draws = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), 200)
-            weights = np.vstack([np.ones(len(rows)), draws]) / len(rows)
-            values = np.einsum("ni,sik->snk", weights, scores[:, rows]) + bias * (chosen is None)
-            return OverTrainings(values, CATEGORIES, np.full(12, len(rows)), (pd.DataFrame(),) * 40)
-
         known = truth.KnownTruth(worlds, [], 40, 5, 40)
-        monkeypatch.setattr(known, "pool", pool)
-        monkeypatch.setattr(known, "_halves", halves)
+        maps, people = region_scores(rng, 40, 120)
+        monkeypatch.setattr(known, "_of", lambda plan, frozen, maps=maps: maps)
+        monkeypatch.setattr(known, "_people", people)
+        whole = known.pool(truth.READOUTS)
+        monkeypatch.setattr(
+            known, "pool", lambda number, whole=whole: replace(whole, values=whole.values + bias)
+        )
         wrong.append(known._wrong(truth.READOUTS, truth.OWN, 5, 10).mean())
     assert least <= np.mean(wrong) <= most
+
+
+def test_half_of_the_images_is_what_a_subset_says(monkeypatch, worlds):
+    known, rng = truth.KnownTruth(worlds, [], 4, 2, 4), np.random.default_rng(1)
+    maps, people = region_scores(rng, 4, 40)
+    monkeypatch.setattr(known, "_of", lambda plan, frozen: maps if frozen else maps[::-1])
+    monkeypatch.setattr(known, "_people", people)
+    half = known._half(truth.CHANGE, np.array([3, 1]), np.random.default_rng(5))
+    names = people.regions["image"].unique()[np.random.default_rng(5).permutation(40)[:20]]
+    for row, k in enumerate((3, 1)):
+        after, before = (one[k].subset(names).selectivity(MAP)[0] for one in (maps[::-1], maps))
+        assert half.values[row, 0] == pytest.approx((after - before).to_numpy(), abs=1e-6)
+    assert half.images.tolist() == [20] * 12
+    assert half.values.shape == (2, 1 + truth.DRAWS, 12)
 
 
 def test_what_is_needed_is_found_in_four_of_five(monkeypatch, worlds):

@@ -125,16 +125,15 @@ def say(recovered, dose, pair, order, alarms, needed):
 
 def test_words_say_from_how_many_trainings_on_the_promise_is_kept(say, alarms):
     said = say()
-    assert "Above 7 % is some share of groups of 2 (beyond doubt with 2)" in said
-    assert "from 3 trainings on all shares are below" in said
+    every = "two alike with 2, own interval with 2 and two alike, images of their own with 2"
+    assert f"more than 7 % alarm beyond doubt: {every}." in said
     assert "2 trainings 20 % [10, 40], 3 trainings 6 % [3, 12] and 5 trainings 4 %" in said
     assert "knows of images alone, the share is fine-tuned minus frozen 90 %" in said
     doubtful = alarms.assign(low=0.0)
-    assert "groups of 2 (not beyond doubt)" in say(alarms=doubtful)
-    good = alarms.assign(share=0.04)
-    assert "No share is above 7 %." in say(alarms=good)
-    late = alarms.assign(share=alarms["trainings"].map({1: 0.9, 2: 0.2, 3: 0.06, 5: 0.08}))
-    assert "all shares are below" not in say(alarms=late)
+    said = say(alarms=doubtful)
+    assert f"beyond doubt: none; as estimated, but not beyond doubt, {every}." in said
+    good = alarms.assign(share=0.04, low=0.01)
+    assert "beyond doubt: none." in say(alarms=good)
 
 
 def test_words_say_whether_it_is_found_and_grows(say, recovered, dose):
@@ -142,7 +141,7 @@ def test_words_say_whether_it_is_found_and_grows(say, recovered, dose):
     assert "lies above a world that favours nothing in 3 of 3 worlds; it grows" in said
     assert "grows with the weight in 2 of 2 categories" in said
     assert "Of 33 others 0 lie above and 0 below" in said
-    assert "0 of 12 categories are told from itself" in said
+    assert "0 of 12 categories differ from itself" in said
     weak = recovered["world"] == "text × 2"
     unsure = recovered.assign(low=recovered["low"].where(~weak, -1.0))
     assert "in 2 of 3 worlds (not beyond doubt: text × 2 100 % [-100, 150])" in say(
@@ -170,7 +169,8 @@ def test_words_say_what_more_trainings_and_images_buy(say):
 
 def test_words_on_the_default_world_name_every_measure(say):
     said = say()
-    assert "people 1 0.90 [0.85, 0.95] and 3 0.90 [0.85, 0.95]; map 1 0.90" in said
+    told = "people 0.90 [0.85, 0.95]; map 0.90 [0.85, 0.95] with 1 and 0.90 [0.85, 0.95] with 3."
+    assert told in said
 
 
 def test_bars_are_as_long_as_their_numbers(recovered):

@@ -21,7 +21,7 @@ from .similarity import (
     similarity,
     similarity_cached,
 )
-from .top_units import bootstrap, change, favouring, top_mean
+from .top_units import bootstrap, change, top_mean
 from .trainings import OverTrainings, Statistic, best_of, mean_of, singles
 
 __all__ = [
@@ -46,7 +46,6 @@ __all__ = [
     "decoding_beyond",
     "dissect",
     "dissect_cached",
-    "favouring",
     "gain",
     "map_parts",
     "mean_of",

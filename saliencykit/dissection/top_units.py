@@ -216,34 +216,6 @@ def change(
     return pd.DataFrame(columns)
 
 
-def favouring(
-    before: Dissection,
-    after: Dissection,
-    layer: str,
-    first: str = "person_head",
-    second: str = "text",
-    k: int = 10,
-    *,
-    selection: str = "same",
-    n: int = 1000,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Return one row: first, second, value, low, high.
-
-    `value` is the change of `first` minus the change of `second` (see `change`): positive if what
-    lies between `before` and `after` favours `first`. Raises UnknownNameError for a category.
-    """
-    a, b = (
-        before.categories.index(check_name("category", name, before.categories))
-        for name in (first, second)
-    )
-    values, draws = paired_draws(before, after, layer, k, selection, n, seed)
-    value = values["difference"][a] - values["difference"][b]
-    low, high = bounds(draws["difference"][:, a] - draws["difference"][:, b])
-    row = {"value": float(value), "low": float(low), "high": float(high)}
-    return pd.DataFrame([{"first": first, "second": second, **row}])
-
-
 def paired_draws(
     before: Dissection,
     after: Dissection,

@@ -93,9 +93,14 @@ def alarms(table: pd.DataFrame) -> Figure:
         axis.axhline(RATE, color=AFTER, lw=1.2, ls="--", label=f"promised, {RATE:.0%}")
         axis.axhline(MEANT, color=CONTROL, lw=1.2, ls=":", label=f"borne, {MEANT:.0%}")
         axis.set_xticks(range(len(sizes)), sizes)
-        axis.set_ylim(-0.02, 1.02)
-        axis.yaxis.set_major_formatter(PercentFormatter(1))
+        axis.set_yscale("function", functions=(_root, np.square))  # small shares wide apart
+        axis.set_ylim(0, 1)
+        axis.set_yticks(ticks := [0, 0.05, 0.2, 0.5, 1], [f"{t:.0%}" for t in ticks])
     return legend(figure, axes[0])
+
+
+def _root(share: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.maximum(share, 0))
 
 
 def power(needed: pd.DataFrame, planted: pd.DataFrame) -> Figure:
@@ -119,6 +124,7 @@ def power(needed: pd.DataFrame, planted: pd.DataFrame) -> Figure:
         axis.set_yscale("log")
         axis.set_yticks(ticks := [0.05, 0.1, 0.2, 0.5, 1.0, 2.0], [f"{t:.0%}" for t in ticks])
         axis.minorticks_off()
+        axis.set_xlim(0.85 * min(sizes))
         _planted(axis, only(planted, number=number), max(sizes))
     return legend(figure, axes[0])
 
@@ -126,12 +132,13 @@ def power(needed: pd.DataFrame, planted: pd.DataFrame) -> Figure:
 def _planted(axis: Axes, table: pd.DataFrame, right: float) -> None:
     """Mark what planted weights made of the favoured categories, where that lies above 0."""
     own = table[(table["category"] == table["favoured"]) & (table["value"] > 0.02)]
-    for _, row in own.iterrows():
-        axis.plot(
-            [right * 1.12, right * 1.2], [row["value"]] * 2, color=AFTER, lw=1.6, clip_on=False
-        )
-        axis.text(right * 1.24, row["value"], label(row["world"]), va="center", fontsize=8)
-    axis.set_xlim(None, right * 2.2)
+    free = 0.0
+    for _, row in own.sort_values("value").iterrows():
+        y = row["value"]
+        axis.plot([right * 1.12, right * 1.2], [y, y], color=AFTER, lw=1.6, clip_on=False)
+        axis.text(right * 1.24, at := max(y, free), label(row["world"]), va="center", fontsize=8)
+        free = at * 1.11  # the lowest place for the next one's name
+    axis.set_xlim(axis.get_xlim()[0], right * 2.2)
 
 
 def order(table: pd.DataFrame) -> Figure:

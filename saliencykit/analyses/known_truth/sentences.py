@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from ...evaluation import PEOPLE
 from ...intervals import RATE
 from ...viewing.claims import Sides, Span, bullets, listed, mention, percent, spans
 from ...viewing.plots import decided, only, unique
@@ -64,19 +65,17 @@ def _alarms(table: pd.DataFrame) -> str:
 
 
 def _kept(table: pd.DataFrame) -> str:
-    """Say from how many trainings on no test alarms too often, as far as their number tells."""
-    worst = table[table["trainings"] > 1].groupby("trainings")[["share", "low"]].max()
-    over = worst.index[worst["share"] > MEANT]
-    sure = worst.index[worst["low"] > MEANT]
-    if not len(over):
-        return f"No share is above {percent(MEANT)}."
-    beyond = (
-        f"beyond doubt with {listed([str(s) for s in sure])}" if len(sure) else "not beyond doubt"
-    )
-    fewest = [s for s in worst.index if s > over.max()]
-    kept = f"; from {min(fewest)} trainings on all shares are below" if fewest else ""
-    return f"""Above {percent(MEANT)} is some share of groups of {listed([str(s) for s in over])}
-        ({beyond}){kept}."""
+    """Say of which groups of frozen readouts, two or more, too many alarm."""
+    many = table[(table["trainings"] > 1) & (table["number"] == READOUTS)]
+
+    def named(rows: pd.DataFrame) -> str:
+        by = rows.groupby("test", sort=False)["trainings"]
+        return listed([f"{test} with {listed([str(s) for s in own])}" for test, own in by])
+
+    sure, over = many[many["low"] > MEANT], many[many["share"] > MEANT]
+    maybe = f"; as estimated, but not beyond doubt, {named(over.drop(sure.index, errors='ignore'))}"
+    return f"""Of frozen readouts, of which there are enough to tell, more than {percent(MEANT)} alarm
+        beyond doubt: {named(sure)}{maybe if len(over) > len(sure) else ""}."""
 
 
 def _recovered(table: pd.DataFrame, dose: pd.DataFrame, number: str) -> str:
@@ -91,10 +90,11 @@ def _recovered(table: pd.DataFrame, dose: pd.DataFrame, number: str) -> str:
     rises = f"; it grows with the weight in {grown.counted} categories" if len(dose) else ""
     missed = mention(" (not beyond doubt: {})", sides.undecided, ".0%")
     wrong = mention(" Below, wrongly: {}.", sides.below, ".0%")
+    lost = ": what one category draws, others lose" if below > above == 0 else ""
     return f"""By {number} the favoured category lies above a world that favours nothing in
         {sides.counted} worlds{missed}{rises}.{wrong} Of {len(others)} others {above} lie above
-        and {below} below: what one category draws, others lose. In the world that favours nothing
-        {nothing} of {len(shown) - len(planted)} categories are told from itself."""
+        and {below} below{lost}. In the world that favours nothing
+        {nothing} of {len(shown) - len(planted)} categories differ from itself."""
 
 
 def _flipped(table: pd.DataFrame) -> str:
@@ -138,10 +138,11 @@ def _bought(table: pd.DataFrame) -> str:
 
 
 def _order(table: pd.DataFrame) -> str:
-    parts = [
-        f"{name} {listed({str(s): one for s, one in spans(rows, by='together').items()}, '.2f')}"
-        for name, rows in table.groupby("measure", sort=False)
-    ]
-    return f"""rank correlation of its twelve weights with what trainings say, behind the number of
-        trainings: {"; ".join(parts)}. The order of preferences is read from the map as it is.
-        What fine-tuning added to it is another question, and so is what units gained."""
+    parts = []
+    for name, rows in table.groupby("measure", sort=False):
+        by = spans(rows.head(1) if name == PEOPLE else rows, by="together")
+        said = [f"{one:.2f}" + f" with {s}" * (name != PEOPLE) for s, one in by.items()]
+        parts.append(f"{name} {listed(said)}")
+    return f"""rank correlation of its twelve weights with what so many trainings say:
+        {"; ".join(parts)}. The order of preferences is read from the map as it is. What fine-tuning
+        added to it is another question, and so is what units gained."""

@@ -30,6 +30,7 @@ from ...intervals import (
     IMAGES,
     Learned,
     rank_correlation,
+    times_drawn,
     together,
     wilson,
 )
@@ -41,7 +42,7 @@ MAP, CHANGE, READOUTS = "the map", "fine-tuned minus frozen", "frozen readouts"
 NUMBERS = (MAP, CHANGE)
 ALONE, BEYOND = "by itself", "beyond a world that favours nothing"
 TWO, OWN, FOLDS = "two alike", "own interval", "two alike, images of their own"
-HALVES = 6  # random halves of the images that intervals are asked about
+DRAWS = 300  # resamples of a half of the images
 POWER = 0.8  # of what is found, where a difference counts as one that would be
 
 
@@ -177,7 +178,7 @@ class KnownTruth:
         made narrower alike (finite population correction, Cochran 1977, chapter 2).
         """
         whole = self.pool(number)
-        part = some(self.pool(number, FLAT, self._halves[rng.integers(HALVES)]), rows[:s])
+        part = self._half(number, rows[:s], rng)
         found, truth = part.learned(together=True), whole.values[:, 0].mean(0)
         over = found.se_images**2, np.nan_to_num(found.sd_trainings**2 / s)
         left = 1 - part.images / whole.images, 1 - s / len(whole.values)
@@ -185,10 +186,27 @@ class KnownTruth:
         reach = (found.high - found.value) * narrower
         return bool((np.abs(found.value - truth) > reach).any())
 
-    @cached_property
-    def _halves(self) -> list[tuple[str, ...]]:
-        names, rng = np.array(self.worlds.unseen.names), np.random.default_rng(0)
-        return [tuple(rng.permutation(names)[: len(names) // 2].tolist()) for _ in range(HALVES)]
+    def _half(self, number: str, rows: np.ndarray, rng: np.random.Generator) -> OverTrainings:
+        """Return a number of some trainings that favour nothing, on a random half of the images."""
+        whole, seen = self.pool(number), self._people.regions.query("fixations > 0")
+        names = self._people.regions["image"].unique()
+        inside = np.zeros(len(names))
+        inside[rng.permutation(len(names))[: len(names) // 2]] = 1
+        drawn = times_drawn(inside, DRAWS, rng)
+        weights = torch.from_numpy(np.vstack([inside, drawn])).float()
+
+        def of(one: Dissection, layer: str) -> np.ndarray:
+            return mean_of(layer)(one, weights)[1:].double().numpy()
+
+        def maps(frozen: bool) -> np.ndarray:
+            every = self._of(FLAT, frozen)
+            return np.stack([of(every[k], LAYER) for k in rows])
+
+        values = maps(True) if number == READOUTS else maps(False) - maps(True)
+        half = seen[seen["image"].isin(names[inside > 0])].groupby("category")["image"].nunique()
+        images = half.reindex(list(whole.categories), fill_value=0).to_numpy()
+        part = some(whole, range(len(rows)))
+        return replace(part, values=values / of(self._people, PEOPLE), images=images)
 
     def _differ_nested(self, number: str, rows: np.ndarray, s: int, _: object) -> bool:
         """Tell it of two groups whose k-th trainings are both measured on the k-th fold alone."""
