@@ -147,6 +147,19 @@ def nested(values: ArrayLike, level: float = LEVEL) -> Learned:
     return Learned(mean, mean - reach, mean + reach, blank, sd, count)
 
 
+def another_run(spread: ArrayLike, trainings: ArrayLike, others: ArrayLike) -> np.ndarray:
+    """Return how far from a mean over trainings that over other ones may lie, at `LEVEL`: (…).
+
+    spread: the standard deviation over the first (…), which alone tells it; trainings, others: how
+    many each mean is over. Student's t with trainings − 1 degrees of freedom, of the difference of
+    two means. NaN of one training, or where any is NaN.
+    """
+    count, again = (np.asarray(v, float) for v in (trainings, others))
+    count = np.where(count > 1, count, np.nan)
+    t = stats.t.ppf((1 + LEVEL) / 2, count - 1)
+    return t * np.asarray(spread, float) * np.sqrt(1 / count + 1 / again)
+
+
 def jackknifed(value: ArrayLike, left_out: ArrayLike, without: ArrayLike) -> Learned:
     """Return `crossed` of a number (…) that is no mean over trainings, as a likeness of pairs is.
 
