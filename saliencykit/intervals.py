@@ -269,6 +269,8 @@ def of_images(values: ArrayLike, own_images: bool = False, n: int = 1000) -> Lea
     if own_images:
         return nested(np.nanmean(values, 1))
     found = values[:, ~np.isnan(values).any(0)]
+    if not found.size:
+        return Learned(*np.full(5, np.nan), len(values))
     draws = found.mean(0)[resampled(found.shape[1], n, 0)[1:]].mean(1)
     return crossed(found.mean(1), draws, found.shape[1])
 
@@ -354,6 +356,21 @@ def tail_p(draws: Tensor) -> Tensor:
 def student_p(t: ArrayLike, free: ArrayLike) -> np.ndarray:
     """Return two-sided p-values of values |t| of Student's t with `free` degrees of freedom."""
     return 2 * stats.t.sf(t, free)
+
+
+def p_of(found: Learned, images: ArrayLike) -> np.ndarray:
+    """Return two-sided p-values (…) that means over trainings are 0: see `crossed` and `nested`.
+
+    Error and degrees of freedom are those of the intervals, so that p is below 1 − `LEVEL` where
+    these exclude 0; images: how many there are; NaN where there is no interval.
+    """
+    over_images, over_trainings = (
+        np.nan_to_num(v) for v in (found.se_images**2, found.sd_trainings**2 / found.trainings)
+    )
+    total, free = _summed(over_images, over_trainings, np.asarray(images), found.trainings)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p = student_p(np.abs(found.value) / np.sqrt(total), free)
+    return np.where(np.isnan(found.high), np.nan, np.where(found.value == 0, 1.0, p))
 
 
 def adjusted(p: Values) -> Values:

@@ -12,7 +12,8 @@ from .predictors import (
 )
 from .regions import PEOPLE, human_regions, human_regions_cached
 from .scoring import DEFAULT_METRICS, Evaluation, evaluate
-from .summary import difference, joined, pairwise, spread, summary
+from .summary import spread, summary
+from .trainings import Evaluations
 
 __all__ = [
     "BLURS",
@@ -20,11 +21,11 @@ __all__ = [
     "DEFAULT_METRICS",
     "PEOPLE",
     "Evaluation",
+    "Evaluations",
     "Kind",
     "ObserverCurve",
     "Predictor",
     "classical_maps",
-    "difference",
     "evaluate",
     "file_maps",
     "human_baselines",
@@ -32,10 +33,8 @@ __all__ = [
     "human_ceiling",
     "human_regions",
     "human_regions_cached",
-    "joined",
     "network_maps",
     "observer_curve",
-    "pairwise",
     "prior_maps",
     "spread",
     "summary",
