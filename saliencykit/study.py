@@ -280,12 +280,13 @@ class Study(Settings):
         count: int | None = None,
         encoder: models.Encoder | models.Composite | None = None,
         more: SaliencyDataset | None = None,
+        curve: bool = True,
     ) -> list[Trained]:
         """Return `count` trainings (None: of this study's setting), alike but for seed and fold.
 
         read, encoder: layers read and encoder, if not this study's; task: what is learned, if not
-        saliency; more: what is mixed into the training images. What is not in the cache is trained
-        side by side, on all cores.
+        saliency; more: what is mixed into the training images; curve: whether each is validated
+        after every epoch. What is not in the cache is trained side by side, on all cores.
         """
         some = self.trainings if task is None else self.trainings_beside
         parts = [self.parts(k) for k in range(some if count is None else count)]
@@ -293,7 +294,7 @@ class Study(Settings):
             models.Training(
                 encoder or self.pretrained,
                 datasets.Joined(learned, more) if more is not None else learned,
-                validation,
+                validation if curve else None,
                 read or self.read or None,
                 self.training_settings(frozen, self.seed + k),
                 task or models.tasks.Saliency(),

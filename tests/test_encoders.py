@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 import pytest
 import torch
 import torchvision
@@ -6,7 +8,7 @@ from torch import nn
 
 from saliencykit.cache import read
 from saliencykit.datasets import toyworld
-from saliencykit.models import build_encoder, encoder_names, toyvgg
+from saliencykit.models import build_encoder, encoder_names, encoders, folding, toyvgg
 from saliencykit.models.encoders import ENCODERS, Encoder
 from saliencykit.registry import UnknownNameError
 
@@ -236,3 +238,50 @@ def test_the_default_encoder_can_be_taught_again(tmp_path):
     assert report["accuracy"] == pytest.approx(shipped, abs=0.03)
     again = build_encoder("toyvgg", tmp_path / "again.safetensors")
     assert again.fingerprint != build_encoder("toyvgg", "toyworld").fingerprint
+
+
+@pytest.mark.parametrize("name", ["toyvgg", "mobilenet_v2"])
+def test_folding_batch_norm_changes_neither_answers_nor_gradients(name, monkeypatch):
+    torch.manual_seed(0)
+    enc = build_encoder(name, weights=None).double()
+    for norm in (m for m in enc.modules() if isinstance(m, nn.BatchNorm2d)):
+        norm.running_mean.normal_()
+        norm.running_var.uniform_(0.5, 2)
+        nn.init.normal_(norm.weight, 1, 0.2)
+        nn.init.normal_(norm.bias)
+    images = torch.rand(2, 3, 60, 80, dtype=torch.float64)
+
+    def answered():
+        enc.zero_grad()
+        found = enc.activations(images)
+        sum(a.square().mean() for a in found.values()).backward()
+        return found, [p.grad.clone() for p in enc.parameters() if p.grad is not None]
+
+    assert len(folding.pairs(enc.net)) == sum(isinstance(m, nn.BatchNorm2d) for m in enc.modules())
+    ours, gradients = answered()
+    monkeypatch.setattr(encoders, "folded", lambda _: nullcontext())
+    plain, wanted = answered()
+    torch.testing.assert_close(ours, plain)
+    torch.testing.assert_close(gradients, wanted)
+
+
+def test_what_is_watched_or_learns_its_statistics_is_not_folded():
+    def answered(net, change):
+        with torch.no_grad():
+            net(images)
+        change(net)
+        with folding.folded(folding.pairs(net)):
+            return net(images)
+
+    images = torch.rand(4, 3, 8, 8)
+    rows = [nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval() for _ in range(3)]
+    rows[1].load_state_dict(rows[0].state_dict())
+    rows[2].load_state_dict(rows[0].state_dict())
+    seen = []
+    plain = answered(rows[0], lambda _: None)
+    watched = answered(rows[1], lambda n: n[1].register_forward_hook(lambda *a: seen.append(a[2])))
+    learning = answered(rows[2], lambda n: n.train())
+    torch.testing.assert_close(watched, plain)
+    torch.testing.assert_close(seen[0], plain)
+    assert not torch.allclose(learning, plain)  # its own images' statistics
+    assert all("forward" not in vars(m) for net in rows for m in net)

@@ -20,6 +20,7 @@ from torchvision.ops import Permute
 from ..cache import digest
 from ..registry import Registry, check_name
 from ..sources import code_of
+from .folding import folded, pairs
 from .weights import is_path, load_weights, torchvision_net
 
 T = TypeVar("T")
@@ -146,7 +147,8 @@ class Encoder(Tapped):
         modules = dict(self.net.named_modules())
         handles = [modules[self.paths[k]].register_forward_hook(tap(k)) for k in set(layers)]
         try:
-            self.net(self.normalise(images))
+            with folded(pairs(self.net)):
+                self.net(self.normalise(images))
         except _Reached:
             pass
         finally:

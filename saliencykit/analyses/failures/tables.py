@@ -306,7 +306,10 @@ def remedies(study: Study) -> dict[str, list[Trained]]:
         "with arrays mixed in": {"more": taught},
         "at two scales": {"read": again, "encoder": scales},
     }
-    tried = {name: study.each_training(False, count=count, **one) for name, one in how.items()}
+    tried = {
+        name: study.each_training(False, count=count, curve=False, **one)
+        for name, one in how.items()
+    }
     return {MODEL: study.each_training(False, count=count), **tried}
 
 
