@@ -362,16 +362,6 @@ def with_mean(draws: Tensor) -> Tensor:
 # p-values and their correction
 
 
-def sign_flips(gaps: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Return two-sided p-values (P,) that the means over rows of paired differences (I, P) are 0.
-
-    From `n` random flips of the rows' signs, alike for all columns; at least 1 / (n + 1).
-    """
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (n, len(gaps)))
-    beyond = np.abs(signs @ gaps) >= np.abs(gaps.sum(0)) - 1e-9
-    return (1 + beyond.sum(0)) / (1 + n)
-
-
 def relabelled(kinds: int, trainings: int, n: int = 10_000, seed: int = 0) -> np.ndarray:
     """Return (P, kinds, trainings): numbers of networks, dealt out anew to the kinds.
 

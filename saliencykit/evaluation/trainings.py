@@ -125,6 +125,25 @@ class Evaluations:
         ]
         return pd.DataFrame(rows)
 
+    def shares(self, whole: str = "human") -> pd.DataFrame:
+        """Return what share of another's mean score each model reaches, as `summary` does.
+
+        On the metrics and images that both were scored on; a ratio of means over the same images
+        (linearised: Cochran 1977, Sampling Techniques, chapter 6). NaN where the other's is not
+        above 0.
+        """
+        rows = []
+        for (model, metric), grid in self._grids.items():
+            if model == whole or (whole, metric) not in self._grids:
+                continue
+            other = self.grid(whole, metric) + 0 * grid
+            mine = grid + 0 * other
+            most = np.nanmean(other) if np.nanmean(other) > 0 else np.nan
+            share = np.nanmean(mine) / most
+            row = self._row(share + (mine - share * other) / most, model)
+            rows.append({"model": model, "metric": metric, **row})
+        return pd.DataFrame(rows)
+
     def pairwise(self, metric: str = "nss") -> pd.DataFrame:
         """Compare every two models, in their order: first, second and what `difference` returns.
 
