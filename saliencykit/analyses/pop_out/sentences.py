@@ -71,16 +71,15 @@ def _finding(leads: pd.DataFrame) -> str:
     natural, odd, largest, lost = (
         _span(leads, side, LEAD) for side in (NATURAL, EFFICIENT, LARGEST, LOST)
     )
-    of = f"{_models(leads, CLASSICAL)} classical models"
+    here, there = (f"{one:lead|trail|neither surely lead nor trail}" for one in (natural, odd))
     return f"""**The paper's third finding {_verdict(natural, odd, lost)} here**, judged on
-        efficient searches alone. On photographs networks {natural:lead|trail|neither surely lead nor trail}
-        the {of}, by {natural:.0%} of people's NSS; on the arrays they
-        {odd:lead|trail|neither surely lead nor trail} them, by {odd:.0%} of the targets (at the
-        largest difference {largest:.0%}). From photographs to arrays
-        the lead {lost:shrinks|grows|neither surely shrinks nor grows}: the one minus the other is
-        {lost:.0%}. Intervals cover
-        other images and arrays, other trainings ({singles(leads).shape[1]} here) and other
-        classical models, as if these were a sample of such; not other encoders."""
+        efficient searches alone. On photographs networks {here} the {_models(leads, CLASSICAL)}
+        classical models, by {natural:.0%} of people's NSS; on the arrays they {there} them, by
+        {odd:.0%} of the targets (at the largest difference {largest:.0%}). From photographs to
+        arrays the lead {lost:shrinks|grows|neither surely shrinks nor grows}: the one minus the
+        other is {lost:.0%}. Intervals cover other images and arrays, other trainings
+        ({singles(leads).shape[1]} here) and other classical models, as if these were a sample of
+        such; not other encoders."""
 
 
 def _verdict(natural: Span, odd: Span, lost: Span) -> str:
