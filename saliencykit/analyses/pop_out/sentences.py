@@ -35,10 +35,6 @@ def _span(leads: pd.DataFrame, side: str, what: str, who: str = NETWORKS) -> Spa
     return Span.of(rows.iloc[0]) if len(rows) else Span(*[float("nan")] * 3)
 
 
-def _models(leads: pd.DataFrame, who: str) -> int:
-    return int(only(leads, what=LEVEL, who=who)["models"].iloc[0])
-
-
 def _levels(leads: pd.DataFrame, side: str) -> str:
     ours, theirs = (_span(leads, side, LEVEL, who) for who in (NETWORKS, CLASSICAL))
     return f"in {ours:.0%} of networks' maps and in {theirs:.0%} of classical models'"
@@ -73,7 +69,7 @@ def _finding(leads: pd.DataFrame) -> str:
     )
     here, there = (f"{one:lead|trail|neither surely lead nor trail}" for one in (natural, odd))
     return f"""**The paper's third finding {_verdict(natural, odd, lost)} here**, judged on
-        efficient searches alone. On photographs networks {here} the {_models(leads, CLASSICAL)}
+        efficient searches alone. On photographs networks {here} the {leads["models"].iloc[0]}
         classical models, by {natural:.0%} of people's NSS; on the arrays they {there} them, by
         {odd:.0%} of the targets (at the largest difference {largest:.0%}). From photographs to
         arrays the lead {lost:shrinks|grows|neither surely shrinks nor grows}: the one minus the

@@ -4,8 +4,9 @@ Searches that are efficient for people are told apart from those that are not: w
 search, that a target does not stand out is no failure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -15,10 +16,7 @@ from ...datasets.popout import EFFICIENT, INEFFICIENT, search_of
 from ...evaluation import Evaluations, Kind
 from ...intervals import (
     IMAGES,
-    Learned,
     above_models,
-    crossed,
-    nested,
     of_images,
     resampled,
     wilson,
@@ -119,53 +117,50 @@ def both_sides(natural: Evaluations, odd: Evaluations, arrays: pd.DataFrame) -> 
 
 
 class Side(NamedTuple):
-    """Scores as shares of people's: of networks (S, K), and of classical models (S, M).
+    """Scores of networks, then of classical models, on some images, as shares of people's.
 
-    The latter on each training's images, which differ if `drawn` is None; else that holds both
-    means over trainings again on resampled images, (n, K) and (n, M). images: how many there are.
+    values: (S, models), each training's; drawn: (n, models), the mean over trainings again on
+    resampled images, None if each training has images of its own; images: how many there are.
     """
 
-    networks: np.ndarray
-    classical: np.ndarray
-    drawn: tuple[np.ndarray, np.ndarray] | None
+    values: np.ndarray
+    drawn: np.ndarray | None
     images: int
 
     def __sub__(self, other: "Side") -> "Side":
-        """Return by how much shares lie above those on other images, drawn on their own.
+        """Return by how much shares lie above those on other images, resampled on their own.
 
-        Where one side has no draws its images vary with the trainings, and the other's are added.
+        Where one side has no draws, its images vary with its trainings: only the other's are drawn.
         """
-        least = min(self.images, other.images)
-        one, two = (side.drawn or (np.zeros(()), np.zeros(())) for side in (self, other))
-        drawn = (one[0] - two[0], one[1] - two[1]) if self.drawn or other.drawn else None
-        gaps = self.networks - other.networks, self.classical - other.classical
-        return Side(*gaps, drawn, least)
+        draws = [one.drawn for one in (self, other)]
+        none = all(of is None for of in draws)
+        one, two = (0.0 if of is None else of for of in draws)
+        drawn = None if none else np.asarray(one - two)
+        return Side(self.values - other.values, drawn, min(self.images, other.images))
 
 
 def side(found: Evaluations, metric: str, chosen: np.ndarray, n: int = 1000, seed: int = 0) -> Side:
     """Return networks' and classical models' shares of people's score on the `chosen` images.
 
-    On search arrays nobody was scored: people find each target that pops out, so all is 1.
+    Images that one of them has no score on count for nobody. On search arrays nobody was scored:
+    people find each target that pops out, so a share of people's is the share of targets.
     """
     of = {kind: [m for m, k in found.kinds.items() if k == kind] for kind in Kind}
-    names = [*of[Kind.NETWORK], *of[Kind.CLASSICAL], *of[Kind.PEOPLE]]
+    models, people = [*of[Kind.NETWORK], *of[Kind.CLASSICAL]], of[Kind.PEOPLE]
     shape = (found.trainings, int(chosen.sum()))
-    scores = np.stack([np.broadcast_to(found.grid(m, metric)[:, chosen], shape) for m in names])
-    scores = np.where(np.isnan(scores).any(0), np.nan, scores)  # what all are scored on
-    count = len(of[Kind.NETWORK])
-    images = int((~np.isnan(scores[0])).any(0).sum())
+    grids = [found.grid(m, metric)[:, chosen] for m in [*models, *people]]
+    scores = np.stack([np.broadcast_to(grid, shape) for grid in grids])  # (models, S, images)
+    scores = np.where(np.isnan(scores).any(0), np.nan, scores)
 
-    def shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        whole = means[-1] if of[Kind.PEOPLE] else 1.0
-        models = (means[: len(names) - len(of[Kind.PEOPLE])] / whole).T
-        return models[:, :count], models[:, count:]
+    def shares(means: np.ndarray) -> np.ndarray:
+        return (means[: len(models)] / (means[-1] if people else 1.0)).T
 
-    drawn = None
-    if not found.own_images:
-        every = scores[..., ~np.isnan(scores).any((0, 1))].mean(1)
-        images = every.shape[1]
-        drawn = shares(every[:, resampled(images, n, seed)[1:]].mean(-1))
-    return Side(*shares(np.nanmean(scores, -1)), drawn, images)
+    values, told = shares(np.nanmean(scores, -1)), ~np.isnan(scores[0])
+    if found.own_images:
+        return Side(values, None, int(told.any(0).sum()))
+    every = scores[..., told.all(0)].mean(1)
+    again = resampled(every.shape[1], n, seed)[1:]
+    return Side(values, shares(every[:, again].mean(-1)), every.shape[1])
 
 
 def sides(natural: Evaluations, odd: Evaluations, arrays: pd.DataFrame) -> dict[str, Side]:
@@ -191,49 +186,46 @@ def leads(natural: Evaluations, odd: Evaluations, arrays: pd.DataFrame) -> pd.Da
     """Return how far networks lead classical models on photographs and on arrays.
 
     side (see `sides`), what: "level" of the "networks" (their kinds' mean) and of the "classical
-    models"; "lead" over the latter of all networks and of each kind; who, models (of which the mean
-    is taken, or led), images, value, low, high, se_images, sd_trainings, sd_models, "training 1" ….
-    NSS is a share of people's. A lead's
-    interval covers other images, trainings and classical models (see `above_models`), not other
-    encoders or ways to read them: kinds of networks are those that there are.
+    models"; "lead" over the latter of all networks and of each kind; who, models (over how many
+    classical ones), images, value, low, high, se_images, sd_trainings, sd_models (0: not drawn),
+    "training 1" …. NSS is a share of people's. A lead's interval covers other images, trainings and
+    classical models (see `above_models`), not other encoders or ways to read them: kinds of
+    networks are those that there are.
     """
-    rows = []
+    kinds, rows = odd.networks, []
     for name, of in sides(natural, odd, arrays).items():
-        for what, who, found, each in _compared(of, odd.networks):
-            own = {k: float(v) for k, v in found.items() if k != "trainings"}
-            models = (
-                len(odd.networks) if (what, who) == (LEVEL, NETWORKS) else of.classical.shape[1]
-            )
-            about = {"side": name, "what": what, "who": who, "models": models, "images": of.images}
-            singles = {f"training {s + 1}": float(v) for s, v in enumerate(each)}
-            rows.append(about | own | singles)
-    columns = ["side", "what", "who", "models", "images", *Learned._fields[:-1], "sd_models"]
-    table = pd.DataFrame(rows)
-    return table[[*columns, *table.filter(like="training ").columns]]
+        for (what, who), number in _numbers(kinds).items():
+            classical = of.values[:, len(kinds) :].mean(0)
+            given = (what, who) == (LEVEL, NETWORKS)
+            drawn = None if of.drawn is None else number(of.drawn)
+            own = number(of.values)
+            found = above_models(own, np.zeros(2) if given else classical, drawn, of.images)
+            told = {end: float(value) for end, value in found._asdict().items()}
+            if what == LEVEL and name not in (NATURAL, LOST):  # a share of arrays
+                told |= {end: float(np.clip(told[end], 0, 1)) for end in ("low", "high")}
+            about = {"side": name, "what": what, "who": who}
+            about |= {"models": len(classical), "images": of.images}
+            rows.append(about | told | {f"training {s + 1}": float(v) for s, v in enumerate(own)})
+    return pd.DataFrame(rows)
 
 
-def _compared(of: Side, kinds: Sequence[str]) -> list[tuple[str, str, dict, np.ndarray]]:
-    """Return what, who, statistics and single trainings of each row of `leads`."""
-    networks, classical = _with_mean(of.networks), of.classical.mean(0)
-    leads = networks - of.classical.mean(1, keepdims=True)
-    drawn = None
-    if of.drawn:
-        means, others = _with_mean(of.drawn[0]), of.drawn[1]
-        drawn = means, others, means - others.mean(1, keepdims=True)
-    ours = crossed(networks[:, 0], drawn[0][:, 0], of.images) if drawn else nested(networks[:, 0])
-    spread = None if drawn is None else drawn[1].mean(1)
-    theirs = above_models(of.classical.mean(1), classical, spread, of.images)._asdict()
-    rows = [
-        (LEVEL, NETWORKS, ours._asdict(), networks[:, 0]),
-        (LEVEL, CLASSICAL, theirs | {"sd_trainings": np.nan}, np.full(len(networks), np.nan)),
-    ]
-    for k, who in enumerate([NETWORKS, *kinds]):
-        over = None if drawn is None else drawn[2][:, k]
-        found = above_models(leads[:, k], classical, over, of.images)
-        rows.append((LEAD, who, found._asdict(), leads[:, k]))
-    return rows
+Number = Callable[[np.ndarray], np.ndarray]
+"""Computes, of shares (…, models) as in `Side`, one number (…)."""
 
 
-def _with_mean(values: np.ndarray) -> np.ndarray:
-    """Put the mean of all kinds (…, K) before them."""
-    return np.concatenate([values.mean(1, keepdims=True), values], 1)
+def _numbers(kinds: Sequence[str]) -> dict[tuple[str, str], Number]:
+    """Return what `leads` tells of a side, by what and who."""
+    count = len(kinds)
+
+    def ours(shares: np.ndarray) -> np.ndarray:
+        return shares[..., :count].mean(-1)
+
+    def theirs(shares: np.ndarray) -> np.ndarray:
+        return shares[..., count:].mean(-1)
+
+    def lead_of(one: Number) -> Number:
+        return lambda shares: one(shares) - theirs(shares)
+
+    each = {who: itemgetter((..., k)) for k, who in enumerate(kinds)}
+    leads = {(LEAD, who): lead_of(one) for who, one in {NETWORKS: ours, **each}.items()}
+    return {(LEVEL, NETWORKS): ours, (LEVEL, CLASSICAL): theirs, **leads}
