@@ -92,7 +92,8 @@ def most_salient(table: pd.DataFrame) -> Figure:
         chance = {"color": "0.4", "lw": 1, "ls": "--", "zorder": 0, "label": "chance"}
         axis.axvline(rows["chance"].mean(), **chance)
         if rows["measure"].iloc[0] == MOST:
-            axis.xaxis.set_major_formatter(PercentFormatter(1))
+            axis.set_xlim(-0.02, 1.02)
+            axis.xaxis.set_major_formatter(PercentFormatter(1, 0))
     return legend(figure, axes[0])
 
 
@@ -113,7 +114,7 @@ def leads(table: pd.DataFrame) -> Figure:
         rows = only(chosen, side=name)
         faint(axis, singles(rows), places[rows["who"]])
         points(axis, rows, places[rows["who"]])
-        axis.xaxis.set_major_formatter(PercentFormatter(1))
+        axis.xaxis.set_major_formatter(PercentFormatter(1, 0))
     figure.suptitle("lead over the mean of the classical models", fontsize=10.5)
     figure.set_size_inches(WIDTH, 0.34 * len(places) + 1.5)
     return figure
@@ -137,7 +138,7 @@ def natural_against_arrays(table: pd.DataFrame) -> Figure:
     level(axis, table["chance"].mean())
     axis.set_xlabel("natural images: NSS")
     axis.set_ylabel("efficient searches: target most salient")
-    axis.yaxis.set_major_formatter(PercentFormatter(1))
+    axis.yaxis.set_major_formatter(PercentFormatter(1, 0))
     share = axis.secondary_xaxis("top", (lambda x: 100 * x / human, lambda p: p * human / 100))
     share.set_xlabel("% of the human ceiling", fontsize=9.5)
     _name_points(figure, axis, pd.DataFrame({"x": x["value"], "y": y["value"]}).dropna())
@@ -209,7 +210,7 @@ def by_difference(table: pd.DataFrame) -> Figure:
             trace(axis, x, rows, "value", colour, f"{search} for people", "o")
             axis.plot(x, singles(rows), color=colour, lw=0.6, alpha=0.4, zorder=0)
         level(axis, table["chance"].mean())
-        axis.yaxis.set_major_formatter(PercentFormatter(1))
+        axis.yaxis.set_major_formatter(PercentFormatter(1, 0))
         axis.set_xticks(unique(table, "difference"))
     return legend(figure, axes[0], "center")
 
