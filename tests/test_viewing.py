@@ -20,7 +20,6 @@ from saliencykit.dissection import best_beyond, decoding_beyond, dissect
 from saliencykit.dissection import report as reports
 from saliencykit.evaluation import Predictor, evaluate, prior_maps
 from saliencykit.metrics import PowerLaw
-from saliencykit.metrics import PowerLaw
 from saliencykit.models import CentrePrior, build_encoder
 from saliencykit.viewing import pictures as overlay
 from saliencykit.viewing.style import write_figure
