@@ -105,7 +105,8 @@ def fit(maps: Sequence[Tensor], data: SaliencyDataset, prior: CentrePrior) -> Fi
     found: list[tuple[float, Fitted]] = []
     for blur in BLURS:
         z = [
-            z_scored(maps[i], size, blur).numpy() for (i, _), size in zip(looked, sizes, strict=True)
+            z_scored(maps[i], size, blur).numpy()
+            for (i, _), size in zip(looked, sizes, strict=True)
         ]
         knots, rises, power, gain = cells.fit(np.concatenate([one.ravel() for one in z]))
         heights = np.cumsum([0.0, *rises])
