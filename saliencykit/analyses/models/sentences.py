@@ -69,23 +69,17 @@ def what_we_see(
     """
     scored, gaps = only(table, metric="nss"), Gaps(pairs)
     nss, of_human = spans(scored, by="model"), spans(only(shares, metric="nss"), by="model")
-    human, limit, shown = nss[HUMAN], nss.get(MANY), [*networks, CENTRE]
+    shown = [*networks, CENTRE]
     rows = [f"{m} {nss[m]:.2f} or {of_human[m]:.0%} of human" for m in shown]
     classic = [m for m in nss if m not in (*shown, HUMAN, MANY)]
     count, images = len(singles(scored).columns), int(scored["images"].max())
-    people = (
-        f", {percent(human.value / limit.value)} of the limit {limit:.2f} that infinitely many "
-        "people would reach"
-        if limit
-        else ""
-    )
     no_contradiction = (
         "Scoring above people, as {}, is no contradiction: the others' blurred fixations are few "
         "and noisy, so leaving one observer out bounds what infinitely many people would predict "
         "from below."
     )
     return bullets(f"""
-        - NSS on {images} images; of networks {_trainings(count)}: human {human:.2f}{people};
+        - NSS on {images} images; of networks {_trainings(count)}: {_people(nss)};
           {"; ".join(rows)}.
           {mention(no_contradiction, gaps.better([*networks, *classic], HUMAN))}
         - {" ".join(_gains(gaps, networks))}
@@ -95,6 +89,17 @@ def what_we_see(
           differ in NSS beyond chance (Student's t over images and trainings, {percent(RATE)} false
           discovery rate).
     """)
+
+
+def _people(of: Spans) -> str:
+    """Say what people score, and how far they are from infinitely many, where that is known."""
+    human, limit = of[HUMAN], of.get(MANY)
+    if limit is None:
+        return f"human {human:.2f}"
+    return (
+        f"human {human:.2f}, {percent(human.value / limit.value)} of the limit {limit:.2f} that "
+        "infinitely many people would reach"
+    )
 
 
 def _trainings(count: int) -> str:
@@ -147,7 +152,7 @@ def _bits(
     """Say what densities fitted to the maps gain, and on how many metrics who is first."""
     gained = only(both, metric="ig")
     fitted, raw = (spans(only(gained, map=name), by="model") for name in ("fitted", "raw"))
-    of_human, human = spans(only(shares, metric="ig"), by="model"), fitted[HUMAN]
+    of_human = spans(only(shares, metric="ig"), by="model")
     best = sorted(classic, key=lambda m: -fitted[m].value)[:1]
     rows = [
         f"{label(m)} {fitted[m]:.2f} or {of_human[m]:.0%} of human, its map as it is {raw[m]:.2f}"
@@ -156,7 +161,7 @@ def _bits(
     metrics = both["metric"].nunique()
     first = [sum(w == "fine-tuned" for w in _winners(both, name)) for name in ("fitted", "raw")]
     return f"""Information gain over the centre prior, in bits, of densities fitted to each model's
-        maps (blur, rising non-linearity, centre bias) on training images: human {human:.2f};
+        maps (blur, rising non-linearity, centre bias) on training images: {_people(fitted)};
         {"; ".join(rows)}. With the map that each metric asks for, the fine-tuned network has the
         best mean on {first[0]} of {metrics} metrics; with maps as they are, on {first[1]}."""
 
