@@ -320,7 +320,8 @@ def of_images(values: ArrayLike, own_images: bool = False, n: int = 1000) -> Lea
         return nested(np.nanmean(values, 1))
     found = values[:, ~np.isnan(values).any(0)]
     if not found.size:
-        return Learned(*np.full(5, np.nan), len(values))
+        blank = np.array(np.nan)
+        return Learned(blank, blank, blank, blank, blank, len(values))
     draws = found.mean(0)[resampled(found.shape[1], n, 0)[1:]].mean(1)
     return crossed(found.mean(1), draws, found.shape[1])
 

@@ -27,6 +27,8 @@ from .evaluation import (
     Predictor,
     classical_maps,
     evaluate,
+    evaluate_fitted,
+    fitted_to,
     human_ceiling,
     network_maps,
     observer_curve,
@@ -42,6 +44,7 @@ ARRAY_METRICS = ("most_salient", "gsi", "fixations_to_find")
 
 
 FOLDS = 5  # at least, of data without a split of their own
+FITTED = 40  # images that a model's maps are fitted on, to become densities
 
 
 class Trained(NamedTuple):
@@ -429,7 +432,31 @@ class Study(Settings):
         Each training on images that it did not learn from; see `scored`.
         """
         found = self._evaluated([self.parts(k)[1] for k in range(self.trainings)])
-        return found.beside(human_ceiling(self.scored, ("nss", "auc", "ig"), self.centre))
+        return found.beside(self.people)
+
+    @cached_property
+    def people(self) -> pd.DataFrame:
+        """Scores of people on the images `scored`."""
+        return human_ceiling(self.scored, ("nss", "auc", "ig"), self.centre)
+
+    @cached_property
+    def evaluated_fitted(self) -> Evaluations:
+        """Scores of the densities fitted to everybody's maps, on the images of `evaluated`.
+
+        Fitted on `FITTED` of the images that the training learned from.
+        """
+        found, first = [], self.parts(0)[1]
+        for k in range(self.trainings):
+            learned, data, _ = self.parts(k)
+            few = learned.thinned(FITTED)
+            predictors, taught = (
+                ({} if k and data is first else self.untaught(images))
+                | self.network_maps(self.training(k), images)
+                for images in (data, few)
+            )
+            fits = {name: fitted_to(model, few, self.centre) for name, model in taught.items()}
+            found.append(evaluate_fitted(predictors, fits, data, self.centre))
+        return Evaluations.of(found).beside(self.people)
 
     def observer_curves(self) -> dict[str, ObserverCurve]:
         """How well growing groups of people predict another on the images `scored`, by metric."""

@@ -296,7 +296,14 @@ def say(means=MEANS, unsure=(), gain=1.0, half=0.2, own=(1.1, 0.8, 1.1)):
             p = 0.5 if {a, b} in map(set, unsure) else 0.01
             pairs.append((a, b, gap, gap - ends, gap + ends, p, *told))
     pairs = pd.DataFrame(pairs, columns=["first", "second", *columns, "p_adjusted", *singles])
-    return sentences.what_we_see(table, shares, pairs, ["frozen", "fine-tuned"])
+    gained = table.assign(metric="ig", **{c: table[c] / 2 for c in columns})
+    lost = gained.assign(metric="kl", **{c: -table[c] for c in columns})
+    fitted = pd.concat([table, gained, lost], ignore_index=True)
+    raw = fitted.assign(value=fitted["value"].where(fitted["metric"] != "kl", fitted["value"] * -1))
+    both = tables.of_both(raw, fitted)
+    bits = shares.assign(metric="ig")
+    networks = ["frozen", "fine-tuned"]
+    return sentences.what_we_see(table, shares, pairs, both, bits, networks)
 
 
 def test_words_about_models_say_who_lies_where():
@@ -324,3 +331,28 @@ def test_words_about_fine_tuning_follow_the_interval_and_the_trainings():
     assert "of this sign in 2 of 3" in say(own=(1.1, -0.1, 1.1))
     assert "encoder hurts: -1.00 [-1.20, -0.80]" in say(gain=-1.0)
     assert "encoder is not shown to help or hurt: 0.10 [-0.10, 0.30]" in say(gain=0.1)
+
+
+def test_words_about_fitted_densities_say_bits_and_who_is_first():
+    text = say()
+    assert "human 2.00 [1.95, 2.05]; frozen 1.00 [0.95, 1.05] or 50 % [48, 52] of human" in text
+    assert "fine-tuned 1.50 [1.45, 1.55] or 75 % [72, 78] of human, its map as it is 1.50" in text
+    assert "GBVS 0.75 [0.70, 0.80]" in text  # the best classical one, not AIM
+    assert "AIM 0.35" not in text
+    assert "best mean on 3 of 3 metrics; with maps as they are, on 2." in text
+
+
+def test_fitted_scores_stand_beside_raw_ones_on_the_metrics_that_both_have(evaluated):
+    table = evaluated[1].summary()
+    nss = table[table["metric"] == "nss"].reset_index(drop=True)
+    both = tables.of_both(table, nss.assign(value=nss["value"] + 1))
+    assert both["map"].value_counts().to_dict() == {"fitted": 4, "raw": 3}
+    assert set(both["metric"]) == {"nss"}
+    figure = figures.score_table(both[both["map"] == "fitted"], both[both["map"] == "raw"])
+    axis = figure.axes[0]
+    rings = [line for line in axis.lines if line.get_markerfacecolor() == "none"]
+    raw = nss.set_index("model")["value"]
+    assert [float(line.get_xdata()[0]) for line in rings] == pytest.approx(
+        [raw["best"], raw["flat"]]
+    )
+    plt.close(figure)

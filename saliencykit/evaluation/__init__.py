@@ -1,5 +1,6 @@
 """Models × images × metrics: whose maps are scored, the scores, people's, and what they say."""
 
+from .fitted import FITTED_METRICS, evaluate_fitted, fitted_to
 from .people import BLURS, ObserverCurve, human_baselines, human_blur, human_ceiling, observer_curve
 from .predictors import (
     CENTRE,
@@ -19,6 +20,7 @@ __all__ = [
     "BLURS",
     "CENTRE",
     "DEFAULT_METRICS",
+    "FITTED_METRICS",
     "PEOPLE",
     "Evaluation",
     "Evaluations",
@@ -27,7 +29,9 @@ __all__ = [
     "Predictor",
     "classical_maps",
     "evaluate",
+    "evaluate_fitted",
     "file_maps",
+    "fitted_to",
     "human_baselines",
     "human_blur",
     "human_ceiling",

@@ -44,11 +44,12 @@ def learning_curves(table: pd.DataFrame, baselines: pd.DataFrame) -> Figure:
     return legend(figure, axes[0])
 
 
-def score_table(table: pd.DataFrame) -> Figure:
+def score_table(table: pd.DataFrame, raw: pd.DataFrame | None = None) -> Figure:
     """Points with intervals, a panel a metric, models in the order of the first metric.
 
     The centre prior, people and (dotted) infinitely many people are vertical lines, their intervals
-    shaded; small faint marks are single trainings. table: `tables.with_limit`.
+    shaded; small faint marks are single trainings. table: `tables.with_limit`; raw: scores of the
+    same models, shown as rings.
     """
     metrics = unique(table, "metric")
     first = only(table, metric=metrics[0]).sort_values("value", ascending=False, kind="stable")
@@ -62,6 +63,9 @@ def score_table(table: pd.DataFrame) -> Figure:
             row, colour = chosen.reindex([model]), look_of(model, CLASSICAL).colour
             faint(axis, singles(row), [y], colour)
             points(axis, row, [y], colour=colour, size=4.5)
+            if raw is not None:
+                score = only(raw, metric=metric, model=model)["value"]
+                axis.plot(score, [y] * len(score), "o", mfc="none", mec=colour, ms=5.5)
         arrow = "→" if METRICS[metric].better == "higher" else "←"
         axis.set_xlabel(f"{METRICS[metric].label} ({arrow} better)", fontsize=9.5)
     return legend(figure, axes[0])

@@ -8,6 +8,7 @@ from ...dissection import singles
 from ...evaluation import CENTRE
 from ...evaluation.people import MANY
 from ...intervals import RATE
+from ...metrics import METRICS
 from ...viewing.claims import Span, Spans, bullets, mention, percent, spans
 from ...viewing.plots import only
 from ...viewing.style import label
@@ -53,40 +54,52 @@ class Gaps:
 
 
 def what_we_see(
-    table: pd.DataFrame, shares: pd.DataFrame, pairs: pd.DataFrame, networks: Sequence[str]
+    table: pd.DataFrame,
+    shares: pd.DataFrame,
+    pairs: pd.DataFrame,
+    both: pd.DataFrame,
+    fitted_shares: pd.DataFrame,
+    networks: Sequence[str],
 ) -> str:
     """Words under 01_models: who scores what, who beats whom, and what fine-tuning brings.
 
     table: `tables.with_limit`; shares: `Evaluations.shares` of people's; pairs:
-    `Evaluations.pairwise` on NSS; networks: the models that learned from fixations.
+    `Evaluations.pairwise` on NSS; both: `tables.of_both`; fitted_shares: `shares` of the fitted
+    densities; networks: the models that learned from fixations.
     """
     scored, gaps = only(table, metric="nss"), Gaps(pairs)
     nss, of_human = spans(scored, by="model"), spans(only(shares, metric="nss"), by="model")
-    human, limit, shown = nss[HUMAN], nss.get(MANY), [*networks, CENTRE]
+    shown = [*networks, CENTRE]
     rows = [f"{m} {nss[m]:.2f} or {of_human[m]:.0%} of human" for m in shown]
     classic = [m for m in nss if m not in (*shown, HUMAN, MANY)]
     count, images = len(singles(scored).columns), int(scored["images"].max())
-    people = (
-        f", {percent(human.value / limit.value)} of the limit {limit:.2f} that infinitely many "
-        "people would reach"
-        if limit
-        else ""
-    )
     no_contradiction = (
         "Scoring above people, as {}, is no contradiction: the others' blurred fixations are few "
         "and noisy, so leaving one observer out bounds what infinitely many people would predict "
         "from below."
     )
     return bullets(f"""
-        - NSS on {images} images; of networks {_trainings(count)}: human {human:.2f}{people};
+        - NSS on {images} images; of networks {_trainings(count)}: {_people(nss)};
           {"; ".join(rows)}.
           {mention(no_contradiction, gaps.better([*networks, *classic], HUMAN))}
         - {" ".join(_gains(gaps, networks))}
         - {_classical(classic, nss, gaps) if classic else ""}
+        - {_bits(both, fitted_shares, networks, classic)}
         - Of the {len(pairs)} pairs of models and people, {(pairs["p_adjusted"] <= RATE).sum()}
           differ in NSS beyond chance (Student's t over images and trainings, {percent(RATE)} false
           discovery rate).
     """)
+
+
+def _people(of: Spans) -> str:
+    """Say what people score, and how far they are from infinitely many, where that is known."""
+    human, limit = of[HUMAN], of.get(MANY)
+    if limit is None:
+        return f"human {human:.2f}"
+    return (
+        f"human {human:.2f}, {percent(human.value / limit.value)} of the limit {limit:.2f} that "
+        "infinitely many people would reach"
+    )
 
 
 def _trainings(count: int) -> str:
@@ -131,3 +144,31 @@ def _classical(classic: Sequence[str], nss: Spans, gaps: Gaps) -> str:
         {len(between)} of them lie beyond chance above the centre prior and below the fine-tuned
         network. {mention("Not shown to be worse than the fine-tuned network: {}.", as_good)}
         {mention(no_better, not_above)}"""
+
+
+def _bits(
+    both: pd.DataFrame, shares: pd.DataFrame, networks: Sequence[str], classic: Sequence[str]
+) -> str:
+    """Say what densities fitted to the maps gain, and on how many metrics who is first."""
+    gained = only(both, metric="ig")
+    fitted, raw = (spans(only(gained, map=name), by="model") for name in ("fitted", "raw"))
+    of_human = spans(only(shares, metric="ig"), by="model")
+    best = sorted(classic, key=lambda m: -fitted[m].value)[:1]
+    rows = [
+        f"{label(m)} {fitted[m]:.2f} or {of_human[m]:.0%} of human, its map as it is {raw[m]:.2f}"
+        for m in [*networks, *best]
+    ]
+    metrics = both["metric"].nunique()
+    first = [sum(w == "fine-tuned" for w in _winners(both, name)) for name in ("fitted", "raw")]
+    return f"""Information gain over the centre prior, in bits, of densities fitted to each model's
+        maps (blur, rising non-linearity, centre bias) on training images: {_people(fitted)};
+        {"; ".join(rows)}. With the map that each metric asks for, the fine-tuned network has the
+        best mean on {first[0]} of {metrics} metrics; with maps as they are, on {first[1]}."""
+
+
+def _winners(both: pd.DataFrame, name: str) -> Iterator[str]:
+    """Yield, metric by metric, which model's mean is best."""
+    chosen = only(both, map=name)
+    for metric, rows in chosen[~chosen["model"].isin((HUMAN, MANY))].groupby("metric"):
+        ranked = rows.set_index("model")["value"]
+        yield str(ranked.idxmax() if METRICS[metric].better == "higher" else ranked.idxmin())

@@ -1,4 +1,4 @@
-"""Learning curves of all trainings, and scores beside what infinitely many people would score."""
+"""Learning curves of all trainings; scores, of maps as they are and of what is fitted to them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -49,3 +49,15 @@ def with_limit(table: pd.DataFrame, curves: Mapping[str, ObserverCurve]) -> pd.D
     columns = ["model", "metric", "value", "low", "high", "images"]
     limits = pd.DataFrame(rows, columns=columns)
     return pd.concat([table, limits], ignore_index=True) if rows else table
+
+
+def of_both(raw: pd.DataFrame, fitted: pd.DataFrame) -> pd.DataFrame:
+    """Put scores of maps as they are ("raw") and of densities fitted to them under one another.
+
+    raw, fitted: `with_limit`, of which the former's rows are kept on metrics that both have. People
+    have no map: theirs are told once, as "fitted". First column: map.
+    """
+    shared = raw["metric"].isin(fitted["metric"]) & ~raw["model"].isin(("human", MANY))
+    parts = {"fitted": fitted, "raw": raw[shared]}
+    table = pd.concat([part.assign(map=name) for name, part in parts.items()], ignore_index=True)
+    return table[["map", *table.columns.drop("map")]]
