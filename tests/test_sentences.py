@@ -152,7 +152,8 @@ CASES = {
 }  # fmt: skip
 CLAIMS = (  # what may only be said of an interval that lies off 0
     r"item stand out (more|less) and|finding holds|\bhelps\b|\bhurts\b|raises it most|"
-    r"(units of \w+ favour|map favours) (person|text)|they (lead|trail) them|it holds|chance in [a-mo-z]|"
+    r"(units of \w+ favour|map favours) (person|text)|they (lead|trail) them|"
+    r"it holds|by chance in [a-mo-z]|"
     r"(improves the|costs some) prediction|moved it (further|less far) than scenes did|"
     r"tells (better|worse) than|loss is specific|"
     r"the other way round|units add (more|less) to|lead (shrinks|grows)|"
