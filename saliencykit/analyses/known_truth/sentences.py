@@ -72,10 +72,12 @@ def _kept(table: pd.DataFrame) -> str:
         by = rows.groupby("test", sort=False)["trainings"]
         return listed([f"{test} with {listed([str(s) for s in own])}" for test, own in by])
 
-    sure, over = many[many["low"] > MEANT], many[many["share"] > MEANT]
-    maybe = f"; as estimated, but not beyond doubt, {named(over.drop(sure.index, errors='ignore'))}"
-    return f"""Of frozen readouts, of which there are enough to tell, more than {percent(MEANT)} alarm
-        beyond doubt: {named(sure)}{maybe if len(over) > len(sure) else ""}."""
+    over = many[many["share"] > MEANT]
+    sure = over[over["low"] > MEANT]
+    unsure = over.drop(sure.index)
+    maybe = f"; as estimated, but not beyond doubt, {named(unsure)}" if len(unsure) else ""
+    return f"""Of frozen readouts, of which there are enough to tell, more than {percent(MEANT)}
+        alarm beyond doubt: {named(sure)}{maybe}."""
 
 
 def _recovered(table: pd.DataFrame, dose: pd.DataFrame, number: str) -> str:
