@@ -66,8 +66,7 @@ SCORES = table(("mean",), metric=["nss"], model=["human", "frozen", "fine-tuned"
 PAIRS = pd.DataFrame({"first": ["gbvs"], "second": ["human"], "p_adjusted": 0.5})
 ALIKE = ["cka_debiased", "selectivity", "change"]
 MEAN = {"training": ["mean"], "task": ["saliency", "scenes"]}
-MEASURES = {"layer": ["b", "map"], "control": ["before", "flat"]}
-TESTS = {"by": ["images", "networks"], "what": ["found", "first"]}
+NUMBERS = list(known_truth.NUMBERS)
 CASES = {
     data: (
         SimpleNamespace(name="some"),
@@ -137,14 +136,15 @@ CASES = {
         STUDY,
     ),
     known_truth: (
-        table(("rho",), **MEASURES),
-        table(("share",), **MEASURES, **TESTS).assign(found=3, tests=4),
-        table(world=["up", "down"], first=KINDS[:1], second=KINDS[1:2], **MEASURES),
-        ["up", "down", "up"],
-        table(("rho",), **MEASURES),
-        table(layer=["a", "b"], category=KINDS).assign(planted=2),
-        table(control=["before", "flat"], by=TESTS["by"]).assign(found=1, tests=4),
-        table(("share",), training=[50, 100], dissected=[20, 40], **TESTS),
+        table(number=NUMBERS, world=["nothing", "text × 4"], category=KINDS)
+        .assign(favoured=["", "", "", "text", "text", "text"] * 2),
+        table(number=NUMBERS, category=KINDS),
+        table(number=NUMBERS, control=[known_truth.ALONE, known_truth.BEYOND], world=["up", "down"],
+              first=KINDS[:1], second=KINDS[1:2]),
+        table(measure=["people", "the map"], together=[1, 3]),
+        table(("share",), number=[known_truth.CHANGE, known_truth.READOUTS],
+              test=[known_truth.TWO, known_truth.OWN], trainings=[1, 3]).assign(share=0.1),
+        table(number=NUMBERS, images=[40, 80], trainings=[3, 5], category=KINDS),
     ),
     unit_explorer: (
         table(("mean",), encoder=["one", "other"], category=KINDS).assign(layer="b", unit=3),
@@ -159,7 +159,9 @@ CLAIMS = (  # what may only be said of an interval that lies off 0
     r"the other way round|units add (more|less) to|lead (shrinks|grows)|"
     r"categories\*\*: (person|text)|untrained networks in .*: (more|less)|"
     r"category, (more|less) often|grows in [1-9]|fine-tuning favours (person|text)|the map\.|"
-    r"is favoured at [1-9]|they (cost|carry).*\*\*[1-9]"
+    r"is favoured at [1-9]|they (cost|carry).*\*\*[1-9]|"
+    r"above a world that favours nothing in [1-9]|weight in [1-9]|\(yes\)|"
+    r"fine-tuning favoured, (up|down): (person|text)"
 )
 
 
