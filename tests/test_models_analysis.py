@@ -301,9 +301,9 @@ def say(means=MEANS, unsure=(), gain=1.0, half=0.2, own=(1.1, 0.8, 1.1)):
     fitted = pd.concat([table, gained, lost], ignore_index=True)
     raw = fitted.assign(value=fitted["value"].where(fitted["metric"] != "kl", fitted["value"] * -1))
     both = tables.of_both(raw, fitted)
-    bits = shares.assign(metric="ig")
+    shares = pd.concat([shares, shares.assign(metric="ig")], ignore_index=True)
     networks = ["frozen", "fine-tuned"]
-    return sentences.what_we_see(table, shares, pairs, both, bits, networks)
+    return sentences.what_we_see(table, shares, pairs, both, networks)
 
 
 def test_words_about_models_say_who_lies_where():
@@ -348,7 +348,7 @@ def test_fitted_scores_stand_beside_raw_ones_on_the_metrics_that_both_have(evalu
     both = tables.of_both(table, nss.assign(value=nss["value"] + 1))
     assert both["map"].value_counts().to_dict() == {"fitted": 4, "raw": 3}
     assert set(both["metric"]) == {"nss"}
-    figure = figures.score_table(both[both["map"] == "fitted"], both[both["map"] == "raw"])
+    figure = figures.fitted(both)
     axis = figure.axes[0]
     rings = [line for line in axis.lines if line.get_markerfacecolor() == "none"]
     raw = nss.set_index("model")["value"]
