@@ -125,9 +125,11 @@ def test_an_image_that_one_lacks_is_left_out():
 
 
 def test_fewer_than_sixteen_images_have_neither_interval_nor_p():
-    found, _ = shared(images=IMAGES - 1)
-    assert found.pairwise()[["low", "high", "p", "p_adjusted"]].isna().all(axis=None)
-    assert found.pairwise()["value"].notna().all()
+    for few, enough in ((shared, IMAGES), (folds, -(-IMAGES // 5))):
+        unknown, told = (few(images=n)[0].pairwise() for n in (enough - 1, enough))
+        assert unknown[["low", "high", "p", "p_adjusted"]].isna().all(axis=None)
+        assert unknown["value"].notna().all()
+        assert told[["low", "high", "p", "p_adjusted"]].notna().all(axis=None)
 
 
 @given(st.integers(0, 10_000), st.integers(1, 5), st.booleans())
