@@ -40,7 +40,7 @@ from .settings import Settings, check_changes, read_profile
 from .viewing.style import show_figure, write_figure
 
 NETWORKS = ("pre-trained", "frozen", "fine-tuned", "scenes", "untrained")
-ARRAY_METRICS = ("gsi", "fixations_to_find")
+ARRAY_METRICS = ("most_salient", "gsi", "fixations_to_find")
 
 
 FOLDS = 5  # at least, of data without a split of their own

@@ -20,7 +20,6 @@ from saliencykit.intervals import (
     jackknife,
     rank_correlation,
     resampled,
-    resampled_means,
     student_p,
     summarised,
     tail_p,
@@ -84,10 +83,6 @@ def test_resamples_come_after_the_data_themselves():
     weights = with_own(image_weights(5, 40, seed=1))
     assert weights[0].tolist() == [1] * 5
     assert (weights.sum(1) == 5).all()
-    values = np.arange(10.0).reshape(5, 2)
-    means = resampled_means(values, 40, np.random.default_rng(1))
-    assert means[0].tolist() == [4, 5]
-    assert means[1:] == pytest.approx(weights[1:].double().numpy() @ values / 5)  # the same draws
 
 
 def test_p_is_twice_the_smaller_tail():

@@ -21,11 +21,3 @@ def spread(scores: pd.DataFrame, model: str, metric: str, n: int) -> list[int]:
     values = scores["value"].to_numpy(float)[chosen]
     order = np.argsort(values, kind="stable")[: np.count_nonzero(~np.isnan(values))]  # NaN is last
     return [int(i) for i in order[np.linspace(0, len(order) - 1, min(n, len(order))).astype(int)]]
-
-
-def by_model(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return a metric's scores, images × models, models in the table's order."""
-    chosen = scores[scores["metric"] == metric]
-    models = list(dict.fromkeys(chosen["model"]))
-    wide = chosen.pivot(index="image", columns="model", values="value")
-    return wide.reindex(columns=models)
