@@ -353,11 +353,15 @@ def of_images(values: ArrayLike, own_images: bool = False, n: int = 1000) -> Lea
     """Return mean and interval of what trainings scored image by image, (S, images).
 
     own_images: whether each training has images of its own (see `nested`), NaN being on all others;
-    otherwise all have the same (see `crossed`), and an image that has no score is left out.
+    otherwise all have the same (see `crossed`), and an image that has no score is left out. Fewer
+    than `IMAGES` images have no interval.
     """
     values = np.asarray(values, float)
     if own_images:
-        return nested(np.nanmean(values, 1))
+        mean = nested(np.nanmean(values, 1))
+        if np.count_nonzero(~np.isnan(values).all(0)) >= IMAGES:
+            return mean
+        return mean._replace(low=mean.low * np.nan, high=mean.high * np.nan)
     found = values[:, ~np.isnan(values).any(0)]
     if not found.size:
         blank = np.array(np.nan)

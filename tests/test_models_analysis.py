@@ -125,9 +125,11 @@ def test_an_image_that_one_lacks_is_left_out():
 
 
 def test_fewer_than_sixteen_images_have_neither_interval_nor_p():
-    found, _ = shared(images=IMAGES - 1)
-    assert found.pairwise()[["low", "high", "p", "p_adjusted"]].isna().all(axis=None)
-    assert found.pairwise()["value"].notna().all()
+    for few, enough in ((shared, IMAGES), (folds, -(-IMAGES // 5))):
+        unknown, told = (few(images=n)[0].pairwise() for n in (enough - 1, enough))
+        assert unknown[["low", "high", "p", "p_adjusted"]].isna().all(axis=None)
+        assert unknown["value"].notna().all()
+        assert told[["low", "high", "p", "p_adjusted"]].notna().all(axis=None)
 
 
 @given(st.integers(0, 10_000), st.integers(1, 5), st.booleans())
@@ -301,9 +303,9 @@ def say(means=MEANS, unsure=(), gain=1.0, half=0.2, own=(1.1, 0.8, 1.1)):
     fitted = pd.concat([table, gained, lost], ignore_index=True)
     raw = fitted.assign(value=fitted["value"].where(fitted["metric"] != "kl", fitted["value"] * -1))
     both = tables.of_both(raw, fitted)
-    bits = shares.assign(metric="ig")
+    shares = pd.concat([shares, shares.assign(metric="ig")], ignore_index=True)
     networks = ["frozen", "fine-tuned"]
-    return sentences.what_we_see(table, shares, pairs, both, bits, networks)
+    return sentences.what_we_see(table, shares, pairs, both, networks)
 
 
 def test_words_about_models_say_who_lies_where():
@@ -348,7 +350,7 @@ def test_fitted_scores_stand_beside_raw_ones_on_the_metrics_that_both_have(evalu
     both = tables.of_both(table, nss.assign(value=nss["value"] + 1))
     assert both["map"].value_counts().to_dict() == {"fitted": 4, "raw": 3}
     assert set(both["metric"]) == {"nss"}
-    figure = figures.score_table(both[both["map"] == "fitted"], both[both["map"] == "raw"])
+    figure = figures.fitted(both)
     axis = figure.axes[0]
     rings = [line for line in axis.lines if line.get_markerfacecolor() == "none"]
     raw = nss.set_index("model")["value"]

@@ -1,6 +1,7 @@
 """What stands under a figure says no more than its intervals, and never "nan"."""
 
 import re
+from itertools import combinations
 from types import SimpleNamespace
 
 import numpy as np
@@ -63,7 +64,11 @@ LOSSES = table(category=[*KINDS, "all categories"], units=["beyond matched", "na
                where=["own", "difference"])  # fmt: skip
 SCORES = table(("mean",), metric=["nss"], model=["human", "frozen", "fine-tuned", "gbvs",
                                                  "centre prior"])  # fmt: skip
-PAIRS = pd.DataFrame({"first": ["gbvs"], "second": ["human"], "p_adjusted": 0.5})
+WHO = SCORES["model"].tolist()
+MODELS = table(metric=["nss", "ig"], model=WHO).assign(**{"images": 9, "training 1": 1.0})
+PAIRS = pd.DataFrame(combinations(WHO, 2), columns=["first", "second"]).assign(
+    **{"value": -1.0, "low": -1.5, "high": -0.5, "p_adjusted": 0.5, "training 1": -1.0}
+)
 ALIKE = ["cka_debiased", "selectivity", "change"]
 MEAN = {"training": ["mean"], "task": ["saliency", "scenes"]}
 NUMBERS = list(known_truth.NUMBERS)
@@ -75,7 +80,13 @@ CASES = {
         SCORES,
         {"nss": SimpleNamespace(law=SimpleNamespace(limit=2, low=1, high=3, determined=True))},
     ),
-    models: (SCORES, {"mean": 1.0, "low": 0.5, "high": 1.5}, PAIRS, 9, ["frozen", "fine-tuned"]),
+    models: (
+        MODELS,
+        MODELS[MODELS["model"] != "human"],
+        PAIRS,
+        pd.concat([MODELS.assign(map=name) for name in ("fitted", "raw")]),
+        ["frozen", "fine-tuned"],
+    ),
     pretrained_units: (
         table(BEYOND, layer=["a", "b"], category=KINDS).assign(**SURE),
         table(BEYOND, best=[5, 10], category=KINDS)

@@ -16,7 +16,7 @@ from saliencykit.analyses.pretrained_units import figures as pretrained_units_fi
 from saliencykit.analyses.pretrained_units import sentences as pretrained_units_sentences
 from saliencykit.analyses.pretrained_units import tables as pretrained_units_tables
 from saliencykit.datasets import Fixations, Region
-from saliencykit.dissection import best_beyond, decoding_beyond, dissect
+from saliencykit.dissection import Dissection, best_beyond, decoding_beyond, dissect
 from saliencykit.dissection import report as reports
 from saliencykit.evaluation import Predictor, evaluate, prior_maps
 from saliencykit.metrics import PowerLaw
@@ -312,3 +312,13 @@ def test_observers_figure_and_words_extrapolate_only_where_determined():
     assert "Planted weights that lie in the interval found: 1 of 2." in text
     assert "NSS 3.00 [2.50, 3.50]; the centre prior alone reaches 1.00 [0.50, 1.50]" in text
     assert "groups of them: NSS 4.90 [4.70, 5.40]. For AUC these observers are too few" in text
+
+
+def test_choices_of_the_same_number_of_units_are_drawn_once():
+    res = {k: torch.randn(40, 10, generator=torch.Generator().manual_seed(k)) for k in range(3)}
+    regions = pd.DataFrame(
+        {"image": np.arange(40) // 2, "category": ["a", "b"] * 20, "sure": True, "fixations": 5}
+    )
+    own, *others = (Dissection({"deep": v}, regions, ("a", "b")) for v in res.values())
+    table = pretrained_units_tables.best(own, others, [0.1, 1, 0.3, 3], "deep")
+    assert table["best"].unique().tolist() == [0.1, 0.3]

@@ -71,6 +71,14 @@ def score_table(table: pd.DataFrame, raw: pd.DataFrame | None = None) -> Figure:
     return legend(figure, axes[0])
 
 
+def fitted(table: pd.DataFrame) -> Figure:
+    """Scores of the densities fitted to maps, and, as rings, of the maps as they are.
+
+    table: `tables.of_both`.
+    """
+    return score_table(only(table, map="fitted"), only(table, map="raw"))
+
+
 def _lines(axis: Axes, chosen: pd.DataFrame) -> None:
     for model in (m for m in LINES if m in chosen.index):
         row, colour = chosen.loc[model], HUMAN if model == MANY else look_of(model).colour

@@ -58,14 +58,12 @@ def what_we_see(
     shares: pd.DataFrame,
     pairs: pd.DataFrame,
     both: pd.DataFrame,
-    fitted_shares: pd.DataFrame,
     networks: Sequence[str],
 ) -> str:
     """Words under 01_models: who scores what, who beats whom, and what fine-tuning brings.
 
-    table: `tables.with_limit`; shares: `Evaluations.shares` of people's; pairs:
-    `Evaluations.pairwise` on NSS; both: `tables.of_both`; fitted_shares: `shares` of the fitted
-    densities; networks: the models that learned from fixations.
+    table: `tables.with_limit`; shares: `tables.shares`; pairs: `Evaluations.pairwise` on NSS; both:
+    `tables.of_both`; networks: the models that learned from fixations.
     """
     scored, gaps = only(table, metric="nss"), Gaps(pairs)
     nss, of_human = spans(scored, by="model"), spans(only(shares, metric="nss"), by="model")
@@ -84,7 +82,7 @@ def what_we_see(
           {mention(no_contradiction, gaps.better([*networks, *classic], HUMAN))}
         - {" ".join(_gains(gaps, networks))}
         - {_classical(classic, nss, gaps) if classic else ""}
-        - {_bits(both, fitted_shares, networks, classic)}
+        - {_bits(both, shares, networks, classic)}
         - Of the {len(pairs)} pairs of models and people, {(pairs["p_adjusted"] <= RATE).sum()}
           differ in NSS beyond chance (Student's t over images and trainings, {percent(RATE)} false
           discovery rate).

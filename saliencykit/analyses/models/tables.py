@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from ...evaluation import ObserverCurve
+from ...evaluation import Evaluations, ObserverCurve
 from ...evaluation.people import MANY
 from ...study import Trained
 
@@ -61,3 +61,13 @@ def of_both(raw: pd.DataFrame, fitted: pd.DataFrame) -> pd.DataFrame:
     parts = {"fitted": fitted, "raw": raw[shared]}
     table = pd.concat([part.assign(map=name) for name, part in parts.items()], ignore_index=True)
     return table[["map", *table.columns.drop("map")]]
+
+
+def shares(raw: Evaluations, fitted: Evaluations) -> pd.DataFrame:
+    """Return what share of people's scores models reach: `Evaluations.shares`.
+
+    Of NSS by maps as they are; of information gain, which judges a map's scale, by the densities
+    fitted to them.
+    """
+    parts = [raw.shares().query("metric == 'nss'"), fitted.shares().query("metric == 'ig'")]
+    return pd.concat(parts, ignore_index=True)
