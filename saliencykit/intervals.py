@@ -260,7 +260,7 @@ def together(
       and their mean `PRIOR`, and it has as many more degrees of freedom (Smyth 2004, Statistical
       Applications in Genetics and Molecular Biology 3, 3).
     - Each stands at the level that min-p asks for (Westfall & Young 1993, Resampling-Based Multiple
-      Testing, chapter 2): 2,000 times trainings and images are drawn anew about a truth that is
+      Testing, chapter 2): 1,000 times trainings and images are drawn anew about a truth that is
       known, and the least of the K intervals that would have held it is noted. Images have the
       correlations that the draws show, trainings half of those that they show: few show them
       larger than they are.
@@ -279,7 +279,7 @@ def together(
 
 
 def _joint_reach(
-    values: np.ndarray, draws: np.ndarray | None, images: np.ndarray, seed: int, n: int = 2000
+    values: np.ndarray, draws: np.ndarray | None, images: np.ndarray, seed: int, n: int = 1000
 ) -> np.ndarray:
     """Return how far each (K,) of the intervals reaches that hold `together`."""
     rng, (count, numbers) = np.random.default_rng(seed), values.shape

@@ -12,12 +12,14 @@ from functools import cached_property
 
 import torch
 
+from .cache import Entry, cached
 from .datasets import CATEGORIES, SaliencyDataset
 from .datasets.toyworld import ToyWorld
 from .dissection import Dissection, dissect_cached
 from .dissection.readout_maps import MAP, Maps, WithMap
 from .metrics.upsampling import Size
 from .models import SaliencyModel, Training, train_side_by_side
+from .sources import code_of
 from .study import Study
 
 
@@ -88,33 +90,44 @@ class Worlds:
         seed, size = self.study.seed, self.size
         return ToyWorld(n=n, seed=seed, size=size, weights=plan.weights, group=group)
 
-    def trained(self, asked: Iterable[tuple[Plan, int]], frozen: bool) -> list[SaliencyModel]:
-        """Return training k of a world for each (plan, k), the encoder frozen or fine-tuned.
-
-        What is not in the cache is trained side by side, on all cores.
-        """
-        own = {"epochs": self.readout_epochs, "batch": 16} if frozen else {}
-        wanted = [
+    def trainings(self, asked: Iterable[tuple[Plan, int]], frozen: bool) -> list[Training]:
+        """Return what training k of a world is for each (plan, k), the encoder frozen or not."""
+        study, own = self.study, {"epochs": self.readout_epochs, "batch": 16} if frozen else {}
+        return [
             Training(
-                self.study.pretrained,
-                self.world(plan, group=self.study.training_seed + k + 1),
+                study.pretrained,
+                self.world(plan, group=study.training_seed + k + 1),
                 None,
                 self.read,
-                replace(self.study.training_settings(frozen, self.study.first_seed + k), **own),
+                replace(study.training_settings(frozen, study.first_seed + k), **own),
             )
             for plan, k in asked
         ]
-        models = [model for model, _ in train_side_by_side(wanted)]
+
+    def trained(self, asked: Iterable[tuple[Plan, int]], frozen: bool) -> list[SaliencyModel]:
+        """Return each training's model; what is not in the cache is trained side by side."""
+        models = [model for model, _ in train_side_by_side(self.trainings(asked, frozen))]
         return [model for model in models if isinstance(model, SaliencyModel)]
 
     def maps(self, asked: Sequence[tuple[Plan, int]], frozen: bool) -> list[Dissection]:
-        """Return region NSS of the map (layer "map") of each training, on the `unseen` scenes."""
-        models = self.trained(asked, frozen)
-        if not frozen:
-            return [dissect_cached(WithMap(model), self.unseen, [MAP]) for model in models]
-        named = {f"{plan} {k}": model for (plan, k), model in zip(asked, models, strict=True)}
-        found = dissect_cached(Maps(named), self.unseen, list(named))
-        return [replace(found, scores={MAP: found.of(name)}) for name in named]
+        """Return region NSS of the map (layer "map") of each training, on the `unseen` scenes.
+
+        Cached all together, so that no network need be read again.
+        """
+        keys = [one.key for one in self.trainings(asked, frozen)]
+        key = {"code": code_of(Worlds), "trainings": keys, "unseen": self.unseen.fingerprint}
+        names = [f"{plan} {k}" for plan, k in asked]
+
+        def compute() -> Entry:
+            models = dict(zip(names, self.trained(asked, frozen), strict=True))
+            if frozen:
+                return dissect_cached(Maps(models), self.unseen, names).to_entry()
+            each = {k: dissect_cached(WithMap(m), self.unseen, [MAP]) for k, m in models.items()}
+            scores = {name: one.of(MAP) for name, one in each.items()}
+            return replace(each[names[0]], scores=scores).to_entry()
+
+        found = Dissection.from_entry(cached("world_maps", key, compute))
+        return [replace(found, scores={MAP: found.of(name)}) for name in names]
 
     @torch.inference_mode()
     def drawn(self, plan: Plan, number: int, names: Sequence[str]) -> torch.Tensor:

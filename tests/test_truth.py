@@ -172,7 +172,7 @@ def test_two_groups_alike_alarm_as_seldom_as_promised(monkeypatch, worlds):
     for s in (3, 5):
         wrong = known._wrong(truth.READOUTS, truth.TWO, s, 8)
         assert wrong.shape == (15, 8)
-        assert wrong.mean() <= 0.07
+        assert wrong.mean() <= 0.1  # of 120
     alone = known._wrong(truth.READOUTS, truth.TWO, 1, 5)  # knows nothing of training
     assert alone.mean() > 0.9
 

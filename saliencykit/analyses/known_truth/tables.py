@@ -121,9 +121,10 @@ class KnownTruth:
     def _kept(self, compute: Callable[..., pd.DataFrame], *asked: object) -> pd.DataFrame:
         """Return a table that is dear to compute, from the cache if these networks are there."""
         networks = digest(*(self.pool(number).values for number in (*NUMBERS, READOUTS)))
-        key = {"code": code_of(type(self)), "networks": networks, "flat": self.flat, "asked": asked}
+        key = {"code": code_of(type(self)), "networks": networks, "flat": self.flat}
+        key |= {"table": compute.__name__, "asked": asked}
         entry = cached(
-            compute.__name__, key, lambda: Entry(meta={"table": compute(*asked).to_dict("list")})
+            "known_truth", key, lambda: Entry(meta={"table": compute(*asked).to_dict("list")})
         )
         return pd.DataFrame(entry.meta["table"])
 
