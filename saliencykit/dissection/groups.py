@@ -152,10 +152,10 @@ def matched_groups(
 
     Alike are the means over the group of each of `traits`, a number a unit (C,), and of its rank
     among the layer's units, all in standard deviations over the layer. A group starts from random
-    units (`seed`), and the swap of one unit that brings it nearest is made until none does; of
-    `STARTS` times as many the nearest are taken. Groups may share units: units of which a layer has
-    few, such as those that make up the map, could not be matched else. Raises ValueError if there
-    are fewer others than chosen.
+    units (`seed`), and of a random three quarters of the others the swap of one unit that brings it
+    nearest is made until none does; of `STARTS` times as many the nearest are taken. Groups may
+    share units: units of which a layer has few, such as those that make up the map, could not be
+    matched else. Raises ValueError if there are fewer others than chosen.
     """
     values = np.stack([trait.double().numpy() for trait in traits], 1)
     look = np.concatenate([values, rankdata(values, axis=0)], 1)
@@ -164,11 +164,11 @@ def matched_groups(
     others = np.setdiff1d(np.arange(len(look)), chosen)
     _check_size(len(chosen), len(others))
     wanted, random = look[list(chosen)].sum(0), np.random.default_rng(seed)
-    found = {}
+    most, found = max(len(chosen), 3 * len(others) // 4), {}
     for _ in range(STARTS * repeats):
-        start = random.choice(len(others), len(chosen), replace=False)
-        group, off = _nearest(look[others], wanted, start)
-        found[tuple(sorted(others[group].tolist()))] = off
+        some = random.choice(others, most, replace=False)
+        group, off = _nearest(look[some], wanted, np.arange(len(chosen)))
+        found[tuple(sorted(some[group].tolist()))] = off
     return [list(group) for group in sorted(found, key=lambda g: (found[g], g))[:repeats]]
 
 
