@@ -49,6 +49,7 @@ class Settings:
     array_share: float = _setting(0.25, "search arrays a training image, where some are mixed in")
     contrast: str = _setting("image_signature", "classical model whose map a readout may see")
     seed: int = _setting(0, "of whatever is drawn")
+    training_seed: int = _setting(0, "added to the seeds of trainings: others of the same study")
 
     @classmethod
     def names(cls) -> list[str]:

@@ -234,7 +234,7 @@ class Study(Settings):
         read, encoder, data, seed: layers read, encoder, training images and seed, if not this
         study's; task: what is learned, if not saliency.
         """
-        how = self.training_settings(frozen, self.seed if seed is None else seed)
+        how = self.training_settings(frozen, self.first_seed if seed is None else seed)
         read = read or self.read or None
         encoder, data = encoder or self.pretrained, data or self.train
         return models.train(encoder, data, self.validation, read, how, task)
@@ -250,6 +250,11 @@ class Study(Settings):
             lr_encoder=self.lr_encoder,
             seed=seed,
         )
+
+    @property
+    def first_seed(self) -> int:
+        """The first training's seed; the next ones have the following."""
+        return self.seed + self.training_seed
 
     @property
     def crossed(self) -> bool:
@@ -294,14 +299,14 @@ class Study(Settings):
                 datasets.Joined(learned, more) if more is not None else learned,
                 validation if curve else None,
                 read or self.read or None,
-                self.training_settings(frozen, self.seed + k),
+                self.training_settings(frozen, self.first_seed + k),
                 task or models.tasks.Saliency(),
             )
             for k, (learned, validation, _) in enumerate(parts)
         ]
         found = models.train_side_by_side(asked)
         return [
-            Trained(model, curve, self.seed + k, unseen)
+            Trained(model, curve, self.first_seed + k, unseen)
             for k, ((model, curve), (_, _, unseen)) in enumerate(zip(found, parts, strict=True))
         ]
 
@@ -329,7 +334,7 @@ class Study(Settings):
         k of every task has the same seed, and so the same order of images.
         """
         learned, validation, unseen = self.parts(0)
-        seeds = [self.seed + k for k in range(self.trainings_beside)]
+        seeds = [self.first_seed + k for k in range(self.trainings_beside)]
         asked = [
             models.Training(
                 self.pretrained,

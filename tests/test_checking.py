@@ -1,20 +1,40 @@
 import json
+import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from saliencykit.running import checking
-from saliencykit.running.checking import compare, compare_tables, intervals
+from saliencykit.running.checking import (
+    another_run,
+    compare,
+    compare_tables,
+    intervals,
+    spread_of,
+    trainings,
+)
 
 
 def texts(rows, columns="category,mean,low,high"):
     return pd.DataFrame(rows, columns=columns.split(","), dtype=object).astype(str)
 
 
+LEARNED = "category,mean,low,high,sd_trainings,trainings"
+REACH = 2.776 * 0.1 * math.sqrt(2 / 5)  # t of 4 degrees of freedom; five trainings against five
+
+
 def measured(shift=0.0, noise=0.0, n=30):
-    """A table of `n` means with intervals 0.4 wide; shifted by so many widths."""
-    rows = [(f"c{i}", x := i + 0.4 * shift + noise, x - 0.2, x + 0.2) for i in range(1, n + 1)]
-    return texts(rows)
+    """A table of `n` means over five trainings, shifted by so often what another run may be off."""
+    means = [(f"c{i}", i + REACH * shift + noise) for i in range(1, n + 1)]
+    return texts([(c, x, x - 0.2, x + 0.2, 0.1, 5) for c, x in means], LEARNED)
+
+
+def drawn(rng, truth, trainings=5, spread=0.1):
+    """A table of means over trainings that differ by `spread` about a `truth` each."""
+    each = truth + spread * rng.standard_normal((trainings, len(truth)))
+    rows = zip(map(str, truth), each.mean(0), each.std(0, ddof=1), strict=True)
+    return texts([(c, m, m - 0.2, m + 0.2, sd, trainings) for c, m, sd in rows], LEARNED)
 
 
 def tallied(reference, now, learned=True):
@@ -67,11 +87,11 @@ def test_rows_are_marked_one_by_one():
     marks = [True, False, True]
     found, counts = compare_tables("a", old, new, marks)
     assert {d.row for d in found} == {2}
-    assert (counts["exact"], counts["intervals"], counts["inside"]) == (4, 2, 0)
+    assert (counts["exact"], counts["judged"], counts["inside"]) == (6, 2, 0)
 
 
 def test_a_few_numbers_of_a_large_table_may_be_tipped_by_rounding_but_no_text():
-    old, new = measured(n=150), measured(n=150)  # 600 cells
+    old, new = measured(n=100), measured(n=100)  # 600 cells
     new.loc[:2, "mean"] = "7"
     found, counts = tallied(old, new, learned=False)
     assert (found, counts["tipped"], counts["differ"]) == (0, 3, 0)
@@ -85,8 +105,14 @@ def test_a_few_numbers_of_a_large_table_may_be_tipped_by_rounding_but_no_text():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda t: t.drop(columns="high"), "columns category, mean, low, high"),
-        (lambda t: t.rename(columns={"high": "top"}), "columns category, mean, low, high"),
+        (
+            lambda t: t.drop(columns="high"),
+            f"columns {LEARNED.replace(',', ', ')}",
+        ),
+        (
+            lambda t: t.rename(columns={"high": "top"}),
+            f"columns {LEARNED.replace(',', ', ')}",
+        ),
         (lambda t: t.iloc[:-1], "30 rows"),  # a category is missing
         (lambda t: t.iloc[::-1].reset_index(drop=True), "c1"),
         (lambda t: t.replace("c7", "c8"), "c7"),
@@ -118,31 +144,69 @@ def test_which_numbers_have_intervals():
     assert intervals(["low", "high"]) == []
 
 
+def test_which_spread_is_whose():
+    gap, people = (["x", "x_low", "x_high"], ["people", "people_low", "people_high"])
+    header = [*gap, "sd_trainings", *people]
+    assert spread_of(header, [0, 1, 2]) == 3
+    assert spread_of(header, [4, 5, 6]) is None
+    header = ["x", "people", *gap[1:], "x_sd_trainings", *people[1:]]
+    assert spread_of(header, [0, 2, 3]) == 4
+    assert spread_of(header, [1, 5, 6]) is None
+
+
+def test_on_how_many_trainings_a_row_rests():
+    told = np.array([[1.0, 2.0, np.nan], [1.0, 2.0, 3.0]])
+    assert trainings(["training 1", "training 2", "training 3"], told).tolist() == [2, 3]
+    assert trainings(["a", "trainings", "b"], told).tolist() == [2, 2]
+    assert np.isnan(trainings(["a", "training", "b"], told)).all()
+
+
 def test_learned_numbers_are_counted():
-    old = texts([("a", 1, 0.5, 1.5), ("b", 1, 0.5, 1.5), ("c", -1, -2, -0.5), ("d", "", "", "")])
-    new = texts([("a", 1.4, 0.9, 1.9), ("b", 0.2, -0.3, 0.7), ("c", 1, 0.5, 2), ("d", 1, 0, 2)])
+    some = [("a", 1, 0.5, 1.5, 0.1, 5), ("b", 1, 0.5, 1.5, 0.1, 5), ("c", -1, -2, -0.5, 9, 5)]
+    old = texts([*some, ("d", 1, 0, 2, "", 5), ("e", "", "", "", "", "")], LEARNED)
+    some = [("a", 1.1, 0.9, 1.9, 0.1, 5), ("b", 0.2, -0.3, 0.7, 0.1, 5), ("c", 1, 0.5, 2, 9, 5)]
+    new = texts([*some, ("d", 1, 0, 2, "", 5), ("e", 1, 0, 2, 1, 5)], LEARNED)
     found, counts = tallied(old, new)
     assert found == 0
     expected = {
         "exact": 0,
         "tipped": 0,
         "differ": 0,
-        "intervals": 3,
-        "inside": 1,
+        "intervals": 4,
         "changed": 2,
         "turned": 1,
+        "judged": 3,
+        "inside": 2,
     }
     assert counts == expected
 
 
+def test_another_run_lies_inside_as_often_as_promised_and_a_moved_truth_does_not():
+    rng, truth = np.random.default_rng(0), np.linspace(1, 30, 4000)
+    for count in (2, 3, 5):
+        old, new = (drawn(rng, truth, count) for _ in range(2))
+        inside = tallied(old, new)[1]["inside"] / len(truth)
+        assert inside == pytest.approx(0.95, abs=0.015)
+    off = tallied(drawn(rng, truth), drawn(rng, truth + 0.3))[1]["inside"]
+    assert off / len(truth) < 0.4
+
+
+def test_a_run_of_more_trainings_is_held_to_a_closer_mean():
+    reach = another_run(np.array([0.1, 0.1, 0.1]), np.array([5, 5, 1.0]), np.array([5, 20, 5.0]))
+    assert reach[:2] == pytest.approx([REACH, 2.776 * 0.1 * 0.5], abs=1e-3)
+    assert np.isnan(reach[2])  # one training tells no spread
+
+
 def test_a_learned_number_that_is_gone_lies_not_inside():
-    counts = tallied(texts([("a", 1, 0.5, 1.5)]), texts([("a", "", "", "")]))[1]
+    old, new = texts([("a", 1, 0.5, 1.5, 0.1, 5)], LEARNED), texts([("a", *[""] * 5)], LEARNED)
+    counts = tallied(old, new)[1]
     assert (counts["intervals"], counts["inside"], counts["changed"]) == (1, 0, 1)
 
 
-def test_rounding_is_inside_an_interval_of_no_length():
-    old, new = texts([("a", 1, 1, 1)]), texts([("a", 1.00001, 1.00001, 1.00001)])
-    assert tallied(old, new)[1]["inside"] == 1
+def test_rounding_is_inside_where_trainings_do_not_differ():
+    old = texts([("a", 1, 1, 1, 0, 5)], LEARNED)
+    assert tallied(old, texts([("a", 1.00001, 1, 1, 0, 5)], LEARNED))[1]["inside"] == 1
+    assert tallied(old, texts([("a", 1.1, 1, 1, 0, 5)], LEARNED))[1]["inside"] == 0
 
 
 def test_another_unit_or_its_layer_may_be_best_but_not_another_category():
@@ -195,21 +259,29 @@ def test_a_mutated_estimator_is_a_fault(both, learned):
 
 
 def test_another_training_is_no_fault_if_it_is_learned(both):
-    new = pd.concat([measured(shift=0.3, n=12), measured(shift=2, n=30)[12:]], ignore_index=True)
+    new = pd.concat([measured(shift=0.9, n=25), measured(shift=1.1)[25:]], ignore_index=True)
     write(both[0], True, a=measured())
     write(both[1], a=new)
     found = check(both)
     assert found.faults == []
-    assert found.tallies.loc["total", "share"] == pytest.approx(12 / 30)
+    assert found.tallies.loc["total", "share"] == pytest.approx(25 / 30)
     write(both[0], False, a=measured())
     assert "must be equal" in check(both).faults[0]
 
 
 def test_a_run_with_too_few_inside_is_a_fault(both):
-    new = pd.concat([measured(n=8), measured(shift=2, n=30)[8:]], ignore_index=True)
+    new = pd.concat([measured(n=21), measured(shift=2)[21:]], ignore_index=True)
     write(both[0], a=measured())
     write(both[1], a=new)
-    assert check(both).faults == ["only 27% of the learned numbers lie inside"]
+    assert check(both).faults == ["only 70% of the learned numbers lie inside"]
+
+
+def test_a_verdict_turned_round_is_a_fault(both):
+    old, new = measured(n=300), measured(n=300)
+    old.loc[0, ["mean", "low", "high"]] = ["-1", "-1.2", "-0.8"]
+    write(both[0], a=old)
+    write(both[1], a=new)
+    assert check(both).faults == ["1 verdicts turned round"]
 
 
 def test_one_mutated_notebook_of_many_is_a_fault(both):
@@ -249,15 +321,25 @@ def test_the_report_is_capped_for_each_file_and_ends_in_tallies_by_notebook(both
     lines = found.report().splitlines()
     assert lines[0] == "02_a.csv"
     assert lines[1].split() == ["row", "column", "reference", "now"]
-    assert lines[2].split() == ["1", "mean", "1.0", "1.4"]
+    assert lines[2].split() == ["1", "mean", "1.0", str(1 + REACH)]
     assert lines[2 + checking.SHOWN].strip() == f"… and {3 * rows - checking.SHOWN} more"
     header, *tallies = (line.split() for line in lines[3 + checking.SHOWN :])
-    columns = ["exact", "tipped", "differ", "intervals", "inside", "changed", "turned", "share"]
+    columns = [
+        "exact",
+        "tipped",
+        "differ",
+        "intervals",
+        "changed",
+        "turned",
+        "judged",
+        "inside",
+        "share",
+    ]
     assert header == ["notebook", *columns]
     assert tallies == [
-        ["02_units", "100", "0", "75", "0", "0", "0", "0"],
-        ["03_units", "0", "0", "0", "8", "8", "0", "0", "100%"],
-        ["total", "100", "0", "75", "8", "8", "0", "0", "100%"],
+        ["02_units", "150", "0", "75", "0", "0", "0", "0", "0"],
+        ["03_units", "0", "0", "0", "8", "0", "0", "8", "8", "100%"],
+        ["total", "150", "0", "75", "8", "0", "0", "8", "8", "100%"],
     ]
     found.write(both[1])
     table = pd.read_csv(both[1] / "check.csv", index_col="notebook")

@@ -133,7 +133,7 @@ def test_each_training_with_its_own_images():
     both = [tables.by_region([lambda i, p=p: p.truth[i]], p, 2) for p in parts]
     table = tables.excess(both, own_images=True)
     assert (table["images"] == 60).any()
-    assert table["se_images"].isna().all()
+    assert table["excess_se_images"].isna().all()
     assert table["excess_low"].notna().all()
 
 

@@ -221,3 +221,21 @@ def test_what_is_mixed_in_and_another_encoder_go_into_every_training(monkeypatch
         assert one.encoder is other
         assert len(one.data) == 16 + 3
         assert not {f"blobs/{name}" for name in trained.unseen.names} & set(one.data.names)
+
+
+def test_other_trainings_of_the_same_study_differ_by_seed_alone(monkeypatch):
+    asked = {}
+
+    def noted(trainings):
+        asked.setdefault(one, []).extend(trainings)
+        return [(None, None)] * len(trainings)
+
+    monkeypatch.setattr(sk.models, "train_side_by_side", noted)
+    for one in (0, 50):
+        study = sk.Study.from_profile("smoke", training_seed=one)
+        study.each_training(False)
+        _ = study.taught
+    seeds = [[t.settings.seed for t in asked[one]] for one in (0, 50)]
+    assert [seed + 50 for seed in seeds[0]] == seeds[1]
+    plain = [[t.key | {"settings": None, "task": t.task.name} for t in asked[k]] for k in (0, 50)]
+    assert plain[0] == plain[1]

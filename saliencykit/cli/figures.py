@@ -27,10 +27,11 @@ was. git ignores all this; what is committed lies in figures/reference/<profile>
 same on any processor: texts, and numbers within {ATOL} + {RTOL}·|r| of the reference's r (but for
 {TIPPED:.1%} of a table's cells, since rounding can tip a rank). What a network has learned differs
 from processor to processor as it does from seed to seed, so there it is counted how many numbers
-lie inside the reference's intervals, how many intervals that were above, below or around 0 changed,
-and how many turned round; all by notebook, also in {TALLIES} beside the figures. The exit status is
-1 if what must be equal is not, or if fewer than {FLOOR:.0%} of all the learned numbers, or
-{FLOOR_EACH:.0%} of a notebook's, lie inside.
+lie where the reference's trainings say that another run's would (95 % on average), how many
+intervals that were above, below or around 0 changed, and how many turned round; all by notebook,
+also in {TALLIES} beside the figures. The exit status is 1 if what must be equal is not, if a
+verdict turned round, or if fewer than {FLOOR:.0%} of the learned numbers, or {FLOOR_EACH:.0%} of a
+notebook's, lie inside.
 
 --keep makes the figures the new reference (but for photographs, which are not ours to publish),
 once all notebooks have run: for whoever changes a notebook, or what it computes. With notebooks
@@ -42,6 +43,7 @@ Examples:
   saliencykit figures 02 03 --profile osie         two of them, on real photographs
   saliencykit figures 02 --profile osie -p encoder resnet18 -p unit_layer layer3.1 -p layers []
   saliencykit figures --check                      does this machine find what the reference says?
+  saliencykit figures --check -p training_seed 99  do other trainings?
   saliencykit figures 07 --keep                    07 has changed: what it draws now is right
 """
 

@@ -232,8 +232,8 @@ def excess(found: Sequence[Regional], own_images: bool, n: int = 1000) -> pd.Dat
 
     found: all trainings on the same images (one `Regional`), or, own_images, one for each training.
     A row a category: category, images, share (people's, mean over the images that show it), then
-    excess, people and beyond (see `Regional.excess`) each with its _low and _high; of the excess
-    also se_images, sd_trainings and each (every training's, joined by spaces); `verdict`.
+    excess, people and beyond (see `Regional.excess`) each with its _low, _high, _se_images and
+    _sd_trainings; trainings; each (every training's excess, joined by spaces); `verdict`.
     Fewer than `IMAGES` images have no interval; categories that nobody looked at are left out.
     """
     own = [one.excess(np.ones((1, len(one.people)))) for one in found]
@@ -252,11 +252,10 @@ def excess(found: Sequence[Regional], own_images: bool, n: int = 1000) -> pd.Dat
             if images[c] < IMAGES:
                 of = of._replace(low=np.nan, high=np.nan)
             ends = {what: of.value, f"{what}_low": of.low, f"{what}_high": of.high}
-            row |= {name: float(end) for name, end in ends.items()}
+            ends |= {f"{what}_se_images": of.se_images, f"{what}_sd_trainings": of.sd_trainings}
+            row |= {name: float(end) for name, end in ends.items()} | {"trainings": of.trainings}
             if what == "excess":
-                each = " ".join(f"{v:.3g}" for v in values)
-                spreads = {"se_images": of.se_images, "sd_trainings": of.sd_trainings}
-                row |= {**{name: float(v) for name, v in spreads.items()}, "each": each}
+                row["each"] = " ".join(f"{v:.3g}" for v in values)
         rows.append(row)
     table = pd.DataFrame(rows)
     return table.assign(verdict=verdict(table) if rows else [])

@@ -46,7 +46,7 @@ from ...study import Study, Trained
 LIKENESSES = ("cka_debiased", "selectivity", "change")
 BLOCKS = 20  # of images, that are left out one after the other
 MEAN = "mean"  # in place of a training's number
-SPAN = ["value", "low", "high", "se_images", "sd_trainings"]
+SPAN = ["value", "low", "high", "se_images", "sd_trainings", "trainings"]
 Likeness = Mapping[str, Mapping[str, Tensor]]
 """By layer and measure: (1 + blocks, K, K) of the pre-trained network and the others, task by task;
 of all images, then without each block of them."""
@@ -172,7 +172,7 @@ def by_layer(found: Likeness, tasks: Sequence[str], n: int = 10_000) -> pd.DataF
             low, high = bounds(gaps) if known else (np.nan, np.nan)
             p = (gaps >= gaps[0] - 1e-12).mean() if known else np.nan
             within, between, _ = told.value
-            span = [part[2] for part in told[:5]]
+            span = [*(part[2] for part in told[:5]), told.trainings]
             rows.append((layer, measure, within, between, *span, low, high, p, len(gaps)))
     columns = [
         "layer",
@@ -206,7 +206,8 @@ def apart(found: Mapping[str, Tensor], tasks: Sequence[str]) -> pd.DataFrame:
         for i, first in enumerate(tasks):
             for j in range(i + 1, len(tasks)):
                 two = each[:, [i, j]][:, :, :, [i, j]]
-                span = [part[2] for part in over_trainings(within_between, two)[:5]]
+                told = over_trainings(within_between, two)
+                span = [*(part[2] for part in told[:5]), told.trainings]
                 rows.append((measure, first, tasks[j], *span))
     return pd.DataFrame(rows, columns=["measure", "first", "second", *SPAN])
 
@@ -247,7 +248,7 @@ def drift(found: Likeness, tasks: Sequence[str]) -> pd.DataFrame:
 def each_and_mean(values: np.ndarray, told: Learned, **about: object) -> pd.DataFrame:
     """Return a row a training, then one of their mean with its interval."""
     singles = {"training": [str(k + 1) for k in range(len(values))], "value": values}
-    mean = dict(zip(SPAN, told[:5], strict=True)) | {"training": MEAN}
+    mean = dict(zip(SPAN, told, strict=True)) | {"training": MEAN}
     table = pd.concat([pd.DataFrame(singles), pd.DataFrame([mean])], ignore_index=True)
     return table[["training", *SPAN]].assign(**about)
 
@@ -272,6 +273,7 @@ def gains(
         for c, category in enumerate(before.categories):
             row: dict[str, object] = {"task": task, "category": category, "training": MEAN}
             singles = [dict(row, training=str(s + 1)) for s in range(len(found))]
+            row["trainings"] = len(found)
             for name in ("before", "after", "difference"):
                 values = [value[name][c].item() for value, _ in found]
                 draws = torch.stack([drawn[name][:, c] for _, drawn in found]).mean(0)
@@ -290,8 +292,9 @@ def learning(
 ) -> pd.DataFrame:
     """Return scores by epoch: task, measure, epoch, training, train, value (validation) …
 
-    … low, high, se_images, sd_trainings, chance, images. Intervals of accuracies are over trainings
-    and images (as if these were right or wrong independently); those of NSS over trainings alone.
+    … low, high, se_images, sd_trainings, trainings, chance, images. Intervals of accuracies are
+    over trainings and images (as if these were right or wrong independently); those of NSS over
+    trainings alone.
     chance: the accuracy of always naming the validation images' commonest class; 0 for NSS, a
     constant map's. images: those behind it.
     """
@@ -317,6 +320,6 @@ def _one(task: Task, trained: Sequence[Trained], validation: SaliencyDataset) ->
         for k, (of, value) in enumerate(zip(train, values, strict=True))
     ]
     mean = {"epoch": epoch, "training": MEAN, "train": train.mean(0)}
-    mean |= dict(zip(SPAN, told[:5], strict=True))
+    mean |= dict(zip(SPAN, told, strict=True))
     table = pd.concat([*singles, pd.DataFrame(mean)], ignore_index=True)
     return table.assign(task=task.name, measure=task.measure, chance=chance, images=images)
