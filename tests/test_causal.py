@@ -38,7 +38,7 @@ from saliencykit.models import SaliencyModel, build_encoder
 from saliencykit.models.encoders import Encoder
 from saliencykit.registry import UnknownNameError
 from saliencykit.study import Trained
-from tests.conftest import Blobs
+from tests.conftest import Scattered
 
 NAMES = ("text", "head", "rare")
 PAIR = ["text", "head"]
@@ -468,15 +468,6 @@ def test_agreement_needs_one_set_of_categories():
     other = Overlap(over.iou, over.threshold, ("a", "b", "c"))
     with pytest.raises(ValueError, match="different categories"):
         method_agreement([(other, res)], "a", PAIR)
-
-
-class Scattered(Blobs):
-    """Blobs that people also look past."""
-
-    def fixations(self, i):
-        near, draw = super().fixations(i), np.random.default_rng(i)
-        x, y = (draw.uniform(0, n, 8) for n in (64, 48))
-        return Fixations.of([*near.x.tolist(), *x], [*near.y.tolist(), *y])
 
 
 def one_training(seed, data):

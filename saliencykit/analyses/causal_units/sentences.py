@@ -109,11 +109,14 @@ def _diagonal(matrix: pd.DataFrame) -> str:
     by_column = [name for name in names if wide[name].idxmin() == name]
     sure = matrix[decided(matrix)]
     own = (sure["first"] == sure["second"]).sum()
+    count = (
+        f"{len(sure)} exclude 0, {own} of them on the diagonal" if len(sure) else "none excludes 0"
+    )
     return f"""of means over trainings, the category that loses most by a group of units is the one
         they are named for in **{len(by_row)} of {len(names)}** groups ({listed(by_row)}); the units
         that cost a category most are its own in **{len(by_column)} of {len(names)}**
         ({listed(by_column)}). Of its {matrix["low"].notna().sum()} intervals, which hold together,
-        {len(sure)} exclude 0, {own} of them on the diagonal."""
+        {count}."""
 
 
 def _specific(table: pd.DataFrame) -> str:
