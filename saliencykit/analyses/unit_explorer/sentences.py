@@ -27,13 +27,16 @@ def what_we_see(table: pd.DataFrame) -> str:
 def _most_selective(name: str, table: pd.DataFrame) -> str:
     told = table["low"].notna().any()
     top = table.loc[table["low" if told else "mean"].idxmax()]  # of the best guesses, the surest
+    surely = "surely " if told else ""
     at = table["layer"].value_counts(sort=False)
-    several = singles(table).notna().any().sum() > 1
-    return f"""- **{name}**{_over(table) if several else ""}: the most {"surely " if told else ""}selective
-        unit answers to {label(top["category"])} (region NSS {Span.of(top, "mean"):.2f}; unit {top["unit"]} of
-        {top["layer"]}{" in the first training" if several else ""}); {at.max()} of {len(table)}
-        categories have their best unit in {at.idxmax()}{" there" if several else ""}.
-        {_again(table) if several else ""}"""
+    over, first, there, again = "", "", "", ""
+    if singles(table).notna().any().sum() > 1:
+        over, again = _over(table), _again(table)
+        first, there = " in the first training", " there"
+    return f"""- **{name}**{over}: the most {surely}selective unit answers to
+        {label(top["category"])} (region NSS {Span.of(top, "mean"):.2f}; unit {top["unit"]} of
+        {top["layer"]}{first}); {at.max()} of {len(table)} categories have their best unit in
+        {at.idxmax()}{there}. {again}"""
 
 
 def _over(table: pd.DataFrame) -> str:
