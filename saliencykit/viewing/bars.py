@@ -11,7 +11,7 @@ from .style import label
 
 REACH = (-1.0, 4.0)  # region NSS that the axis shows at least
 GRID, FAINT, MARKED = (225, 225, 225), (120, 120, 120), (245, 240, 225)
-SINGLE = (150, 60, 0)
+SINGLE = (90, 35, 0)
 LEFT, RIGHT, TOP, BOTTOM = 104, 14, 20, 34  # margins in pixels
 
 

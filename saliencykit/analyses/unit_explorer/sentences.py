@@ -5,6 +5,7 @@ import pandas as pd
 from ...dissection import singles
 from ...viewing.claims import Sides, Span, bullets, listed, spans
 from ...viewing.style import label
+from .tables import GIVEN
 
 
 def what_we_see(table: pd.DataFrame) -> str:
@@ -29,7 +30,7 @@ def _most_selective(name: str, table: pd.DataFrame) -> str:
     top = table.loc[table["low" if told else "mean"].idxmax()]  # of the best guesses, the surest
     surely = "surely " if told else ""
     at = table["layer"].value_counts(sort=False)
-    over, first, there, again = "", "", "", ""
+    over, first, there, again = "" if name in GIVEN else ", one training", "", "", ""
     if singles(table).notna().any().sum() > 1:
         over, again = _over(table), _again(table)
         first, there = " in the first training", " there"
