@@ -14,6 +14,7 @@ from saliencykit.dissection import (
     best_beyond,
     decoded,
     decoding_beyond,
+    decoding_beyond_cached,
     participation_ratio,
     top_mean,
     unit_dimensions,
@@ -171,6 +172,18 @@ def test_one_category_leaves_nothing_to_decode():
     res = made(1.0)
     one = Dissection(res.scores, res.regions.assign(category="a"), KINDS)
     assert decoding_beyond(one, [one, one])["own"].isna().all()
+
+
+def test_what_was_decoded_is_remembered_with_its_gaps_until_a_score_changes(monkeypatch, tmp_path):
+    monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path))
+    own, controls = made(2.0), [made(0.0, seed=k) for k in (1, 2)]
+    for _ in range(2):
+        found = decoding_beyond_cached(own, controls)
+        pd.testing.assert_frame_equal(found, decoding_beyond(own, controls))
+    assert len(list((tmp_path / "decoding").glob("*.safetensors"))) == 1
+    other = Dissection({k: v + 1e-3 for k, v in own.scores.items()}, own.regions, own.categories)
+    decoding_beyond_cached(other, controls)
+    assert len(list((tmp_path / "decoding").glob("*.safetensors"))) == 2
 
 
 # Directions

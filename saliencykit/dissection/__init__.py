@@ -5,7 +5,7 @@ The modules below hold more: groups of units and their controls, tables of sever
 
 from .ablation import Effects, ablated, ablation_effects
 from .contributions import contributions, contributions_cached, map_parts
-from .controls import best_beyond, decoding_beyond
+from .controls import best_beyond, decoding_beyond, decoding_beyond_cached
 from .decoding import decoded
 from .dimensions import participation_ratio, unit_dimensions, unit_dimensions_cached
 from .dissect import dissect, dissect_cached
@@ -44,6 +44,7 @@ __all__ = [
     "counts",
     "decoded",
     "decoding_beyond",
+    "decoding_beyond_cached",
     "dissect",
     "dissect_cached",
     "favouring",

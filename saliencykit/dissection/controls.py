@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from .. import cache
 from ..intervals import IMAGES, adjusted, beyond, bounds, image_weights, with_own
 from .decoding import decoded
 from .result import Dissection
@@ -99,6 +100,14 @@ def decoding_beyond(
         return {"category": [*own.categories, ALL], "chance": 1 / max(1, told)}
 
     return _by_layer(own, controls, layers, measure, about)
+
+
+decoding_beyond_cached = cache.remembered(
+    "decoding",
+    decoding_beyond,
+    lambda table: cache.Entry({}, table.to_dict("list")),
+    lambda entry: pd.DataFrame(entry.meta),
+)
 
 
 def _by_layer(

@@ -34,6 +34,11 @@ class Dissection:
         """The dissected layers, in the order asked for."""
         return list(self.scores)
 
+    @property
+    def fingerprint(self) -> str:
+        """Hash of scores and regions, for cache keys."""
+        return cache.digest(self.scores, self.regions.to_dict("list"), list(self.categories))
+
     def of(self, layer: str) -> Tensor:
         """Return scores (R, C) of `layer`. Raises UnknownNameError naming those dissected."""
         return self.scores[check_name("dissected layer", layer, self.scores)]
