@@ -47,6 +47,7 @@ from ...models.saliency import SaliencyModel
 from ...study import Study
 
 ALL = "all categories"
+UNIT_DRAWS = 400  # resamples of units: ranks are sorted anew in each, so they are dear
 MAIN = "named by selectivity"
 WAYS = {MAIN: "selectivity", "named by contrast": "contrast"}
 
@@ -447,7 +448,7 @@ def carried(
         )
         tables += [over.table(True, what=what), over.averaged(ALL).table(what=what)]
     units = pairs[0][0].of(layer).shape[1]
-    draw = partial(_predicted, layer=layer, categories=categories, n=n, seed=seed)
+    draw = partial(_predicted, layer=layer, categories=categories, n=UNIT_DRAWS, seed=seed)
     rho = np.stack([draw(*pair, resample=over.crossed) for pair in pairs])
     over = OverTrainings(rho, tuple(categories), np.minimum(images, units), ())
     tables += [_of_units(over, what="rho"), _of_units(over.averaged(ALL), what="rho")]
@@ -523,7 +524,7 @@ def method_agreement(
     both: Sequence[tuple[Overlap, Dissection]],
     layer: str,
     categories: Sequence[str],
-    n: int = 1000,
+    n: int = UNIT_DRAWS,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Return category, value, low, high, se_units, sd_trainings … by_nss, by_iou, by_both.
@@ -551,7 +552,7 @@ def same_labels(
     both: Sequence[tuple[Overlap, Dissection]],
     layer: str,
     categories: Sequence[str],
-    n: int = 1000,
+    n: int = UNIT_DRAWS,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Return measure, value, low, high …: on how many units both measures' best categories agree.
