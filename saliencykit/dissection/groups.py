@@ -167,21 +167,25 @@ def matched_groups(
     most, found = max(len(chosen), 3 * len(others) // 4), {}
     for _ in range(STARTS * repeats):
         some = random.choice(others, most, replace=False)
-        group, off = _nearest(look[some], wanted, np.arange(len(chosen)))
+        group, off = _nearest(look[some], wanted, len(chosen))
         found[tuple(sorted(some[group].tolist()))] = off
     return [list(group) for group in sorted(found, key=lambda g: (found[g], g))[:repeats]]
 
 
-def _nearest(look: np.ndarray, wanted: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, float]:
-    """Swap units of `group` (k,), rows of `look`, while their sum nears `wanted`; how far it is."""
+def _nearest(look: np.ndarray, wanted: np.ndarray, k: int) -> tuple[np.ndarray, float]:
+    """Swap the first `k` rows of `look` for others while their sum nears `wanted`; how far it is.
+
+    Returns the rows' numbers (k,), and the squared distance that is left.
+    """
+    group, free = np.arange(k), np.arange(k, len(look))
     while True:
         off = look[group].sum(0) - wanted
-        left, free = np.square(off).sum(), np.setdiff1d(np.arange(len(look)), group)
+        left = np.square(off).sum()
         swapped = np.square(off - look[group][:, None] + look[free]).sum(-1)  # (k, free)
         if not swapped.size or swapped.min() > left - 1e-9:
             return group, float(left)
         out, new = np.unravel_index(swapped.argmin(), swapped.shape)
-        group[out] = free[new]
+        group[out], free[new] = free[new], group[out]
 
 
 def with_controls(
