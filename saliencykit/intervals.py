@@ -147,6 +147,19 @@ def nested(values: ArrayLike, level: float = LEVEL) -> Learned:
     return Learned(mean, mean - reach, mean + reach, blank, sd, count)
 
 
+def another_run(spread: ArrayLike, trainings: ArrayLike, others: ArrayLike) -> np.ndarray:
+    """Return how far from a mean over trainings that over other ones may lie, at `LEVEL`: (…).
+
+    spread: the standard deviation over the first (…), which alone tells it; trainings, others: how
+    many each mean is over. Student's t with trainings − 1 degrees of freedom, of the difference of
+    two means. NaN of one training, or where any is NaN.
+    """
+    count, again = (np.asarray(v, float) for v in (trainings, others))
+    count = np.where(count > 1, count, np.nan)
+    t = stats.t.ppf((1 + LEVEL) / 2, count - 1)
+    return t * np.asarray(spread, float) * np.sqrt(1 / count + 1 / again)
+
+
 def jackknifed(value: ArrayLike, left_out: ArrayLike, without: ArrayLike) -> Learned:
     """Return `crossed` of a number (…) that is no mean over trainings, as a likeness of pairs is.
 
@@ -181,10 +194,60 @@ def _summed(
     over_images: np.ndarray, over_trainings: np.ndarray, images: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the sum of two variances, and Satterthwaite's degrees of freedom of that."""
-    total = over_images + over_trainings
-    parts = over_images**2 / np.maximum(1, images - 1) + over_trainings**2 / max(1, count - 1)
+    return _satterthwaite((over_images, images), (over_trainings, count))
+
+
+def _satterthwaite(*parts: tuple[np.ndarray, ArrayLike]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sum of variances, each of so many values, and its degrees of freedom."""
+    total = sum(variance for variance, _ in parts)
+    bend = sum(variance**2 / np.maximum(1, np.asarray(n) - 1) for variance, n in parts)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return total, np.where(parts > 0, total**2 / parts, np.inf)
+        return np.asarray(total), np.where(bend > 0, total**2 / bend, np.inf)
+
+
+class Above(NamedTuple):
+    """By how much trainings lie above models that were drawn (…), the interval, and why wide.
+
+    `se_images`: standard error, were other images drawn; `sd_trainings`, `sd_models`: standard
+    deviations over trainings and over models.
+    """
+
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    se_images: np.ndarray
+    sd_trainings: np.ndarray
+    sd_models: np.ndarray
+
+
+def above_models(
+    own: ArrayLike, others: ArrayLike, draws: ArrayLike | None, images: ArrayLike
+) -> Above:
+    """Return by how much trainings lie above the mean of models drawn from their kind, at `LEVEL`.
+
+    own: (S, …), each training's number minus the models' mean; others: (M, …), each model's number;
+    draws: (n, …), the mean of `own` on resampled images, None if each training has images of its
+    own; images: how many there are, (…) or one. The variance is that over images, plus that over
+    trainings by S, plus that over models by M, as if these were a random sample of such models: so
+    the interval covers other images, other trainings and other models of that kind. Student's t at
+    Satterthwaite's degrees of freedom. What is neither image's, training's nor model's alone counts
+    more than once, so the interval is rather too wide. One model tells no spread, and fewer than
+    `IMAGES` images too little: NaN.
+    """
+    own, others, images = (np.asarray(v, float) for v in (own, others, images))
+    found = nested(own) if draws is None else crossed(own, draws, images)
+    count, of_models = len(own), len(others)
+    blank = np.full(own.shape[1:], np.nan)
+    sd = others.std(0, ddof=1) if of_models > 1 else blank
+    total, free = _satterthwaite(
+        (np.nan_to_num(found.se_images) ** 2, images),
+        (np.nan_to_num(found.sd_trainings**2 / count), count),
+        (sd**2 / of_models, of_models),
+    )
+    told = (images >= IMAGES) & ~np.isnan(found.high)
+    reach = np.where(told, stats.t.ppf((1 + LEVEL) / 2, free) * np.sqrt(total), np.nan)
+    spreads = (found.se_images, found.sd_trainings, sd)
+    return Above(found.value, found.value - reach, found.value + reach, *spreads)
 
 
 def joint_level(
@@ -263,12 +326,19 @@ def of_images(values: ArrayLike, own_images: bool = False, n: int = 1000) -> Lea
     """Return mean and interval of what trainings scored image by image, (S, images).
 
     own_images: whether each training has images of its own (see `nested`), NaN being on all others;
-    otherwise all have the same (see `crossed`), and an image that has no score is left out.
+    otherwise all have the same (see `crossed`), and an image that has no score is left out. Fewer
+    than `IMAGES` images have no interval.
     """
     values = np.asarray(values, float)
     if own_images:
-        return nested(np.nanmean(values, 1))
+        mean = nested(np.nanmean(values, 1))
+        if np.count_nonzero(~np.isnan(values).all(0)) >= IMAGES:
+            return mean
+        return mean._replace(low=mean.low * np.nan, high=mean.high * np.nan)
     found = values[:, ~np.isnan(values).any(0)]
+    if not found.size:
+        blank = np.array(np.nan)
+        return Learned(blank, blank, blank, blank, blank, len(values))
     draws = found.mean(0)[resampled(found.shape[1], n, 0)[1:]].mean(1)
     return crossed(found.mean(1), draws, found.shape[1])
 
@@ -302,28 +372,12 @@ def with_own(weights: Tensor) -> Tensor:
     return torch.cat([torch.ones(1, weights.shape[1]), weights])
 
 
-def resampled_means(values: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Return (1 + n, M): means over rows of `values` (I, M), then those of resampled rows."""
-    weights = _times_drawn(len(values), n, rng) / len(values)
-    return np.vstack([values.mean(0), weights @ values])
-
-
 def with_mean(draws: Tensor) -> Tensor:
     """Add to draws (n, m) a last column, the mean of the others that are not NaN."""
     return torch.cat([draws, draws.nanmean(1, keepdim=True)], 1)
 
 
 # p-values and their correction
-
-
-def sign_flips(gaps: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Return two-sided p-values (P,) that the means over rows of paired differences (I, P) are 0.
-
-    From `n` random flips of the rows' signs, alike for all columns; at least 1 / (n + 1).
-    """
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (n, len(gaps)))
-    beyond = np.abs(signs @ gaps) >= np.abs(gaps.sum(0)) - 1e-9
-    return (1 + beyond.sum(0)) / (1 + n)
 
 
 def relabelled(kinds: int, trainings: int, n: int = 10_000, seed: int = 0) -> np.ndarray:
@@ -354,6 +408,21 @@ def tail_p(draws: Tensor) -> Tensor:
 def student_p(t: ArrayLike, free: ArrayLike) -> np.ndarray:
     """Return two-sided p-values of values |t| of Student's t with `free` degrees of freedom."""
     return 2 * stats.t.sf(t, free)
+
+
+def p_of(found: Learned, images: ArrayLike) -> np.ndarray:
+    """Return two-sided p-values (…) that means over trainings are 0: see `crossed` and `nested`.
+
+    Error and degrees of freedom are those of the intervals, so that p is below 1 − `LEVEL` where
+    these exclude 0; images: how many there are; NaN where there is no interval.
+    """
+    over_images, over_trainings = (
+        np.nan_to_num(v) for v in (found.se_images**2, found.sd_trainings**2 / found.trainings)
+    )
+    total, free = _summed(over_images, over_trainings, np.asarray(images), found.trainings)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p = student_p(np.abs(found.value) / np.sqrt(total), free)
+    return np.where(np.isnan(found.high), np.nan, np.where(found.value == 0, 1.0, p))
 
 
 def adjusted(p: Values) -> Values:

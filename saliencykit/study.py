@@ -20,11 +20,15 @@ from .datasets.popout import PopOut
 from .dissection import Dissection, dissect_cached
 from .evaluation import (
     CENTRE,
+    DEFAULT_METRICS,
     Evaluation,
+    Evaluations,
     ObserverCurve,
     Predictor,
     classical_maps,
     evaluate,
+    evaluate_fitted,
+    fitted_to,
     human_ceiling,
     network_maps,
     observer_curve,
@@ -34,10 +38,11 @@ from .paths import NOTEBOOK, PHOTOGRAPHS, SETTINGS_MIME
 from .settings import Settings, check_changes, read_profile
 from .viewing.style import show_figure, write_figure
 
-ARRAY_METRICS = ("gsi", "fixations_to_find")
+ARRAY_METRICS = ("most_salient", "gsi", "fixations_to_find")
 
 
 FOLDS = 5  # at least, of data without a split of their own
+FITTED = 40  # images that a model's maps are fitted on, to become densities
 
 
 class Trained(NamedTuple):
@@ -357,23 +362,24 @@ class Study(Settings):
         return models.CentrePrior.fit(self.train)
 
     @cached_property
-    def trained_models(self) -> dict[str, models.SaliencyModel]:
-        """All trained models by name; the last two read one layer only, as the paper's do."""
-        found = {"frozen": self.frozen[0], "fine-tuned": self.fine_tuned[0]}
+    def trained_models(self) -> dict[str, list[Trained]]:
+        """All trainings of each model, by name; the last two read one layer, as the paper's do."""
+        found = {"frozen": self.each_training(True), "fine-tuned": self.each_training(False)}
         deepest = self.pretrained.layers[-1:]
         if self.read and self.read != deepest:
-            found["frozen, one layer"] = self.trained(True, deepest)[0]
-            found["fine-tuned, one layer"] = self.trained(False, deepest)[0]
+            found["frozen, one layer"] = self.each_training(True, deepest)
+            found["fine-tuned, one layer"] = self.each_training(False, deepest)
         return found
 
-    def predictors(self, data: SaliencyDataset) -> dict[str, Predictor]:
-        """Return whoever predicts the images of `data`: centre prior, classical, trained."""
+    def training(self, number: int = 0) -> dict[str, models.SaliencyModel]:
+        """Return training `number` of each of the `trained_models`."""
+        return {name: trained[number].model for name, trained in self.trained_models.items()}
+
+    def untaught(self, data: SaliencyDataset) -> dict[str, Predictor]:
+        """Return whoever predicts the images of `data` untaught: centre prior, classical models."""
         names = self.classical or [n for n in models.classical.names() if n != "centre"]
-        return {
-            CENTRE: prior_maps(self.centre, data),
-            **{name: classical_maps(name, data) for name in names},
-            **self.network_maps(self.trained_models, data),
-        }
+        prior = {CENTRE: prior_maps(self.centre, data)}
+        return prior | {name: classical_maps(name, data) for name in names}
 
     def network_maps(
         self, networks: Mapping[str, models.SaliencyModel], data: SaliencyDataset
@@ -387,16 +393,62 @@ class Study(Settings):
         return evaluate(prior, data, ("nss", "auc"), self.centre).beside(human_ceiling(data))
 
     @cached_property
-    def evaluated(self) -> Evaluation:
-        """Every predictor's and people's scores on the validation images, on all metrics."""
-        data = self.validation
-        found = evaluate(self.predictors(data), data, prior=self.centre)
-        return found.beside(human_ceiling(data, ("nss", "auc", "ig"), self.centre))
+    def scored(self) -> SaliencyDataset:
+        """The images that models are scored on: all on which some training is validated."""
+        if self.crossed:
+            return self.validation
+        names = {name for k in range(self.trainings) for name in self.parts(k)[1].names}
+        return self.annotated.subset([name for name in self.annotated.names if name in names])
+
+    def _evaluated(
+        self, parts: Sequence[SaliencyDataset], metrics: Sequence[str] = DEFAULT_METRICS
+    ) -> Evaluations:
+        """Score training k of each network, and whoever is untaught, on the images parts[k]."""
+        found = []
+        for k, data in enumerate(parts):
+            again = k and data is parts[0]
+            predictors = self.network_maps(self.training(k), data)
+            predictors = predictors if again else self.untaught(data) | predictors
+            found.append(evaluate(predictors, data, metrics, self.centre))
+        return Evaluations.of(found)
+
+    @cached_property
+    def evaluated(self) -> Evaluations:
+        """Scores of every training, of the untaught and of people on all metrics.
+
+        Each training on images that it did not learn from; see `scored`.
+        """
+        found = self._evaluated([self.parts(k)[1] for k in range(self.trainings)])
+        return found.beside(self.people)
+
+    @cached_property
+    def people(self) -> pd.DataFrame:
+        """Scores of people on the images `scored`."""
+        return human_ceiling(self.scored, ("nss", "auc", "ig"), self.centre)
+
+    @cached_property
+    def evaluated_fitted(self) -> Evaluations:
+        """Scores of the densities fitted to everybody's maps, on the images of `evaluated`.
+
+        Fitted on `FITTED` of the images that the training learned from.
+        """
+        found, first = [], self.parts(0)[1]
+        for k in range(self.trainings):
+            learned, data, _ = self.parts(k)
+            few = learned.thinned(FITTED)
+            predictors, taught = (
+                ({} if k and data is first else self.untaught(images))
+                | self.network_maps(self.training(k), images)
+                for images in (data, few)
+            )
+            fits = {name: fitted_to(model, few, self.centre) for name, model in taught.items()}
+            found.append(evaluate_fitted(predictors, fits, data, self.centre))
+        return Evaluations.of(found).beside(self.people)
 
     def observer_curves(self) -> dict[str, ObserverCurve]:
-        """How well growing groups of people predict another on the validation images, by metric."""
+        """How well growing groups of people predict another on the images `scored`, by metric."""
         metrics = ("nss", "auc", "ig")
-        return {m: observer_curve(self.validation, m, self.centre) for m in metrics}
+        return {m: observer_curve(self.scored, m, self.centre) for m in metrics}
 
     def arrays(self, **more: object) -> PopOut:
         """Return this study's search arrays."""
@@ -404,10 +456,9 @@ class Study(Settings):
         return PopOut(**how, size=self.array_size, **{"repeats": self.array_repeats, **more})
 
     @cached_property
-    def evaluated_on_arrays(self) -> Evaluation:
-        """Every predictor's scores on the search arrays."""
-        data = self.arrays()
-        return evaluate(self.predictors(data), data, ARRAY_METRICS)
+    def evaluated_on_arrays(self) -> Evaluations:
+        """Scores of every training and of the untaught on the search arrays, the same for all."""
+        return self._evaluated([self.arrays()] * self.trainings, ARRAY_METRICS)
 
     def dissect(
         self, encoder: models.Encoder, data: SaliencyDataset | None = None, p_values: bool = True

@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from saliencykit.intervals import another_run
 from saliencykit.running import checking
 from saliencykit.running.checking import (
-    another_run,
     compare,
     compare_tables,
     intervals,

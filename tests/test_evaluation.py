@@ -3,7 +3,6 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from scipy import stats
 
 from saliencykit import evaluation, intervals, metrics
 from saliencykit.datasets.popout import PopOut
@@ -214,70 +213,12 @@ def test_interval_of_too_few_is_nan_not_a_number_out_of_thin_air():
     assert (mean, np.isnan(low), np.isnan(high)) == (3.0, True, True)
 
 
-def test_difference_is_paired():
-    values = np.random.default_rng(0).normal(0, 10, 30)
-    table = pd.DataFrame(
-        [(m, f"i{k}", "nss", v + (m == "b")) for k, v in enumerate(values) for m in "ab"],
-        columns=["model", "image", "metric", "value"],
-    )
-    found = evaluation.difference(table, "b", "a", "nss")
-    assert found["low"] == pytest.approx(1) == found["high"]
-
-
 def test_spread_runs_from_worst_to_best():
     data = Blobs(7)
     values = [3.0, 1.0, np.nan, 2.0, 5.0, 4.0, 0.0]
     table = pd.DataFrame({"model": "m", "image": data.names, "metric": "nss", "value": values})
     assert evaluation.spread(table, "m", "nss", 3) == [6, 3, 4]
     assert evaluation.spread(table, "m", "nss", 99) == [6, 1, 3, 0, 5, 4]
-
-
-def scores_of(values, names="abc"):
-    rows = [
-        (m, f"i{k}", "nss", v)
-        for m, column in zip(names, values, strict=True)
-        for k, v in enumerate(column)
-    ]
-    return pd.DataFrame(rows, columns=["model", "image", "metric", "value"])
-
-
-def test_pairwise_finds_what_differs_and_agrees_with_scipy():
-    rng = np.random.default_rng(0)
-    a = rng.normal(0, 1, 40)
-    values = [a, a + rng.normal(0.3, 0.5, 40), a + rng.normal(0, 0.5, 40)]
-    found = evaluation.pairwise(scores_of(values), "nss").set_index(["first", "second"])
-    assert found.index.tolist() == [("a", "b"), ("a", "c"), ("b", "c")]
-    assert found.loc[("a", "b"), "value"] == pytest.approx(np.mean(values[0] - values[1]))
-    theirs = stats.permutation_test(
-        (values[0], values[1]), lambda x, y, axis: np.mean(x - y, axis=axis),
-        permutation_type="samples", n_resamples=9999, rng=1,
-    )  # fmt: skip
-    assert found.loc[("a", "b"), "p"] == pytest.approx(theirs.pvalue, abs=0.01)
-    assert found.p_adjusted.tolist() == pytest.approx(
-        stats.false_discovery_control(found.p.to_numpy())
-    )
-
-
-def test_pairwise_is_exact_on_few_images():
-    """All eight sign patterns of three differences 1, 2, 3: two of them reach |sum| 6."""
-    found = evaluation.pairwise(scores_of([[1, 2, 3], [0, 0, 0]], "ab"), "nss", n=20000)
-    assert found.p[0] == pytest.approx(2 / 8, abs=0.02)
-
-
-def test_pairwise_rarely_finds_what_is_not_there():
-    found = 0
-    for seed in range(100):
-        values = np.random.default_rng(seed).normal(0, 1, (2, 30))
-        found += evaluation.pairwise(scores_of(values, "ab"), "nss", n=499).p[0] <= 0.05
-    assert found <= 12  # 5 expected; more than 12 happens once in a thousand times
-
-
-def test_pairwise_leaves_out_images_that_somebody_was_not_scored_on():
-    values = [[1.0, 2, 3, np.nan], [0.0, 0, 0, 0], [9.0, 9, 9, 9]]
-    found = evaluation.pairwise(scores_of(values), "nss", n=99)
-    assert found.value.tolist() == [2, -7, -9]
-    with pytest.raises(ValueError, match="nothing to compare"):
-        evaluation.pairwise(scores_of([[1.0, np.nan], [np.nan, 2]], "ab"), "nss")
 
 
 def test_people_s_gain_is_that_of_the_best_mixture(blobs):

@@ -116,8 +116,9 @@ def test_figures_draw_means_and_single_trainings(found):
     assert names == rows["value"].sort_values(ascending=False).index.tolist()
     drawn = [line.get_xdata().tolist() for line in right.lines if line.get_marker() == "|"]
     assert drawn == [rows.loc[names, column].tolist() for column in singles(rows)]
-    pair = figures.favoured(found.favoured("bright", "dark"))
-    assert [t.get_text() for t in pair.axes[0].get_yticklabels()] == ["map", *LAYERS, "best units"]
+    pair = figures.favoured(found.favoured("bright", "dark"), found.layer)
+    parts = ["map", *LAYERS, f"best units of {found.layer},\nread alone"]
+    assert [t.get_text() for t in pair.axes[0].get_yticklabels()] == parts
     counts = found.above()
     styles = viewing.units.styles(found.dissections)
     lines = figures.above(counts, styles, 1.5).axes[0].lines

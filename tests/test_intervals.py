@@ -20,8 +20,6 @@ from saliencykit.intervals import (
     jackknife,
     rank_correlation,
     resampled,
-    resampled_means,
-    sign_flips,
     student_p,
     summarised,
     tail_p,
@@ -85,19 +83,6 @@ def test_resamples_come_after_the_data_themselves():
     weights = with_own(image_weights(5, 40, seed=1))
     assert weights[0].tolist() == [1] * 5
     assert (weights.sum(1) == 5).all()
-    values = np.arange(10.0).reshape(5, 2)
-    means = resampled_means(values, 40, np.random.default_rng(1))
-    assert means[0].tolist() == [4, 5]
-    assert means[1:] == pytest.approx(weights[1:].double().numpy() @ values / 5)  # the same draws
-
-
-def test_sign_flips_find_what_is_there_and_nothing_else():
-    rng = np.random.default_rng(0)
-    gaps = rng.normal(0, 1, (30, 400))
-    p = sign_flips(gaps, 999, seed=0)
-    assert p.min() >= 1 / 1000
-    assert (p <= 0.05).mean() == pytest.approx(0.05, abs=0.03)
-    assert (sign_flips(gaps + 2, 999, seed=0) == 1 / 1000).all()
 
 
 def test_p_is_twice_the_smaller_tail():

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from skimage.color import rgb2lab
 
 from saliencykit import datasets
-from saliencykit.datasets.popout import BACKGROUNDS, FEATURES, PopOut, SearchArray, draw
+from saliencykit.datasets.popout import (
+    BACKGROUNDS,
+    BY_PEOPLE,
+    FEATURES,
+    PopOut,
+    SearchArray,
+    draw,
+    search_of,
+)
 from saliencykit.datasets.popout.arrays import jittered_grid, pink_noise
 from saliencykit.datasets.popout.features import OPPONENTS, srgb
 from saliencykit.datasets.popout.shapes import Item, bar, disc, flower, ring, ring_with_tail
@@ -389,3 +397,12 @@ def test_an_ideal_searcher_looks_at_the_target_only():
     assert nobody.fingerprint != data.fingerprint
     with pytest.raises(ValueError, match="looks ≥ 0"):
         PopOut(looks=-1)
+
+
+def test_of_every_kind_of_search_it_is_known_whether_people_find_the_target_at_once():
+    assert set(BY_PEOPLE) == set(FEATURES)
+    assert all(finding.source for finding in BY_PEOPLE.values())
+    slow = {name for name, finding in BY_PEOPLE.items() if not finding.efficient}
+    assert slow == {"conjunction", "o_among_q", "vertical_among_tilted"}
+    told = search_of(PopOut(repeats=1).table["feature"])
+    assert told.value_counts().to_dict() == {"efficient": 7 * 36, "inefficient": 3 * 36}

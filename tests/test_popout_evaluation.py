@@ -1,4 +1,4 @@
-"""Orders of models on photographs and arrays, and failures by image and category."""
+"""Failures by image and category."""
 
 import numpy as np
 import pandas as pd
@@ -6,16 +6,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from saliencykit.analyses.failures import tables as failures
 from saliencykit.analyses.failures.tables import compared
-from saliencykit.analyses.pop_out import tables as popout
 from saliencykit.metrics import density
-
-ARRAYS = pd.DataFrame(
-    {"name": [f"a{k}" for k in range(8)], "feature": ["colour", "size"] * 4, "set_size": [4] * 8}
-)
 
 
 def scores(values, metric, images=None):
@@ -28,70 +22,6 @@ def scores(values, metric, images=None):
         )
     ]
     return pd.DataFrame(rows, columns=["model", "image", "metric", "value"])
-
-
-def test_conditions_are_averaged_over_their_own_arrays():
-    table = scores({"m": [1, 10, 2, 20, 3, 30, 4, 40]}, "gsi")
-    found = popout.by_condition(table, ARRAYS, ["feature"]).set_index("feature")
-    assert found.loc["colour", "mean"] == 2.5
-    assert found.loc["size", "mean"] == 25
-    assert found.loc["size", "low"] < 25 < found.loc["size", "high"]
-    assert found.arrays.tolist() == [4, 4]
-
-
-def test_found_within_counts_and_covers():
-    table = scores({"m": [1, 1, 2, 3, 4, 8, 100, 100]}, "fixations_to_find")
-    found = popout.found_within(table, ARRAYS, [1, 4, 64], ["set_size"])
-    assert found.share.tolist() == [2 / 8, 5 / 8, 6 / 8]
-    assert (found.low < found.share).all()
-    assert (found.share < found.high).all()
-    assert found.set_size.tolist() == [4, 4, 4]
-
-
-def noisy(rng, mean, n=60):
-    return mean + rng.normal(0, 0.1, n)
-
-
-@pytest.mark.parametrize(("turn", "correlation"), [(1, 1.0), (-1, -1.0)])
-def test_orders_that_agree_and_that_invert(turn, correlation):
-    rng = np.random.default_rng(0)
-    means = {"fine-tuned": 3, "frozen": 2, "gbvs": 1, "aim": 0}
-    natural = scores({m: noisy(rng, v) for m, v in means.items()}, "nss")
-    arrays = scores({m: noisy(rng, turn * v) for m, v in means.items()}, "gsi")
-    table, spans = popout.orders(natural, arrays, ["fine-tuned", "frozen"])
-    assert spans["correlation"] == pytest.approx((correlation,) * 3)
-    assert spans["networks"][0] == (0 if turn == 1 else 2)
-    assert spans["classical"][0] == (0 if turn == 1 else -2)
-    assert table.natural_rank.tolist() == [1, 2, 3, 4]
-    assert table.arrays_rank.tolist() == ([1, 2, 3, 4] if turn == 1 else [4, 3, 2, 1])
-
-
-def test_networks_are_those_told_whatever_their_names():
-    rng = np.random.default_rng(0)
-    natural = scores({m: noisy(rng, v) for m, v in {"vgg": 2, "frozen in time": 1}.items()}, "nss")
-    arrays = scores({m: noisy(rng, v) for m, v in {"vgg": 1, "frozen in time": 2}.items()}, "gsi")
-    _, spans = popout.orders(natural, arrays, ["vgg", "not scored here"])
-    assert (spans["networks"][0], spans["classical"][0]) == (1, -1)
-
-
-def test_orders_without_a_difference_are_undecided_and_equal_spearman():
-    rng = np.random.default_rng(1)
-    names = ["fine-tuned", "frozen", *"abcdef"]
-    natural = scores({m: noisy(rng, 0) for m in names}, "nss")
-    arrays = scores({m: noisy(rng, 0) for m in names}, "gsi")
-    table, spans = popout.orders(natural, arrays, ["fine-tuned", "frozen"])
-    value, low, high = spans["correlation"]
-    assert low < 0 < high
-    assert value == pytest.approx(stats.spearmanr(table.natural, table.arrays).statistic)
-    assert spans["networks"][1] < 0 < spans["networks"][2]
-
-
-def test_orders_leave_out_people_and_images_without_a_score():
-    natural = scores({"gbvs": [1.0, np.nan, 3], "frozen": [2.0, 5, 6], "human": [9.0, 9, 9]}, "nss")
-    arrays = scores({"gbvs": [0.1, 0.2], "frozen": [0.0, 0.0]}, "gsi")
-    table, _ = popout.orders(natural, arrays, ["fine-tuned", "frozen"])
-    assert table.model.tolist() == ["gbvs", "frozen"]
-    assert table.natural.tolist() == [2, 4]  # the second image has no score of gbvs
 
 
 @pytest.mark.parametrize("own_images", [False, True])

@@ -172,6 +172,7 @@ def test_batches_broadcast_and_equal_single_maps():
         "gsi": lambda s: metrics.gsi(s, target, distractors),
         "target": lambda s: metrics.msr(s, target, distractors, dilate=1).target,
         "background": lambda s: metrics.msr(s, target, distractors).background,
+        "most": lambda s: metrics.most_salient(s, target, distractors),
         "search": lambda s: metrics.fixations_to_find(s, target, 3),
     }
     for name, call in cases.items():
@@ -184,6 +185,29 @@ def test_batches_broadcast_and_equal_single_maps():
     assert metrics.gsi(saliency[0], np.stack([target] * 4), distractors).shape == (4,)
 
 
+@quick
+@given(grey, soft, soft)
+def test_most_salient_is_the_item_with_the_highest_maximum(saliency, target, distractors):
+    target[0, 0] = distractors[1, 1] = 1
+    saliency = saliency.astype(float)
+    inside, others = target > 0.5, distractors > 0.5
+    expected = float(max(saliency[inside]) > max(saliency[others]))
+    assert float(metrics.most_salient(saliency, target, distractors)) == expected
+    for same in (saliency * 4 - 9, np.exp(saliency)):  # no zero, no scale
+        assert float(metrics.most_salient(same, target, distractors)) == expected
+    hard = (inside.astype(float), others.astype(float))
+    ratio = float(metrics.msr(saliency + 1, *hard).target)
+    assert (ratio > 1) == bool(expected)
+
+
+def test_of_items_alike_but_for_noise_the_target_is_most_salient_in_one_of_n():
+    items = torch.arange(8).repeat_interleave(5).view(5, 8)  # eight of five pixels
+    noise = torch.rand(4000, 5, 8, generator=torch.Generator().manual_seed(0))
+    found = metrics.most_salient(noise, items == 3, items != 3)
+    assert found.mean().item() == pytest.approx(1 / 8, abs=0.02)
+    assert metrics.most_salient(torch.ones(5, 8), items == 3, items != 3) == 0  # a tie is no find
+
+
 def test_sentinels_and_nan():
     target, distractors, none = np.zeros((3, *SIZE), dtype=bool)
     target[2, 2] = distractors[5, 5] = True
@@ -193,12 +217,15 @@ def test_sentinels_and_nan():
     assert metrics.gsi(bright, none, distractors).isnan()
     assert metrics.gsi(bright, target, none).isnan()
     assert metrics.msr(bright, target, none).target.isnan()
+    assert metrics.most_salient(bright, target, none).isnan()
+    assert metrics.most_salient(bright, none, target).isnan()
     assert float(metrics.msr(bright, target, none).background) == 1
     assert metrics.msr(bright, ~distractors, distractors).background.isnan()  # no background
     assert metrics.fixations_to_find(bright, none).isnan()
     bright[0, 0] = np.nan
     assert metrics.fixations_to_find(bright, target).isnan()
     assert metrics.gsi(bright, target, distractors).isnan()
+    assert metrics.most_salient(bright, target, distractors).isnan()
     assert metrics.msr(bright, target, distractors).target.isnan()
 
 
@@ -210,6 +237,7 @@ def test_sentinels_and_nan():
             "target must be a mask of 0…1.* 255; ",
         ),
         (lambda s, t, d: metrics.msr(s, t, -d), "distractors must be a mask"),
+        (lambda s, t, d: metrics.most_salient(s, t, -d), "distractors must be a mask"),
         (lambda s, t, d: metrics.fixations_to_find(s, t * np.nan), "target must be a mask"),
         (lambda s, t, d: metrics.gsi(s, t[1:], d), "differ in size"),
         (lambda s, t, d: metrics.msr(s, t, d, dilate=-1), "dilate must be 0 or more"),

@@ -1,6 +1,7 @@
 """What stands under a figure says no more than its intervals, and never "nan"."""
 
 import re
+from itertools import combinations
 from types import SimpleNamespace
 
 import numpy as np
@@ -61,7 +62,11 @@ LOSSES = table(category=[*KINDS, "all categories"], units=["beyond matched", "na
                where=["own", "difference"])  # fmt: skip
 SCORES = table(("mean",), metric=["nss"], model=["human", "frozen", "fine-tuned", "gbvs",
                                                  "centre prior"])  # fmt: skip
-PAIRS = pd.DataFrame({"first": ["gbvs"], "second": ["human"], "p_adjusted": 0.5})
+WHO = SCORES["model"].tolist()
+MODELS = table(metric=["nss", "ig"], model=WHO).assign(**{"images": 9, "training 1": 1.0})
+PAIRS = pd.DataFrame(combinations(WHO, 2), columns=["first", "second"]).assign(
+    **{"value": -1.0, "low": -1.5, "high": -0.5, "p_adjusted": 0.5, "training 1": -1.0}
+)
 ALIKE = ["cka_debiased", "selectivity", "change"]
 MEAN = {"training": ["mean"], "task": ["saliency", "scenes"]}
 MEASURES = {"layer": ["b", "map"], "control": ["before", "flat"]}
@@ -74,7 +79,13 @@ CASES = {
         SCORES,
         {"nss": SimpleNamespace(law=SimpleNamespace(limit=2, low=1, high=3, determined=True))},
     ),
-    models: (SCORES, {"mean": 1.0, "low": 0.5, "high": 1.5}, PAIRS, 9, ["frozen", "fine-tuned"]),
+    models: (
+        MODELS,
+        MODELS[MODELS["model"] != "human"],
+        PAIRS,
+        pd.concat([MODELS.assign(map=name) for name in ("fitted", "raw")]),
+        ["frozen", "fine-tuned"],
+    ),
     pretrained_units: (
         table(BEYOND, layer=["a", "b"], category=KINDS).assign(**SURE),
         table(BEYOND, best=[5, 10], category=KINDS)
@@ -98,11 +109,12 @@ CASES = {
         9,
     ),
     pop_out: (
-        table(("natural", "arrays"), model=["fine-tuned", "gbvs"]),
-        dict.fromkeys(("networks", "classical", "correlation"), (1.0, 0.5, 1.5)),
-        table(("mean",), model=["fine-tuned", "gbvs"], feature=["colour", "size", "shape"]),
-        9,
-        ["fine-tuned"],
+        table(side=["natural", "efficient", "lost"], what=["level", "lead"],
+              who=["networks", "classical models", "frozen"]).assign(models=2),
+        table(measure=["most_salient"], search=["efficient", "inefficient"], model=["fine-tuned"])
+        .assign(arrays=9, chance=0.1),
+        table(search=["efficient"], model=["fine-tuned"], feature=["colour", "size"])
+        .assign(chance=0.1),
     ),
     task_or_domain: (
         table(**MEAN, epoch=[1, 2]).assign(
@@ -148,10 +160,11 @@ CASES = {
 }  # fmt: skip
 CLAIMS = (  # what may only be said of an interval that lies off 0
     r"item stand out (more|less) and|finding holds|\bhelps\b|\bhurts\b|raises it most|"
-    r"(units of \w+ favour|map favours) (person|text)|odd item (better|worse)|"
+    r"(units of \w+ favour|map favours) (person|text)|they (lead|trail) them|"
+    r"it holds|by chance in [a-mo-z]|"
     r"(improves the|costs some) prediction|moved it (further|less far) than scenes did|"
     r"tells (better|worse) than|loss is specific|"
-    r"the other way round|units add (more|less) to|stand (better|worse) among|"
+    r"the other way round|units add (more|less) to|lead (shrinks|grows)|"
     r"categories\*\*: (person|text)|untrained networks in .*: (more|less)|"
     r"category, (more|less) often|grows in [1-9]|fine-tuning favours (person|text)|the map\.|"
     r"is favoured at [1-9]|they (cost|carry).*\*\*[1-9]"
@@ -181,8 +194,7 @@ def vague(given):
         found = [c for c in given if c.split("_")[-1] in sides]
         return given.assign(**{c: sides[c.split("_")[-1]] for c in found})
     if isinstance(given, dict):
-        wide = dict.fromkeys(("networks", "classical", "correlation"), (1.0, -9.0, 9.0))
-        wide |= {"low": -9.0, "high": 9.0}
+        wide = {"low": -9.0, "high": 9.0}
         return {key: wide.get(key, value) for key, value in given.items()}
     return given
 

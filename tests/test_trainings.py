@@ -6,11 +6,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 import saliencykit as sk
 from saliencykit.intervals import (
     IMAGES,
     LEVEL,
+    above_models,
     crossed,
     jackknifed,
     nested,
@@ -115,6 +117,37 @@ def test_crossed_intervals_cover_as_promised(spread, trainings, images):
     found = [crossed(*drawn(rng, trainings, images, *spread), images) for _ in range(1000)]
     covered = np.mean([one.low <= 0 <= one.high for one in found])
     assert LEVEL - 0.04 <= covered <= 0.995
+
+
+@pytest.mark.parametrize("spread", [(0.3, 0.3, 1), (0.05, 1, 0.3), (1, 0.05, 0.3)])
+def test_leads_over_models_that_were_drawn_cover_as_promised(spread):
+    rng, trainings, models, images = np.random.default_rng(0), 5, 7, 40
+    over_trainings, over_models, rest = spread
+    at = rng.multinomial(images, np.full(images, 1 / images), 300) / images
+    covered = []
+    for _ in range(800):
+        ours = over_trainings * rng.standard_normal((trainings, 1))
+        ours = ours + rest * rng.standard_normal((trainings, images))
+        theirs = over_models * rng.standard_normal((models, 1))
+        theirs = theirs + rest * rng.standard_normal((models, images))
+        gaps = ours - theirs.mean(0)
+        found = above_models(gaps.mean(1), theirs.mean(1), at @ gaps.mean(0), images)
+        covered.append(found.low <= 0 <= found.high)
+    assert LEVEL - 0.04 <= np.mean(covered) <= 0.995
+
+
+def test_a_lead_over_one_model_or_on_few_images_has_no_interval():
+    own, others, draws = np.array([1.0, 1.2, 1.4]), np.array([0.3, 0.5]), np.arange(50.0) / 50
+    whole = above_models(own, others, draws, 30)
+    over = draws.var(ddof=1), own.var(ddof=1) / 3, others.var(ddof=1) / 2
+    free = sum(over) ** 2 / (over[0] ** 2 / 29 + over[1] ** 2 / 2 + over[2] ** 2 / 1)
+    reach = stats.t.ppf(0.975, free) * np.sqrt(sum(over))
+    assert (whole.value, whole.high) == (pytest.approx(1.2), pytest.approx(1.2 + reach))
+    assert np.isnan(above_models(own, others[:1], draws, 30).low)
+    assert np.isnan(above_models(own, others, draws, IMAGES - 1).low)
+    own_images = above_models(own, others, None, 30)
+    assert own_images.high - own_images.value < reach  # images are in the trainings' spread
+    assert np.isnan(above_models(own[:1], others, None, 30).low)
 
 
 def test_crossed_of_one_training_knows_of_images_alone():

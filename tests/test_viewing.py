@@ -12,14 +12,11 @@ from PIL import Image
 from saliencykit import evaluation, viewing
 from saliencykit.analyses.data import figures as data_figures
 from saliencykit.analyses.data import sentences as data_sentences
-from saliencykit.analyses.models import figures as models_figures
-from saliencykit.analyses.models import sentences as models_sentences
-from saliencykit.analyses.models import tables as models_tables
 from saliencykit.analyses.pretrained_units import figures as pretrained_units_figures
 from saliencykit.analyses.pretrained_units import sentences as pretrained_units_sentences
 from saliencykit.analyses.pretrained_units import tables as pretrained_units_tables
 from saliencykit.datasets import Fixations, Region
-from saliencykit.dissection import best_beyond, decoding_beyond, dissect
+from saliencykit.dissection import Dissection, best_beyond, decoding_beyond, dissect
 from saliencykit.dissection import report as reports
 from saliencykit.evaluation import Predictor, evaluate, prior_maps
 from saliencykit.metrics import PowerLaw
@@ -185,89 +182,6 @@ def test_image_browser_moves(evaluated):
     browser.draw(image=11)  # the one that nobody looked at draws too
 
 
-def test_score_table_orders_models_and_draws_people_as_a_line(evaluated):
-    table = evaluation.summary(evaluated[1].scores)
-    figure = models_figures.score_table(table)
-    first = figure.axes[0]
-    assert [t.get_text() for t in first.get_yticklabels()] == ["best", "flat"]
-    lines = {line.get_label(): line.get_xdata()[0] for line in first.lines}
-    assert lines["human"] == pytest.approx(9)
-    prior = table[(table.model == "centre prior") & (table.metric == "nss")]
-    assert lines["centre prior"] == pytest.approx(prior["mean"].item())
-    plt.close(figure)
-
-
-def test_people_s_limit_is_a_line_where_it_is_known(evaluated):
-    table, law = evaluation.summary(evaluated[1].scores), PowerLaw(12, 3, 0.5, 11, 13, True)
-    curve = evaluation.ObserverCurve(pd.DataFrame(), law, torch.zeros(3))
-    loose = dataclasses.replace(curve, law=dataclasses.replace(law, determined=False))
-    assert models_tables.with_limit(table, {"nss": loose}).equals(table)
-    figure = models_figures.score_table(models_tables.with_limit(table, {"nss": curve}))
-    lines = {line.get_label(): line.get_xdata()[0] for line in figure.axes[0].lines}
-    assert lines["human, n → ∞"] == 12
-    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["best", "flat"]
-    plt.close(figure)
-
-
-def test_pairs_matrix_prints_only_what_is_significant(evaluated):
-    table = evaluation.pairwise(evaluated[1].scores, "nss").assign(p_adjusted=0.5)
-    table.loc[table.index[0], "p_adjusted"] = 0.01
-    figure = models_figures.pairs(table)
-    assert sorted(t.get_text() for t in figure.axes[0].texts) == sorted(
-        [f"{table.value[0]:+.2f}", f"{-table.value[0]:+.2f}"]
-    )
-    assert figure.axes[0].get_yticklabels()[0].get_text() == "human"  # best first
-    plt.close(figure)
-
-
-def test_maps_of_images_show_every_model_s_map_and_score(evaluated):
-    data, found = evaluated
-    figure, table = models_figures.maps_of_images(data, found, [0, 5])
-    assert len(table) == 2 * 3
-    assert table.nss.tolist() == [found.score(m, i) for i, m in zip(table.image, table.model)]  # noqa: B905
-    written = " ".join(axis.get_xlabel() for axis in figure.axes)
-    assert f"best\n{found.score('best', 'b05'):.2f}" in written
-    plt.close(figure)
-
-
-def test_words_about_models_say_who_lies_where(evaluated):
-    def table(**means):
-        rows = [(m, "nss", v, v - 0.1, v + 0.1) for m, v in means.items()]
-        return pd.DataFrame(rows, columns=["model", "metric", "mean", "low", "high"])
-
-    means = table(**{
-        "centre prior": 0.9, "gbvs": 1.5, "aim": 0.7, "frozen": 2, "fine-tuned": 3, "human": 4,
-    })  # fmt: skip
-    gain = {"mean": 1.0, "low": 0.8, "high": 1.2}
-    others = ("centre prior", "fine-tuned", "aim")
-    pairs = pd.DataFrame({"first": "gbvs", "second": others, "p_adjusted": [0.01, 0.04, 0.2]})
-
-    def say(means=means, gain=gain, pairs=pairs):
-        return models_sentences.what_we_see(means, gain, pairs, 100, ["frozen", "fine-tuned"])
-
-    text = say()
-    assert "fine-tuned 3.00 [2.90, 3.10] (75 % of human)" in text
-    assert "1 of them lie between" in text
-    assert "1 beyond chance from both" in text
-    assert "0 beyond chance from both" in say(pairs=pairs.assign(p_adjusted=[0.06, 0.04, 0.2]))
-    assert "Scoring above people" not in text
-    better = means.assign(mean=means["mean"].replace(3, 4.05))
-    assert "Scoring above people, as fine-tuned, is" in say(better)
-    assert "No better than the centre prior: AIM." in text
-    assert "No worse than" not in text
-    assert "Of the 3 pairs of models and people, 2 differ" in text
-    assert "Fine-tuning the encoder helps" in text
-    limit = say(pd.concat([means, table(**{"human, n → ∞": 5})]))
-    assert "human 4.00 [3.90, 4.10], 80 % of the limit 5.00 [4.90, 5.10]" in limit
-    assert "fine-tuned 3.00 [2.90, 3.10] (60 % of the limit)" in limit
-    assert "Scoring above people" not in limit
-    bits = table(**{"frozen": 0.2, "fine-tuned": 0.5, "human": 2}).assign(metric="ig")
-    gained = say(pd.concat([means, bits]))
-    assert "gain (2.00 [1.90, 2.10] bits): frozen 10 %, fine-tuned 25 %." in gained
-    nothing = say(gain={"mean": 0, "low": -0.1, "high": 0.1})
-    assert "encoder is not shown to help or hurt: 0.00 [-0.10, 0.10]" in nothing
-
-
 def test_errors_in_a_draw_are_said_under_the_picture():
     def draw(number):
         if number > 3:
@@ -398,3 +312,13 @@ def test_observers_figure_and_words_extrapolate_only_where_determined():
     assert "Planted weights that lie in the interval found: 1 of 2." in text
     assert "NSS 3.00 [2.50, 3.50]; the centre prior alone reaches 1.00 [0.50, 1.50]" in text
     assert "groups of them: NSS 4.90 [4.70, 5.40]. For AUC these observers are too few" in text
+
+
+def test_choices_of_the_same_number_of_units_are_drawn_once():
+    res = {k: torch.randn(40, 10, generator=torch.Generator().manual_seed(k)) for k in range(3)}
+    regions = pd.DataFrame(
+        {"image": np.arange(40) // 2, "category": ["a", "b"] * 20, "sure": True, "fixations": 5}
+    )
+    own, *others = (Dissection({"deep": v}, regions, ("a", "b")) for v in res.values())
+    table = pretrained_units_tables.best(own, others, [0.1, 1, 0.3, 3], "deep")
+    assert table["best"].unique().tolist() == [0.1, 0.3]

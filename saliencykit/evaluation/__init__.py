@@ -1,5 +1,6 @@
 """Models × images × metrics: whose maps are scored, the scores, people's, and what they say."""
 
+from .fitted import FITTED_METRICS, evaluate_fitted, fitted_to
 from .people import BLURS, ObserverCurve, human_baselines, human_blur, human_ceiling, observer_curve
 from .predictors import (
     CENTRE,
@@ -12,30 +13,32 @@ from .predictors import (
 )
 from .regions import PEOPLE, human_regions, human_regions_cached
 from .scoring import DEFAULT_METRICS, Evaluation, evaluate
-from .summary import difference, joined, pairwise, spread, summary
+from .summary import spread, summary
+from .trainings import Evaluations
 
 __all__ = [
     "BLURS",
     "CENTRE",
     "DEFAULT_METRICS",
+    "FITTED_METRICS",
     "PEOPLE",
     "Evaluation",
+    "Evaluations",
     "Kind",
     "ObserverCurve",
     "Predictor",
     "classical_maps",
-    "difference",
     "evaluate",
+    "evaluate_fitted",
     "file_maps",
+    "fitted_to",
     "human_baselines",
     "human_blur",
     "human_ceiling",
     "human_regions",
     "human_regions_cached",
-    "joined",
     "network_maps",
     "observer_curve",
-    "pairwise",
     "prior_maps",
     "spread",
     "summary",

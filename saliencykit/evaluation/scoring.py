@@ -93,7 +93,7 @@ def evaluate(
     """
     for metric in metrics:
         check_name("metric", metric, ALL)
-    truth = _Truth(data, prior or CentrePrior())
+    truth = Truth(data, prior or CentrePrior())
     found = {name: _scored(name, model, truth, list(metrics)) for name, model in models.items()}
     rows = [
         pd.DataFrame({"model": name, "image": data.names, "metric": m, "value": entry.tensors[m]})
@@ -105,7 +105,7 @@ def evaluate(
     return Evaluation(scores, shown, {name: model.kind for name, model in models.items()})
 
 
-def _scored(name: str, model: Predictor, truth: "_Truth", metrics: list[str]) -> Entry:
+def _scored(name: str, model: Predictor, truth: "Truth", metrics: list[str]) -> Entry:
     data = truth.data
     needs = {need for metric in metrics for need in ALL[metric].needs}
 
@@ -115,7 +115,7 @@ def _scored(name: str, model: Predictor, truth: "_Truth", metrics: list[str]) ->
         shown = torch.empty(len(data), *GRID, dtype=torch.float16)
         for i in tqdm(range(len(data)), desc=f"scoring {name} on {data.name}", leave=False):
             saliency = model(i)
-            found = _scores(saliency, truth(i, needs), metrics)
+            found = scored(saliency, truth(i, needs), metrics)
             values[:, i] = torch.stack([found[metric] for metric in metrics])
             shown[i] = _shrunk(saliency)
         return Entry({"shown": shown, **dict(zip(metrics, values, strict=True))})
@@ -130,7 +130,7 @@ def _scored(name: str, model: Predictor, truth: "_Truth", metrics: list[str]) ->
     return cached("scores", key, compute)
 
 
-def _scores(saliency: Tensor, seen: Mapping[str, Tensor], metrics: list[str]) -> dict[str, Tensor]:
+def scored(saliency: Tensor, seen: Mapping[str, Tensor], metrics: list[str]) -> dict[str, Tensor]:
     """Score one map; those of search arrays get it stretched to 0 … 1, since they need a zero."""
     together = [m for m in metrics if m in METRICS and m not in SETTINGS]
     found = scores(saliency, seen, together) if together else {}
@@ -163,13 +163,14 @@ class SearchArrays(Protocol):
         ...
 
 
-class _Truth:
+class Truth:
     """What people did, image by image: as much of it as the metrics ask for."""
 
     def __init__(self, data: SaliencyDataset, prior: CentrePrior):
         self.data, self.prior = data, prior
 
     def __call__(self, i: int, needs: Iterable[str]) -> dict[str, Tensor]:
+        """Return, of image i, what metrics need, by name."""
         return {need: getattr(self, need)(i) for need in sorted(needs)}
 
     def fixations(self, i: int) -> Tensor:

@@ -8,7 +8,7 @@ from .blur import default_sigma, density, gaussian_blur
 from .distribution import cc, kl, sim
 from .extrapolation import PowerLaw, limits, power_law
 from .observers import by_observers, leave_one_out, leave_one_out_maps, split_half
-from .odd_one_out import MSR, fixations_to_find, gsi, msr
+from .odd_one_out import MSR, fixations_to_find, gsi, most_salient, msr
 from .points import InformationGain
 from .pointwise import ig, nss
 from .roc import auc, auc_borji, auc_judd, auc_shuffled, auc_shuffled_exact
@@ -47,6 +47,7 @@ __all__ = [
     "leave_one_out_maps",
     "limits",
     "metric",
+    "most_salient",
     "msr",
     "names",
     "nss",

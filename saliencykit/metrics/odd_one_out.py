@@ -120,6 +120,45 @@ def _ratio(saliency: Tensor, above: Tensor, below: Tensor) -> Tensor:
     return nan_where(empty, (top / bottom).masked_fill(bottom <= 0, SENTINEL))
 
 
+@metric("target", "distractors", label="target most salient", unit="share", table=ARRAY_METRICS)
+def most_salient(saliency: Maps, target: Maps, distractors: Maps) -> Tensor:
+    """Whether the target is the most salient item: MSR_target above 1, for any map.
+
+    1 if the map's maximum on the target lies above that on all distractors, max_p∈T s_p > max_p∈D
+    s_p, else 0: also of equal maxima, so that a map without structure finds nothing. A pixel is an
+    item's where its mask exceeds ½. What is most salient among all items comes first for whoever
+    looks at one after the other in the order of their maxima.
+
+    Unit: none; the mean over arrays is a share. Chance: 1/n of n items, since one whose maximum
+    hangs on its place alone is the highest as often as each other. Unlike GSI and MSR it needs no
+    zero: every increasing function of the map has the same score. NaN where no pixel exceeds ½ of a
+    mask or the map has NaN.
+
+    Args:
+        saliency: map (H, W) or (B, H, W), tensor or array; may be negative.
+        target: mask of the same size, bool or 0…1.
+        distractors: mask of the same size, bool or 0…1.
+
+    Returns:
+        float64 scalar tensor or (B,).
+
+    Raises:
+        ValueError: sizes differ, or a mask leaves 0…1.
+
+    Source: the threshold of MSR_target in Kotseruba et al. 2019.
+    """
+    return score(_most_salient_rows, saliency=saliency, target=target, distractors=distractors)
+
+
+def _most_salient_rows(*maps: Rows) -> Tensor:
+    saliency, target, distractors = _pixels(*maps)
+    check_masks(target=target, distractors=distractors)
+    outside = [mask <= 0.5 for mask in (target, distractors)]
+    top, other = (saliency.masked_fill(out, -torch.inf).amax(-1) for out in outside)
+    empty = outside[0].all(-1) | outside[1].all(-1)
+    return nan_where(empty | saliency.isnan().any(-1), (top > other).double())
+
+
 @metric("target", label="fixations to find", unit="fixations", better="lower", table=ARRAY_METRICS)
 def fixations_to_find(
     saliency: Maps,

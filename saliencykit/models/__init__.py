@@ -6,6 +6,7 @@ from .centre import CentrePrior
 from .checkpoints import by_name, keep, kept_models, model_names
 from .composite import Composite, TwoScales, WithContrast, build_encoder
 from .encoders import Encoder, Tapped, encoder_names
+from .fitted import Fitted, fit
 from .saliency import Classifier, SaliencyModel, upsample
 from .stimuli import features, stimuli
 from .training import Settings, Training, train, train_side_by_side
@@ -15,6 +16,7 @@ __all__ = [
     "Classifier",
     "Composite",
     "Encoder",
+    "Fitted",
     "SaliencyModel",
     "Settings",
     "Tapped",
@@ -27,6 +29,7 @@ __all__ = [
     "classical",
     "encoder_names",
     "features",
+    "fit",
     "keep",
     "kept_models",
     "model_names",

@@ -48,7 +48,7 @@ tables that hold so few (`TIPPED`); differ: all else that must be equal and is n
 structure included; intervals: learned numbers with an interval; changed: intervals that were above,
 below or around 0 and no longer are; turned: those of them that went from one side to the other;
 judged: learned numbers with an interval whose spread over trainings is told; inside: those of them
-that lie where the reference says that another run's would (`another_run`)."""
+that lie where the reference says that another run's would (`intervals.another_run`)."""
 
 
 class Difference(NamedTuple):
@@ -162,6 +162,8 @@ def compare_tables(
     """
     import numpy as np
 
+    from ..intervals import another_run
+
     marks = [learned] * len(reference) if isinstance(learned, bool) else list(learned)
     for old, new in zip(_shape(reference, len(reference)), _shape(now, len(marks)), strict=True):
         if old != new:
@@ -243,27 +245,10 @@ def trainings(header: Sequence[str], values: "np.ndarray") -> "np.ndarray":
     return np.isfinite(values[:, own]).sum(axis=1) if own else np.full(len(values), np.nan)
 
 
-def another_run(spread: "np.ndarray", count: "np.ndarray", others: "np.ndarray") -> "np.ndarray":
-    """Return how far off the mean of other trainings may lie (N,), NaN where that is not known.
-
-    At `intervals.LEVEL`: of the difference of two means, over `count` trainings and over `others`,
-    whose standard deviation `spread` the first tell with Student's t at count − 1 degrees of
-    freedom.
-    """
-    import numpy as np
-    from scipy import stats
-
-    from ..intervals import LEVEL
-
-    known = (count > 1) & (others > 0)
-    count, others = (np.where(known, of, np.nan) for of in (count, others))
-    return stats.t.ppf((1 + LEVEL) / 2, count - 1) * spread * np.sqrt(1 / count + 1 / others)
-
-
 def replicate(reference: "np.ndarray", now: "np.ndarray", reach: "np.ndarray") -> Counts:
     """Count numbers with their intervals, (N, 3) arrays of value, low, high, as `Counts` says.
 
-    reach: (N,) of `another_run`. A number that differs by rounding alone is inside.
+    reach: (N,) of `intervals.another_run`. A number that differs by rounding alone is inside.
     """
     import numpy as np
 

@@ -57,9 +57,11 @@ def excess(table: pd.DataFrame) -> Figure:
     singles(left, shown, y + 0.12)
     for side, colour in {1: AFTER, -1: BEFORE, 0: "0.6"}.items():
         rows = (shown["verdict"] == side).to_numpy()
-        points(right, shown[rows], y[rows], "beyond", colour)
+        name = "not decided" if colour == "0.6" else None
+        points(right, shown[rows], y[rows], "beyond", colour, name)
     told = zip(shown["images"], 100 * shown["share"], strict=True)
     beside(right, y, [f"{images} images, {share:.0f} % of fixations" for images, share in told])
+    legend(figure, right)
     return legend(figure, left)
 
 

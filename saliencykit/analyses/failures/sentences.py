@@ -3,6 +3,7 @@
 import pandas as pd
 
 from ...viewing.claims import Sides, Spans, bullets, mention, percent, spans
+from ...viewing.style import label
 from .tables import OUTSIDE
 
 
@@ -19,7 +20,6 @@ def what_we_see(
         for side in ("many", "few")
     )
     people = Sides.of(spans(named, "people"))
-    halves = {**people.above, **people.below}
     sides = (compared[compared["side"] == side] for side in ("natural", "arrays"))
     nss, gsi = (spans(side, "difference", by="model") for side in sides)
     means = compared.set_index(["side", "model"])["mean"]
@@ -36,7 +36,7 @@ def what_we_see(
           {worst["model"]:.2f} against {worst["human"]:.2f}.
         - It expects too many fixations on {many}; too few on {few}. Told is what lies off 0 both
           as it is and beyond what other people expect of the same people's fixations.
-          {mention("These other people are off themselves on {} %.", halves, "+.0f")}
+          {_off(people, len(named))}
         - Plain: NSS {means["natural", plain]:.2f} on natural images, GSI
           {means["arrays", plain]:.3f} on arrays.
         {remedies}
@@ -48,6 +48,16 @@ def _both(found: Spans, beyond: Spans, side: str) -> Spans:
     """Return the excesses that lie, and also beyond people's own, on one side: "many" or "few"."""
     sure = {c for c in found if f"{found[c]:many|few|}" == f"{beyond[c]:many|few|}" == side}
     return {c: span for c, span in found.items() if c in sure}
+
+
+def _off(people: Sides, categories: int) -> str:
+    """Say how often, and how far, other people's expectations are off themselves."""
+    off = {**people.above, **people.below}
+    if not off:
+        return ""
+    most = max(off, key=lambda category: abs(off[category].value))
+    return f"""These other people are off themselves in {len(off)} of {categories} categories, most
+        in {label(most)}, by {off[most]:+.0f} %."""
 
 
 def _concentrated(missing: pd.Series) -> str:

@@ -9,6 +9,7 @@ from ...dissection import singles
 from ...viewing import units
 from ...viewing.plots import faint, level, offsets, only, points, row_panels
 from ...viewing.style import AFTER, BEFORE, HUMAN, WIDTH, Colour, label, legend
+from .tables import UNITS
 
 MAP = "region NSS of the map,\nshare of people's"
 
@@ -47,11 +48,12 @@ def _over_trainings(
     points(axis, table, places, colour=colour, name=name)
 
 
-def favoured(table: pd.DataFrame) -> Figure:
+def favoured(table: pd.DataFrame, layer: str) -> Figure:
     """The paper's pair: the difference of their changes in the map, its layers and its best units.
 
-    table: `FineTuning.favoured`.
+    table: `FineTuning.favoured`; layer: whose units these are.
     """
+    table = table.replace({"part": {UNITS: f"{UNITS} of {layer},\nread alone"}})
     parts = table["part"].drop_duplicates().tolist()
     first, second = (label(table[name].iloc[0]) for name in ("first", "second"))
     names = ["share of people's", "region NSS"]

@@ -1,6 +1,6 @@
 """Figures about whole models: ceilings, curves, scores, who beats whom, maps."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -8,42 +8,51 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ...datasets import SaliencyDataset
+from ...dissection import singles
 from ...evaluation import CENTRE, Evaluation
 from ...evaluation.people import MANY
 from ...intervals import RATE
 from ...metrics import METRICS
 from ...viewing.browsers import answers
 from ...viewing.pictures import gallery
-from ...viewing.plots import differences, name_rows, only, panels, points, unique
+from ...viewing.plots import differences, faint, name_rows, only, panels, points, unique
 from ...viewing.style import CLASSICAL, HUMAN, OTHER, legend, look_of
 
 LINES = (CENTRE, "human", MANY)  # drawn as lines that models lie between
+DASHES = {"training": {"ls": "--", "lw": 1.4}, "validation": {"ls": "-", "lw": 2}}
 
 
-def learning_curves(curves: Mapping[str, pd.DataFrame], baselines: pd.DataFrame) -> Figure:
-    """NSS over epochs, a panel a model, with the baselines' means (`evaluation.summary`)."""
+def learning_curves(table: pd.DataFrame, baselines: pd.DataFrame) -> Figure:
+    """NSS over epochs, a panel a model: mean over trainings, single ones faint.
+
+    table: `tables.learning`; baselines: those whose means are lines (`evaluation.summary`).
+    """
     lines = only(baselines, metric="nss").set_index("model")["mean"]
-    figure, axes = panels(list(curves), "epoch", "NSS", None, tall=2.6, sharex=False)
-    for axis, (model, curve) in zip(axes, curves.items(), strict=True):
-        for part, look in {"training": {"ls": "--"}, "validation": {"lw": 2}}.items():
-            column = "train" if part == "training" else part
-            axis.plot(curve["epoch"], curve[column], color=look_of(model).colour, **look)
-            axis.plot([], [], color=OTHER, label=f"{part} images", **look)
+    models = unique(table, "model")
+    figure, axes = panels(models, "epoch", "NSS", None, tall=2.6, sharex=False)
+    for axis, model in zip(axes, models, strict=True):
+        for images, look in DASHES.items():
+            curve, colour = only(table, model=model, images=images), look_of(model).colour
+            axis.plot(curve["epoch"], curve["value"], color=colour, **look)
+            each = singles(curve)
+            axis.plot(curve["epoch"], each, color=colour, ls=look["ls"], lw=0.6, alpha=0.45)
+            axis.plot([], [], color=OTHER, label=f"{images} images", **look)
         for name, mean in lines.items():
             axis.axhline(mean, color=look_of(name).colour, lw=1.4, ls=":", label=name)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(bottom=min(0.0, table["value"].min()))
     return legend(figure, axes[0])
 
 
-def score_table(table: pd.DataFrame) -> Figure:
+def score_table(table: pd.DataFrame, raw: pd.DataFrame | None = None) -> Figure:
     """Points with intervals, a panel a metric, models in the order of the first metric.
 
     The centre prior, people and (dotted) infinitely many people are vertical lines, their intervals
-    shaded. table: `tables.with_limit`.
+    shaded; small faint marks are single trainings. table: `tables.with_limit`; raw: scores of the
+    same models, shown as rings.
     """
     metrics = unique(table, "metric")
-    first = only(table, metric=metrics[0]).sort_values("mean", ascending=False, kind="stable")
+    first = only(table, metric=metrics[0]).sort_values("value", ascending=False, kind="stable")
     models = [m for m in first["model"] if m not in LINES]
     tall = 0.23 * len(models) + 0.75
     figure, axes = panels([""] * len(metrics), "", "", 4, tall, around=0.3, sharex=False)
@@ -51,11 +60,23 @@ def score_table(table: pd.DataFrame) -> Figure:
         chosen = only(table, metric=metric).set_index("model")
         _lines(axis, chosen)
         for model, y in name_rows(axis, models).items():
-            colour = look_of(model, CLASSICAL).colour
-            points(axis, chosen.reindex([model]), [y], "mean", colour, size=4.5)
+            row, colour = chosen.reindex([model]), look_of(model, CLASSICAL).colour
+            faint(axis, singles(row), [y], colour)
+            points(axis, row, [y], colour=colour, size=4.5)
+            if raw is not None:
+                score = only(raw, metric=metric, model=model)["value"]
+                axis.plot(score, [y] * len(score), "o", mfc="none", mec=colour, ms=5.5)
         arrow = "→" if METRICS[metric].better == "higher" else "←"
         axis.set_xlabel(f"{METRICS[metric].label} ({arrow} better)", fontsize=9.5)
     return legend(figure, axes[0])
+
+
+def fitted(table: pd.DataFrame) -> Figure:
+    """Scores of the densities fitted to maps, and, as rings, of the maps as they are.
+
+    table: `tables.of_both`.
+    """
+    return score_table(only(table, map="fitted"), only(table, map="raw"))
 
 
 def _lines(axis: Axes, chosen: pd.DataFrame) -> None:
@@ -63,13 +84,13 @@ def _lines(axis: Axes, chosen: pd.DataFrame) -> None:
         row, colour = chosen.loc[model], HUMAN if model == MANY else look_of(model).colour
         dash = ":" if model == MANY else "-"
         axis.axvspan(row["low"], row["high"], color=colour, alpha=0.2, lw=0)
-        axis.axvline(row["mean"], color=colour, lw=1.4, ls=dash, label=model)
+        axis.axvline(row["value"], color=colour, lw=1.4, ls=dash, label=model)
 
 
 def pairs(table: pd.DataFrame, metric: str = "nss", rate: float = RATE) -> Figure:
     """Matrix: by how much each row's model scores above each column's.
 
-    table: `evaluation.pairwise`; a number is printed where the adjusted p is at most `rate`.
+    table: `Evaluations.pairwise`; a number is printed where the adjusted p is at most `rate`.
     Models are in the order of their scores.
     """
     turned = table.assign(first=table["second"], second=table["first"], value=-table["value"])

@@ -10,6 +10,7 @@ from ...evaluation import Evaluation
 from ...viewing.controls import explore
 from ...viewing.pictures import Picture, as_picture, at_height, mapped, montage
 from ...viewing.style import label
+from .tables import GSI, MOST
 
 
 def ringed(image: Picture, target: np.ndarray) -> Picture:
@@ -26,12 +27,12 @@ def ringed(image: Picture, target: np.ndarray) -> Picture:
 class ArrayBrowser:
     """Search arrays by condition: the array, its target ringed, and every model's map of it.
 
-    found: an evaluation of models on all arrays of `data`.
+    found: an evaluation of models on all arrays of `data`, one training of each network.
     """
 
     def __init__(self, data: PopOut, found: Evaluation):
         self.data, self.found = data, found
-        self.models = sorted(found.shown, key=lambda m: -found.mean(m, "gsi"))
+        self.models = sorted(found.shown, key=lambda m: -found.mean(m, MOST))
         self.table = data.table
 
     def options(self, column: str) -> list:
@@ -48,9 +49,12 @@ class ArrayBrowser:
         name, shape = self.data.names[i], at_height(self.data.size_of(i), height)
         image, target = as_picture(self.data.image(i)), self.data.targets(i).numpy()
         maps = [mapped(self.found.shown[model][i], shape) for model in self.models]
-        scores = [f"{label(m)}: GSI {self.found.score(m, name, 'gsi'):.2f}" for m in self.models]
-        texts = ["target ringed", *scores]
+        texts = ["target ringed", *(self._scored(model, name) for model in self.models)]
         return montage([ringed(image, target), *maps], texts, columns=5, height=height)
+
+    def _scored(self, model: str, name: str) -> str:
+        found = ("not found", "found")[int(self.found.score(model, name, MOST))]
+        return f"{label(model)}: {found}, GSI {self.found.score(model, name, GSI):.2f}"
 
     def widget(self) -> widgets.VBox:
         """Return the controls: feature, set size, difference, background."""

@@ -1,21 +1,47 @@
 """Figures about search arrays: what they are, who finds the odd item, whether the order inverts."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 from matplotlib.transforms import Bbox
 
-from ...datasets.popout import BACKGROUNDS, FEATURES, SearchArray, draw
+from ...datasets.popout import (
+    BACKGROUNDS,
+    EFFICIENT,
+    FEATURES,
+    INEFFICIENT,
+    SearchArray,
+    draw,
+    search_of,
+)
+from ...dissection import singles
 from ...viewing.pictures import as_picture, gallery
-from ...viewing.plots import decided, doubling, level, matrix, only, panels, reach, trace, unique
-from ...viewing.style import WIDTH, label, legend, model_looks
+from ...viewing.plots import (
+    decided,
+    doubling,
+    faint,
+    level,
+    matrix,
+    only,
+    panels,
+    points,
+    reach,
+    row_panels,
+    trace,
+    unique,
+)
+from ...viewing.style import CONTROL, HUMAN, WIDTH, label, legend, model_looks
+from .tables import GSI, LEAD, MOST, NATURAL
 
 SIDES = [(6, 5, "left"), (6, -13, "left"), (-6, 5, "right"), (-6, -13, "right"), (9, -4, "left")]
 """Where a point's name may stand: offset in points, and which side of the text is there."""
+SEARCHES = (EFFICIENT, INEFFICIENT)
+COLOURS = {EFFICIENT: HUMAN, INEFFICIENT: CONTROL}
 CONDITIONS = ("feature", "set_size", "difference", "background")
 
 
@@ -24,7 +50,8 @@ def contact_sheet(
 ) -> tuple[Figure, pd.DataFrame]:
     """Every kind of search array, a row a feature: from a small difference to the largest.
 
-    Also returns what is shown: feature, background, difference, physical, unit.
+    Also returns what is shown: feature, background, difference, physical, unit, search (efficient
+    for people or not).
     """
     looks = [(0.25, "grey"), (0.5, "grey"), *((1.0, ground) for ground in BACKGROUNDS)]
     rows, table = [], []
@@ -34,34 +61,87 @@ def contact_sheet(
         unit = FEATURES[feature].unit
         table += [(s.feature, s.background, s.difference, s.physical, unit) for s in specs]
     titles = [f"{100 * share:.0f} % different,\n{ground}" for share, ground in looks]
-    figure = gallery(rows, titles, labels=[_wrapped(f) for f in FEATURES])
+    figure = gallery(rows, titles, labels=[_described(f) for f in FEATURES])
     columns = ["feature", "background", "difference", "physical", "unit"]
-    return figure, pd.DataFrame(table, columns=columns)
+    shown = pd.DataFrame(table, columns=columns)
+    return figure, shown.assign(search=search_of(shown["feature"]))
 
 
-def _wrapped(feature: str) -> str:
-    return label(feature).replace(" among ", "\namong ")
+def _described(feature: str) -> str:
+    search = search_of(pd.Series([feature])).item()
+    return label(feature).replace(" among ", "\namong ") + f"\n({search})"
 
 
-def natural_against_arrays(
-    table: pd.DataFrame, human: float, labels: tuple[str, str] = ("NSS", "GSI")
-) -> Figure:
-    """A point a model: its natural score against its score on arrays, with both intervals.
+def most_salient(table: pd.DataFrame) -> Figure:
+    """How often the target is the most salient item, searches apart, and the GSI of efficient ones.
 
-    table: `tables.orders`; human: people's mean natural score, for the upper axis.
+    table: `tables.by_condition` of both metrics over "search". Dashed: chance; small marks: single
+    trainings.
+    """
+    parts = {f"{s} for people:\ntarget most salient": (MOST, s) for s in SEARCHES}
+    parts["efficient for people:\nGSI"] = (GSI, EFFICIENT)
+    shown = {name: only(table, measure=m, search=s) for name, (m, s) in parts.items()}
+    shown = {name: rows for name, rows in shown.items() if len(rows)}
+    order = next(iter(shown.values())).sort_values("value", ascending=False)["model"].tolist()
+    figure, axes, places = row_panels(order, list(shown), against=None)
+    for axis, rows in zip(axes, shown.values(), strict=True):
+        for model, (colour, mark) in model_looks(order).items():
+            row, at = only(rows, model=model), [places[model]]
+            faint(axis, singles(row), at, colour)
+            points(axis, row, at, colour=colour, mark=mark)
+        chance = {"color": "0.4", "lw": 1, "ls": "--", "zorder": 0, "label": "chance"}
+        axis.axvline(rows["chance"].mean(), **chance)
+        if rows["measure"].iloc[0] == MOST:
+            axis.set_xlim(-0.02, 1.02)
+            axis.xaxis.set_major_formatter(PercentFormatter(1, 0))
+    return legend(figure, axes[0])
+
+
+def leads(table: pd.DataFrame) -> Figure:
+    """By how much networks exceed classical models: on photographs, and on arrays of either kind.
+
+    table: `tables.leads`. Small marks: single trainings.
+    """
+    shown = {
+        NATURAL: "photographs:\nNSS, share of people's",
+        EFFICIENT: "efficient searches:\ntarget most salient",
+        INEFFICIENT: "inefficient searches:\ntarget most salient",
+    }
+    chosen = only(table, what=LEAD)
+    sides = [name for name in shown if name in set(chosen["side"])]
+    figure, axes, places = row_panels(unique(chosen, "who"), [shown[s] for s in sides])
+    for axis, name in zip(axes, sides, strict=True):
+        rows = only(chosen, side=name)
+        faint(axis, singles(rows), places[rows["who"]])
+        points(axis, rows, places[rows["who"]])
+        axis.xaxis.set_major_formatter(PercentFormatter(1, 0))
+    figure.suptitle("lead over the mean of the classical models", fontsize=10.5)
+    figure.set_size_inches(WIDTH, 0.34 * len(places) + 1.5)
+    return figure
+
+
+def natural_against_arrays(table: pd.DataFrame) -> Figure:
+    """A point a model: NSS on photographs against the share of efficient targets most salient.
+
+    table: `tables.both_sides`. Intervals of both; small points: single trainings; line: chance.
     """
     figure, axis = plt.subplots(figsize=(WIDTH * 0.8, WIDTH * 0.58))
-    for model, look in model_looks(table["model"].tolist()).items():
-        row = only(table, model=model)
-        spans = {"xerr": reach(row, "natural"), "yerr": reach(row, "arrays")}
-        style = {"color": look.colour, "marker": look.mark, "ms": 7, "lw": 1.4, "ls": ""}
-        axis.errorbar(row["natural"], row["arrays"], **spans, **style)
-    level(axis)
-    axis.set_xlabel(f"natural images: {labels[0]}")
-    axis.set_ylabel(f"search arrays: {labels[1]} (0: target as salient as distractors)")
+    x, y = (only(table, side=name).set_index("model") for name in (NATURAL, "arrays"))
+    human = x["value"]["human"]
+    for model, look in model_looks(y.index.tolist()).items():
+        row, column = x.loc[[model]], y.loc[[model]]
+        style = {"color": look.colour, "marker": look.mark, "ls": ""}
+        ends = {"xerr": reach(row), "yerr": reach(column)}
+        axis.errorbar(row["value"], column["value"], **ends, **style, ms=7, lw=1.4)
+        each = singles(row).to_numpy(), singles(column).to_numpy()
+        axis.plot(each[0][0], each[1][0], **style, ms=3, alpha=0.45)
+    level(axis, table["chance"].mean())
+    axis.set_xlabel("natural images: NSS")
+    axis.set_ylabel("efficient searches: target most salient")
+    axis.yaxis.set_major_formatter(PercentFormatter(1, 0))
     share = axis.secondary_xaxis("top", (lambda x: 100 * x / human, lambda p: p * human / 100))
     share.set_xlabel("% of the human ceiling", fontsize=9.5)
-    _name_points(figure, axis, table.set_index("model")[["natural", "arrays"]])
+    _name_points(figure, axis, pd.DataFrame({"x": x["value"], "y": y["value"]}).dropna())
     return figure
 
 
@@ -91,75 +171,66 @@ def _shared(a: Bbox, b: Bbox) -> float:
     return 0.0 if both is None else both.width * both.height
 
 
-def by_feature(table: pd.DataFrame, models: Sequence[str], title: str = "GSI") -> Figure:
-    """Matrix: a model's mean score on each kind of search; numbers whose interval excludes 0 bold.
+def by_feature(table: pd.DataFrame) -> Figure:
+    """Matrix: how much more often than by chance the target is most salient, by kind of search.
 
-    table: `by_condition` over "feature".
+    table: `tables.by_condition` over "search" and "feature"; efficient searches stand left, models
+    from best to worst at them; bold: the interval excludes chance.
     """
-    table, features = table.assign(sure=decided(table)), unique(table, "feature")
+    beyond = {end: table[end] - table["chance"] for end in ("value", "low", "high")}
+    table = table.assign(**{end: 100 * over for end, over in beyond.items()})
+    table = table.assign(sure=decided(table))
+    efficient = only(table, search=EFFICIENT).groupby("model", sort=False)["value"].mean()
+    models = efficient.sort_values(ascending=False).index
+    features = [f for s in SEARCHES for f in unique(only(table, search=s), "feature")]
     value, sure = (
-        table.pivot(index="model", columns="feature", values=column).loc[list(models), features]
-        for column in ("mean", "sure")
+        table.pivot(index="model", columns="feature", values=column).loc[models, features]
+        for column in ("value", "sure")
     )
-    return matrix(value, value.notna(), title, ".2f", (WIDTH, 0.34 * len(models) + 1.9), sure)
+    title = "target most salient, beyond chance (%)"
+    size = (WIDTH, 0.34 * len(models) + 1.9)
+    return matrix(value, value.notna(), title, "+.0f", size, sure.astype(bool))
 
 
-def curves(
-    table: pd.DataFrame,
-    x: str,
-    models: Sequence[str],
-    xlabel: str,
-    ylabel: str,
-    networks: Collection[str],
-) -> Figure:
-    """A panel a feature: each model's mean against a condition; networks' intervals are shaded.
+def by_difference(table: pd.DataFrame) -> Figure:
+    """A panel a model: the share of targets most salient against how much they differ.
 
-    table: `by_condition` over "feature" and `x` (psychometric curves, if that is "difference"). It
-    holds the others' intervals too; twelve bands over each other would hide the lines.
+    table: `tables.by_condition` over "search" and "difference". Shaded: intervals; thin lines:
+    single trainings; dotted: chance.
     """
-    features = unique(table, "feature")
-    titles = [_wrapped(f) for f in features]
-    figure, axes = panels(titles, xlabel, ylabel, 5, tall=1.9, around=1.1)
-    for axis, feature in zip(axes, features, strict=True):
-        _lines(axis, only(table, feature=feature), x, "mean", models, networks)
-        level(axis)
-    return legend(figure, axes[0], "center", columns=5, size=8.5)
+    figure, axes = panels(
+        [label(m) for m in unique(table, "model")],
+        "difference between target and distractors, share of the largest",
+        "target most salient",
+    )
+    for axis, model in zip(axes, unique(table, "model"), strict=True):
+        for search, colour in COLOURS.items():
+            rows = only(table, model=model, search=search).sort_values("difference")
+            x = rows["difference"]
+            trace(axis, x, rows, "value", colour, f"{search} for people", "o")
+            axis.plot(x, singles(rows), color=colour, lw=0.6, alpha=0.4, zorder=0)
+        level(axis, table["chance"].mean())
+        axis.yaxis.set_major_formatter(PercentFormatter(1, 0))
+        axis.set_xticks(unique(table, "difference"))
+    return legend(figure, axes[0], "center")
 
 
-def _lines(
-    axis: Axes,
-    table: pd.DataFrame,
-    x: str,
-    value: str,
-    models: Sequence[str],
-    networks: Collection[str],
-    shaded: bool = True,
-) -> None:
-    """Draw a line a model; networks' are stronger, and their intervals shaded."""
-    for model, (colour, mark) in model_looks(models).items():
-        chosen, network = only(table, model=model).sort_values(x), model in networks
-        look = {"mark": mark, "width": 2.2 if network else 1.2, "shaded": shaded and network}
-        trace(axis, chosen[x], chosen, value, colour, label(model), **look)
-
-
-def found(
-    table: pd.DataFrame,
-    models: Sequence[str],
-    chance: Mapping[int, float],
-    networks: Collection[str],
-) -> Figure:
+def found(table: pd.DataFrame, networks: Collection[str]) -> Figure:
     """Share of targets found within so many fixations, a panel a set size.
 
-    table: `found_within` over "set_size"; chance: share of the targets found by looking at one
-    item after the other at random, by set size, per fixation. Networks' lines are wider.
+    table: `tables.found_within` over "set_size". Networks' lines are wider. Dotted: looking at one
+    item after the other at random.
     """
     sizes, looks = (sorted(set(table[column])) for column in ("set_size", "looks"))
-    percent = table.assign(share=100 * table["share"])
+    percent = table.assign(value=100 * table["value"])
     titles = [f"{n} items" for n in sizes]
     figure, axes = panels(titles, "fixations", "targets found (%)", None, tall=3.3)
     for axis, n in zip(axes, sizes, strict=True):
-        _lines(axis, only(percent, set_size=n), "looks", "share", models, networks, shaded=False)
-        one_by_one = 100 * np.minimum(1, np.array(looks) * chance[n])
+        for model, (colour, mark) in model_looks(unique(table, "model")).items():
+            rows = only(percent, set_size=n, model=model).sort_values("looks")
+            look = {"mark": mark, "width": 2.2 if model in networks else 1.2, "shaded": False}
+            trace(axis, rows["looks"], rows, "value", colour, label(model), **look)
+        one_by_one = 100 * np.minimum(1, np.array(looks) / n)
         axis.plot(looks, one_by_one, color="0.5", ls=":", lw=1.4, label="item by item")
         doubling(axis, looks)
         axis.set_ylim(0, 103)

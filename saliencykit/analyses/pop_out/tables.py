@@ -1,85 +1,231 @@
-"""Search arrays: who finds the odd one out, and whether that is who predicts fixations best."""
+"""Search arrays: who finds the odd one out, and what networks lose there of their lead.
 
-from collections.abc import Collection, Sequence
+Searches that are efficient for people are told apart from those that are not: where people have to
+search, that a target does not stand out is no failure.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import product
+from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from ...evaluation.summary import by_model
-from ...intervals import interval, rank_correlation, resampled_means, summarised, wilson
+from ...datasets.popout import EFFICIENT, INEFFICIENT, search_of
+from ...evaluation import Evaluations, Kind
+from ...intervals import (
+    IMAGES,
+    above_models,
+    of_images,
+    resampled,
+    wilson,
+)
+
+MOST, GSI, LOOKS = "most_salient", "gsi", "fixations_to_find"
+NATURAL, LOST, LARGEST = "natural", "lost", "efficient, largest difference"
+NETWORKS, CLASSICAL = "networks", "classical models"
+LEVEL, LEAD = "level", "lead"
+
+
+def searches(arrays: pd.DataFrame) -> pd.DataFrame:
+    """Add to `PopOut.table` what people make of each search, and how often guessing finds it.
+
+    search: `EFFICIENT` or `INEFFICIENT`; chance: that one item of all is the most salient, 1/n.
+    """
+    return arrays.assign(search=search_of(arrays["feature"]), chance=1 / arrays["set_size"])
+
+
+# Model by model
+
+
+def _told(
+    grid: np.ndarray, trainings: int, learned: bool, share: bool, own: bool = False
+) -> dict[str, float]:
+    """Return value, low, high, se_images, sd_trainings, "training 1" … of scores (S, images).
+
+    share: of scores 0 and 1, so that no interval leaves 0…1, and Wilson's is that of whoever does
+    not learn; own: see `of_images`.
+    """
+    found = of_images(grid, own)
+    if share and learned:
+        found = found._replace(low=found.low.clip(0, 1), high=found.high.clip(0, 1))
+    elif share and grid.shape[1] >= IMAGES:
+        low, high = wilson(int(np.nansum(grid)), int((~np.isnan(grid)).sum()))
+        found = found._replace(low=np.asarray(low), high=np.asarray(high))
+    row = {name: float(v) for name, v in found._asdict().items() if name != "trainings"}
+    each = np.nanmean(grid, 1) if learned else np.full(trainings, np.nan)
+    return row | {f"training {k + 1}": float(v) for k, v in enumerate(each)}
 
 
 def by_condition(
-    scores: pd.DataFrame, arrays: pd.DataFrame, columns: Sequence[str], metric: str = "gsi"
+    found: Evaluations,
+    arrays: pd.DataFrame,
+    columns: Sequence[str],
+    metrics: Sequence[str] = (MOST,),
 ) -> pd.DataFrame:
-    """Return a metric's mean and 95 % interval over arrays, by model and condition.
+    """Return metrics' means over arrays and trainings, by model and condition.
 
-    scores: an evaluation's on search arrays; arrays: `PopOut.table`; columns: of the latter, whose
-    combinations are the conditions. Returns model, *columns, mean, low, high, arrays.
+    arrays: `searches`; columns: of it, whose combinations are the conditions. Columns: measure,
+    model, *columns, arrays, chance (mean over the arrays; of a GSI 0), value, low, high, se_images
+    (arrays), sd_trainings, "training 1" ….
     """
-    chosen = scores[scores["metric"] == metric].merge(arrays, left_on="image", right_on="name")
-    keys = ["model", *columns]
-    rows = [
-        (*key, *interval(group["value"]), len(group))
-        for key, group in chosen.groupby(keys, sort=False)
-    ]
-    return pd.DataFrame(rows, columns=[*keys, "mean", "low", "high", "arrays"])
+    rows = []
+    for metric, model in product(metrics, found.models):
+        grid, learned, share = found.grid(model, metric), model in found.networks, metric == MOST
+        for key, group in arrays.groupby(list(columns), sort=False):
+            about = {"measure": metric, "model": model, **dict(zip(columns, key, strict=True))}
+            about |= {"arrays": len(group), "chance": group["chance"].mean() if share else 0.0}
+            chosen = grid[:, np.isin(found.images, group["name"])]
+            rows.append(about | _told(chosen, found.trainings, learned, share))
+    return pd.DataFrame(rows)
 
 
 def found_within(
-    scores: pd.DataFrame, arrays: pd.DataFrame, looks: Sequence[int], columns: Sequence[str] = ()
+    found: Evaluations, arrays: pd.DataFrame, looks: Sequence[int], column: str
 ) -> pd.DataFrame:
     """Return the share of targets found within each number of fixations, by model and condition.
 
-    Columns: model, *columns, looks, share, low, high (95 %, Wilson's).
+    model, `column` (of `searches`), looks, value, low, high, se_images, sd_trainings, training 1 ….
     """
-    chosen = scores[scores["metric"] == "fixations_to_find"]
-    chosen = chosen.merge(arrays, left_on="image", right_on="name")
-    keys = ["model", *columns]
     rows = []
-    for key, group in chosen.groupby(keys, sort=False):
-        for k in looks:
-            hits, n = int((group["value"] <= k).sum()), len(group)
-            rows.append((*key, k, hits / n, *wilson(hits, n)))
-    return pd.DataFrame(rows, columns=[*keys, "looks", "share", "low", "high"])
+    for model in found.models:
+        for key, group in arrays.groupby(column, sort=False):
+            tries = found.grid(model, LOOKS)[:, np.isin(found.images, group["name"])]
+            for k in looks:
+                told = _told(1.0 * (tries <= k), found.trainings, model in found.networks, True)
+                rows.append({"model": model, column: key, "looks": k, **told})
+    return pd.DataFrame(rows)
 
 
-def orders(
-    natural: pd.DataFrame,
-    arrays: pd.DataFrame,
-    networks: Collection[str],
-    metrics: tuple[str, str] = ("nss", "gsi"),
-    n: int = 2000,
-    seed: int = 0,
-) -> tuple[pd.DataFrame, dict[str, tuple[float, float, float]]]:
-    """Compare the models' order on natural images with that on search arrays.
+def both_sides(natural: Evaluations, odd: Evaluations, arrays: pd.DataFrame) -> pd.DataFrame:
+    """Return each model's NSS on photographs and share of efficient targets most salient.
 
-    natural, arrays: scores of the same models (those in both are compared); networks: which of them
-    learned from fixations; metrics: which of either. Images and arrays are resampled `n` times,
-    each on its own.
-
-    Returns a table, a row a model: model, natural, natural_low, natural_high, arrays, arrays_low,
-    arrays_high, natural_rank, arrays_rank (1 is best); and, each as (value, low, high):
-    "correlation", Spearman's, of the two orders: −1 if one is the other upside down; "networks",
-    by how many ranks networks on average stand better on natural images than on arrays; and
-    "classical", the same of the others.
+    model, side ("natural" or "arrays"), value, low, high, se_images, sd_trainings, training 1 …,
+    chance. People stand for photographs alone.
     """
-    wide = [by_model(t, m) for t, m in zip((natural, arrays), metrics, strict=True)]
-    models = [m for m in wide[0].columns if m in wide[1].columns]
-    rng = np.random.default_rng(seed)
-    draws = [resampled_means(w[models].dropna().to_numpy(), n, rng) for w in wide]
-    ranks = [stats.rankdata(-means, axis=1) for means in draws]
-    table = pd.DataFrame({"model": models})
-    for name, means in zip(("natural", "arrays"), draws, strict=True):
-        columns = (name, f"{name}_low", f"{name}_high")
-        table = table.assign(**dict(zip(columns, summarised(means).values(), strict=True)))
-    table = table.assign(natural_rank=ranks[0][0], arrays_rank=ranks[1][0])
-    gained = ranks[1] - ranks[0]  # above 0: better on natural images
-    network = np.isin(models, list(networks))
-    found = {
-        "correlation": rank_correlation(*ranks),
-        "networks": gained[:, network].mean(1),
-        "classical": gained[:, ~network].mean(1),
+    rows = []
+    for model in natural.models:
+        how = natural.trainings, model in natural.networks, False, natural.nested(model)
+        rows.append({"model": model, "side": NATURAL, **_told(natural.grid(model), *how)})
+    found = by_condition(odd, arrays[arrays["search"] == EFFICIENT], ["search"])
+    found = found.assign(side="arrays").drop(columns=["search", "measure", "arrays"])
+    return pd.concat([pd.DataFrame(rows), found], ignore_index=True)
+
+
+# Networks against classical models (F3)
+
+
+class Side(NamedTuple):
+    """Scores of networks, then of classical models, on some images, as shares of people's.
+
+    values: (S, models), each training's; drawn: (n, models), the mean over trainings again on
+    resampled images, None if each training has images of its own; images: how many there are.
+    """
+
+    values: np.ndarray
+    drawn: np.ndarray | None
+    images: int
+
+    def __sub__(self, other: "Side") -> "Side":
+        """Return by how much shares lie above those on other images, resampled on their own.
+
+        Where one side has no draws, its images vary with its trainings: only the other's are drawn.
+        """
+        draws = [one.drawn for one in (self, other)]
+        none = all(of is None for of in draws)
+        one, two = (0.0 if of is None else of for of in draws)
+        drawn = None if none else np.asarray(one - two)
+        return Side(self.values - other.values, drawn, min(self.images, other.images))
+
+
+def side(found: Evaluations, metric: str, chosen: np.ndarray, n: int = 1000, seed: int = 0) -> Side:
+    """Return networks' and classical models' shares of people's score on the `chosen` images.
+
+    Images that one of them has no score on count for nobody. On search arrays nobody was scored:
+    people find each target that pops out, so a share of people's is the share of targets.
+    """
+    of = {kind: [m for m, k in found.kinds.items() if k == kind] for kind in Kind}
+    models, people = [*of[Kind.NETWORK], *of[Kind.CLASSICAL]], of[Kind.PEOPLE]
+    shape = (found.trainings, int(chosen.sum()))
+    grids = [found.grid(m, metric)[:, chosen] for m in [*models, *people]]
+    scores = np.stack([np.broadcast_to(grid, shape) for grid in grids])  # (models, S, images)
+    scores = np.where(np.isnan(scores).any(0), np.nan, scores)
+
+    def shares(means: np.ndarray) -> np.ndarray:
+        return (means[: len(models)] / (means[-1] if people else 1.0)).T
+
+    values, told = shares(np.nanmean(scores, -1)), ~np.isnan(scores[0])
+    if found.own_images:
+        return Side(values, None, int(told.any(0).sum()))
+    every = scores[..., told.all(0)].mean(1)
+    again = resampled(every.shape[1], n, seed)[1:]
+    return Side(values, shares(every[:, again].mean(-1)), every.shape[1])
+
+
+def sides(natural: Evaluations, odd: Evaluations, arrays: pd.DataFrame) -> dict[str, Side]:
+    """Return both groups on photographs and kinds of arrays, and what is lost from one to other.
+
+    arrays: `searches`. `LOST`: photographs minus efficient searches, of both people's share.
+    """
+    fast = arrays["search"] == EFFICIENT
+    parts = {
+        EFFICIENT: fast,
+        INEFFICIENT: ~fast,
+        LARGEST: fast & (arrays["difference"] == arrays["difference"].max()),
     }
-    return table, {name: tuple(summarised(values).values()) for name, values in found.items()}
+    found = {NATURAL: side(natural, "nss", np.ones(len(natural.images), bool))}
+    names = {name: arrays.loc[rows, "name"] for name, rows in parts.items() if rows.any()}
+    found |= {name: side(odd, MOST, np.isin(odd.images, own)) for name, own in names.items()}
+    if EFFICIENT in found:
+        found[LOST] = found[NATURAL] - found[EFFICIENT]
+    return found
+
+
+def leads(natural: Evaluations, odd: Evaluations, arrays: pd.DataFrame) -> pd.DataFrame:
+    """Return how far networks lead classical models on photographs and on arrays.
+
+    side (see `sides`), what: "level" of the "networks" (their kinds' mean) and of the "classical
+    models"; "lead" over the latter of all networks and of each kind; who, models (over how many
+    classical ones), images, value, low, high, se_images, sd_trainings, sd_models (0: not drawn),
+    "training 1" …. NSS is a share of people's. A lead's interval covers other images, trainings and
+    classical models (see `above_models`), not other encoders or ways to read them: kinds of
+    networks are those that there are.
+    """
+    kinds, rows = odd.networks, []
+    for name, of in sides(natural, odd, arrays).items():
+        for (what, who), number in _numbers(kinds).items():
+            classical = of.values[:, len(kinds) :].mean(0)
+            given = (what, who) == (LEVEL, NETWORKS)
+            drawn = None if of.drawn is None else number(of.drawn)
+            own = number(of.values)
+            found = above_models(own, np.zeros(2) if given else classical, drawn, of.images)
+            told = {end: float(value) for end, value in found._asdict().items()}
+            if what == LEVEL and name not in (NATURAL, LOST):  # a share of arrays
+                told |= {end: float(np.clip(told[end], 0, 1)) for end in ("low", "high")}
+            about = {"side": name, "what": what, "who": who}
+            about |= {"models": len(classical), "images": of.images}
+            rows.append(about | told | {f"training {s + 1}": float(v) for s, v in enumerate(own)})
+    return pd.DataFrame(rows)
+
+
+Number = Callable[[np.ndarray], np.ndarray]
+"""Computes, of shares (…, models) as in `Side`, one number (…)."""
+
+
+def _numbers(kinds: Sequence[str]) -> dict[tuple[str, str], Number]:
+    """Return what `leads` tells of a side, by what and who."""
+    count = len(kinds)
+
+    def ours(shares: np.ndarray) -> np.ndarray:
+        return shares[..., :count].mean(-1)
+
+    def theirs(shares: np.ndarray) -> np.ndarray:
+        return shares[..., count:].mean(-1)
+
+    def lead_of(one: Number) -> Number:
+        return lambda shares: one(shares) - theirs(shares)
+
+    each = {who: itemgetter((..., k)) for k, who in enumerate(kinds)}
+    leads = {(LEAD, who): lead_of(one) for who, one in {NETWORKS: ours, **each}.items()}
+    return {(LEVEL, NETWORKS): ours, (LEVEL, CLASSICAL): theirs, **leads}

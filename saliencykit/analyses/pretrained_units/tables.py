@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from ...dissection import Dissection, best_beyond, unit_dimensions_cached
+from ...dissection.controls import units_of
 from ...models import Encoder
 from ...study import Study
 
@@ -20,8 +21,14 @@ def networks(study: Study, controls: int) -> dict[str, Encoder]:
 def best(
     own: Dissection, controls: Sequence[Dissection], choices: Sequence[float], layer: str
 ) -> pd.DataFrame:
-    """Return `best_beyond` at `layer` for each choice of how many units are the best."""
-    parts = [best_beyond(own, controls, choice, [layer]) for choice in choices]
+    """Return `best_beyond` at `layer` for each choice of how many units are the best.
+
+    Of choices that come to the same number of units the first.
+    """
+    units = own.of(layer).shape[1]
+    different = {units_of(choice, units): choice for choice in reversed(choices)}
+    chosen = [choice for choice in choices if choice in different.values()]
+    parts = [best_beyond(own, controls, choice, [layer]) for choice in chosen]
     return pd.concat(parts, ignore_index=True)
 
 

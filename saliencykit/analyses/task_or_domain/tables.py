@@ -314,6 +314,7 @@ def _one(task: Task, trained: Sequence[Trained], validation: SaliencyDataset) ->
         rng = np.random.default_rng(0)
         drawn = rng.binomial(images, told.value, (1000, len(told.value))) / images
         told = crossed(values, drawn, images)
+        told = told._replace(low=told.low.clip(0, 1), high=told.high.clip(0, 1))
     epoch = trained[0].curve["epoch"].to_numpy()
     singles = [
         pd.DataFrame({"epoch": epoch, "training": str(k + 1), "train": of, "value": value})

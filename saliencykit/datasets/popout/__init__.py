@@ -3,5 +3,17 @@
 from .arrays import BACKGROUNDS, Drawing, SearchArray, draw
 from .dataset import PopOut
 from .features import FEATURES
+from .people import BY_PEOPLE, EFFICIENT, INEFFICIENT, search_of
 
-__all__ = ["BACKGROUNDS", "FEATURES", "Drawing", "PopOut", "SearchArray", "draw"]
+__all__ = [
+    "BACKGROUNDS",
+    "BY_PEOPLE",
+    "EFFICIENT",
+    "FEATURES",
+    "INEFFICIENT",
+    "Drawing",
+    "PopOut",
+    "SearchArray",
+    "draw",
+    "search_of",
+]

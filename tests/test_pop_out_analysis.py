@@ -1,0 +1,352 @@
+"""Notebook 04: whose target is most salient, what networks lose on arrays, what is said of it."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from saliencykit.analyses.pop_out import figures, sentences, tables
+from saliencykit.analyses.pop_out.tables import (
+    CLASSICAL,
+    EFFICIENT,
+    INEFFICIENT,
+    LEAD,
+    LEVEL,
+    LOST,
+    MOST,
+    NATURAL,
+    NETWORKS,
+)
+from saliencykit.datasets.popout import PopOut
+from saliencykit.evaluation import Evaluation, Evaluations, Kind
+from saliencykit.intervals import of_images, wilson
+from saliencykit.viewing.style import label
+
+KINDS = {
+    "centre prior": Kind.PRIOR,
+    **dict.fromkeys(["aim", "gbvs", "bms", "covsal"], Kind.CLASSICAL),
+    **dict.fromkeys(["frozen", "fine-tuned"], Kind.NETWORK),
+}
+PEOPLE = {"human": Kind.PEOPLE}
+DESIGN = PopOut(features=["colour", "size", "conjunction"], repeats=1, size=(128, 160))
+ARRAYS = tables.searches(DESIGN.table)
+FAST = (ARRAYS["search"] == EFFICIENT).to_numpy()
+
+
+def evaluations(values, images, kinds):
+    """From metric → model → scores (S, images): all trainings on the same images."""
+    parts = []
+    for k in range(max(len(v) for own in values.values() for v in own.values())):
+        rows = [
+            (model, image, metric, value)
+            for metric, own in values.items()
+            for model, v in own.items()
+            for image, value in zip(images, v[min(k, len(v) - 1)], strict=True)
+        ]
+        scores = pd.DataFrame(rows, columns=["model", "image", "metric", "value"])
+        parts.append(Evaluation(scores, {}, kinds))
+    return Evaluations.of(parts)
+
+
+def nested(values, kinds):
+    """From model → scores (S, images of one training): each training on images of its own."""
+    parts = []
+    for k in range(len(values["frozen"])):
+        images = [f"fold {k} {i}" for i in range(len(values["frozen"][0]))]
+        rows = [(m, i, "nss", v) for m in kinds for i, v in zip(images, values[m][k], strict=True)]
+        scores = pd.DataFrame(rows, columns=["model", "image", "metric", "value"])
+        parts.append(Evaluation(scores, {}, kinds))
+    return Evaluations.of(parts)
+
+
+def drawn(chances, images, trainings, rng):
+    """Hits (S, images) of each model, by its chance to hit."""
+    return {
+        m: 1.0 * (rng.random((trainings if KINDS[m] == Kind.NETWORK else 1, images)) < p)
+        for m, p in chances.items()
+    }
+
+
+def searched(networks=0.1, classical=0.6, trainings=3, seed=0):
+    """An evaluation on `ARRAYS`: chance to find a target, and as good at all metrics."""
+    rng = np.random.default_rng(seed)
+    chances = {m: networks if k == Kind.NETWORK else classical for m, k in KINDS.items()}
+    hits = drawn(chances, len(ARRAYS), trainings, rng)
+    tries = {m: np.where(v > 0, 1.0, 5.0) for m, v in hits.items()}
+    gsi = {m: v - 0.5 for m, v in hits.items()}
+    return evaluations({MOST: hits, tables.GSI: gsi, tables.LOOKS: tries}, ARRAYS["name"], KINDS)
+
+
+def looked_at(networks=3.0, classical=1.0, trainings=3, images=40, seed=0, people=4.0):
+    """An evaluation on photographs: NSS about these means."""
+    rng = np.random.default_rng(seed)
+    means = {m: networks if k == Kind.NETWORK else classical for m, k in KINDS.items()}
+    values = {
+        m: rng.normal(mean, 0.2, (trainings if KINDS[m] == Kind.NETWORK else 1, images))
+        for m, mean in means.items()
+    }
+    found = evaluations({"nss": values}, [f"i{k}" for k in range(images)], KINDS)
+    human = {"model": "human", "image": found.images, "metric": "nss", "value": people}
+    return found.beside(pd.DataFrame(human))
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def row(table, **values):
+    for column, value in values.items():
+        table = table[table[column] == value]
+    assert len(table) == 1
+    return table.iloc[0]
+
+
+# Tables
+
+
+def test_searches_tell_apart_what_pops_out_and_what_guessing_finds():
+    found = ARRAYS.groupby("feature")["search"].unique().map(list).to_dict()
+    assert found == {"colour": [EFFICIENT], "size": [EFFICIENT], "conjunction": [INEFFICIENT]}
+    assert (ARRAYS["chance"] * ARRAYS["set_size"] == 1).all()
+
+
+def test_conditions_are_averaged_over_their_own_arrays_and_trainings():
+    odd = searched()
+    table = tables.by_condition(odd, ARRAYS, ["feature", "set_size"], (MOST, tables.GSI))
+    chosen = ((ARRAYS["feature"] == "size") & (ARRAYS["set_size"] == 16)).to_numpy()
+    of = row(table, model="frozen", feature="size", set_size=16, measure=MOST)
+    grid = odd.grid("frozen", MOST)[:, chosen]
+    assert of["value"] == pytest.approx(grid.mean())
+    assert of[["training 1", "training 2", "training 3"]].tolist() == grid.mean(1).tolist()
+    assert of["sd_trainings"] == pytest.approx(grid.mean(1).std(ddof=1))
+    assert (of["arrays"], of["chance"]) == (12, 1 / 16)
+    assert np.isnan(of["low"])  # twelve arrays are too few
+    gsi = row(table, model="gbvs", feature="colour", set_size=4, measure=tables.GSI)
+    chosen = ((ARRAYS["feature"] == "colour") & (ARRAYS["set_size"] == 4)).to_numpy()
+    assert gsi["value"] == pytest.approx(odd.grid("gbvs", tables.GSI)[:, chosen].mean())
+    assert np.isnan(gsi["training 1"])
+
+
+def test_intervals_cover_trainings_and_arrays_and_leave_no_share():
+    odd = searched(networks=0.02, classical=1.0)
+    table = tables.by_condition(odd, ARRAYS, ["search"])
+    of, grid = row(table, model="frozen", search=EFFICIENT), odd.grid("frozen", MOST)[:, FAST]
+    expected = of_images(grid)
+    assert of["low"] == max(0, expected.low)
+    assert of["high"] == expected.high
+    of = row(table, model="gbvs", search=EFFICIENT)
+    assert (of["low"], of["high"]) == wilson(72, 72)  # all hits: not a point, but up to 1
+    assert of["low"] < 1 == of["value"]
+
+
+def test_found_within_counts_fixations():
+    odd = searched()
+    table = tables.found_within(odd, ARRAYS, [1, 4, 5], "set_size")
+    at = row(table, model="fine-tuned", set_size=4, looks=4)
+    four = (ARRAYS["set_size"] == 4).to_numpy()
+    assert at["value"] == pytest.approx(odd.grid("fine-tuned", MOST)[:, four].mean())
+    assert row(table, model="fine-tuned", set_size=4, looks=5)["value"] == 1
+
+
+def test_both_sides_have_a_row_a_model_and_people_are_on_photographs():
+    table = tables.both_sides(looked_at(), searched(), ARRAYS)
+    assert row(table, model="human", side=NATURAL)["value"] == 4
+    assert "human" not in set(table[table["side"] == "arrays"]["model"])
+    found = row(table, model="gbvs", side="arrays")
+    assert found["value"] == searched().grid("gbvs", MOST)[:, FAST].mean()
+
+
+# Networks against classical models
+
+
+def by_brute_force(natural, odd):
+    """The leads of all networks, loop by loop: natural, efficient."""
+    networks, classical = ([m for m, k in KINDS.items() if k == kind] for kind in
+                           (Kind.NETWORK, Kind.CLASSICAL))  # fmt: skip
+    found = []
+    for of, metric, whole, chosen in (
+        (natural, "nss", 4.0, slice(None)),
+        (odd, MOST, 1.0, FAST),
+    ):
+        ours = [of.grid(m, metric)[s, chosen].mean() for m in networks for s in range(3)]
+        theirs = [of.grid(m, metric)[0, chosen].mean() for m in classical]
+        found.append((np.mean(ours) - np.mean(theirs)) / whole)
+    return found
+
+
+def test_leads_are_differences_of_mean_shares_of_people():
+    natural, odd = looked_at(), searched()
+    table = tables.leads(natural, odd, ARRAYS)
+    here, there = by_brute_force(natural, odd)
+    leads = table[table["what"] == LEAD]
+    assert row(leads, side=NATURAL, who=NETWORKS)["value"] == pytest.approx(here)
+    assert row(leads, side=EFFICIENT, who=NETWORKS)["value"] == pytest.approx(there)
+    assert row(leads, side=LOST, who=NETWORKS)["value"] == pytest.approx(here - there)
+    kinds = leads[(leads["side"] == EFFICIENT) & (leads["who"] != NETWORKS)]
+    assert kinds["who"].tolist() == ["frozen", "fine-tuned"]
+    assert kinds["value"].mean() == pytest.approx(there)  # the mean of the kinds
+    level = {who: row(table, side=EFFICIENT, what=LEVEL, who=who) for who in (NETWORKS, CLASSICAL)}
+    assert level[NETWORKS]["value"] - level[CLASSICAL]["value"] == pytest.approx(there)
+    assert (leads["models"] == 4).all()  # the centre prior is none of them
+    assert (level[NETWORKS]["sd_models"], level[CLASSICAL]["sd_trainings"]) == (0, 0)
+    singles = row(leads, side=NATURAL, who=NETWORKS)[["training 1", "training 2", "training 3"]]
+    assert singles.mean() == pytest.approx(here)
+
+
+def test_a_lead_is_less_certain_the_more_classical_models_differ():
+    natural = looked_at()
+    alike, apart = searched(), searched()
+    values = {m: alike.grid(m, MOST).copy() for m in KINDS}
+    for k, m in enumerate(["aim", "gbvs", "bms", "covsal"]):
+        values[m][:] = k % 2  # as good on the whole, and each other all or none
+    apart = evaluations({MOST: values, "gsi": values}, ARRAYS["name"], KINDS)
+    spans = [
+        row(tables.leads(natural, odd, ARRAYS), side=EFFICIENT, what=LEAD, who=NETWORKS)
+        for odd in (alike, apart)
+    ]
+    assert spans[1]["sd_models"] == pytest.approx(np.std([0, 1, 0, 1], ddof=1))
+    assert spans[1]["high"] - spans[1]["low"] > 3 * (spans[0]["high"] - spans[0]["low"])
+
+
+def test_trainings_with_images_of_their_own_lead_by_their_own():
+    rng = np.random.default_rng(0)
+    kinds = KINDS | PEOPLE
+    values = {m: rng.normal(2, 1, (3, 20)) for m in kinds}
+    values["human"] = values["human"] + 4
+    natural = nested(values, kinds)
+    table = tables.leads(natural, searched(), ARRAYS)
+    found = row(table, side=NATURAL, what=LEAD, who="frozen")
+    classical = np.mean([values[m].mean(1) for m in KINDS if KINDS[m] == Kind.CLASSICAL], 0)
+    each = (values["frozen"].mean(1) - classical) / values["human"].mean(1)
+    assert found[["training 1", "training 2", "training 3"]].tolist() == pytest.approx(each)
+    assert found["images"] == 60
+    lost = row(table, side=LOST, what=LEAD, who="frozen")
+    there = row(table, side=EFFICIENT, what=LEAD, who="frozen")
+    assert lost["value"] == pytest.approx(found["value"] - there["value"])
+    assert lost["se_images"] == pytest.approx(there["se_images"])  # photographs': of the trainings
+
+
+def test_images_that_somebody_has_no_score_on_count_for_nobody():
+    natural = looked_at()
+    scores = natural.scores.copy()
+    scores.loc[(scores["model"] == "aim") & (scores["image"] == "i3"), "value"] = np.nan
+    holed = Evaluations(scores, natural.first, False)
+    found = row(tables.leads(holed, searched(), ARRAYS), side=NATURAL, what=LEAD, who="frozen")
+    kept = [i for i, name in enumerate(natural.images) if name != "i3"]
+    others = [m for m in KINDS if KINDS[m] == Kind.CLASSICAL]
+    expected = natural.grid("frozen")[:, kept].mean() - np.mean(
+        [natural.grid(m)[:, kept].mean() for m in others]
+    )
+    assert found["value"] == pytest.approx(expected / 4)
+    assert found["images"] == 39
+
+
+@pytest.mark.parametrize(
+    ("networks", "classical", "finding"),
+    [(0.1, 0.7, "holds"), (0.8, 0.2, "is the other way round"), (0.4, 0.4, "holds in part")],
+)
+def test_what_is_planted_is_what_is_said(networks, classical, finding):
+    natural, odd = looked_at(), searched(networks, classical)
+    assert f"finding {finding} here" in words(natural, odd)
+    same = looked_at(1.0, 1.0)
+    if finding == "holds":  # classical models lead on arrays; networks do not on photographs
+        assert "finding is not decided here" in words(same, odd)
+
+
+def test_it_holds_of_networks_only_if_of_each_that_leads_on_photographs():
+    natural, odd = looked_at(), searched(0.1, 0.7)
+    table = tables.leads(natural, odd, ARRAYS)
+    assert "finding holds here" in sentences.what_we_see(table, *of_kinds(odd))
+    one = (table["side"] == EFFICIENT) & (table["what"] == LEAD) & (table["who"] == "frozen")
+    table.loc[one, "high"] = 0.1
+    text = sentences.what_we_see(table, *of_kinds(odd))
+    assert "finding holds in part here" in text
+    assert "it holds for fine-tuned; it holds in part for frozen." in text
+    behind = (table["side"] == NATURAL) & (table["what"] == LEAD) & (table["who"] == "frozen")
+    table.loc[behind, "low"] = -0.1  # who does not lead there has nothing to lose
+    assert "finding holds here" in sentences.what_we_see(table, *of_kinds(odd))
+
+
+# Words and figures
+
+
+def of_kinds(odd, arrays=ARRAYS):
+    searches = tables.by_condition(odd, arrays, ["search"], (MOST, tables.GSI))
+    return searches, tables.by_condition(odd, arrays, ["search", "feature"])
+
+
+def words(natural, odd, arrays=ARRAYS):
+    return sentences.what_we_see(tables.leads(natural, odd, arrays), *of_kinds(odd, arrays))
+
+
+def test_words_hold_the_table_s_numbers():
+    natural, odd = looked_at(), searched()
+    text, table = words(natural, odd), tables.leads(natural, odd, ARRAYS)
+    lead = row(table, side=NATURAL, what=LEAD, who=NETWORKS)
+    low, high = (100 * lead[end] for end in ("low", "high"))
+    assert (
+        f"lead the 4 classical models ({100 * lead['value']:.0f} % [{low:.0f}, {high:.0f}] of"
+        in text
+    )
+    assert "pops out for people (72 arrays)" in text
+    assert "by chance it would be in 11 %" in text
+    assert "other trainings (3 here)" in text
+    assert "nan" not in text
+
+
+def test_arrays_of_one_kind_of_search_alone_can_be_told():
+    natural, odd = looked_at(), searched()
+    slow = ARRAYS[ARRAYS["search"] == INEFFICIENT]
+    for arrays, said in ((slow, "no arrays of a search that is efficient"), (ARRAYS[FAST], "72")):
+        text = words(natural, odd, arrays)
+        assert said in text
+        assert "nan" not in text
+    assert "finding is not decided here" in words(natural, odd, slow)
+    figures.leads(tables.leads(natural, odd, slow))
+    figures.most_salient(tables.by_condition(odd, slow, ["search"], (MOST, tables.GSI)))
+
+
+def test_figures_draw_the_tables():
+    natural, odd = looked_at(), searched(0.1, 0.5)
+    table = tables.by_condition(odd, ARRAYS, ["search"], (MOST, tables.GSI))
+    axes = figures.most_salient(table).axes
+    assert len(axes) == 3
+    best = table[(table["measure"] == MOST) & (table["search"] == EFFICIENT)]
+    order = [t.get_text() for t in axes[0].get_yticklabels()]
+    ranked = best.sort_values("value", ascending=False)["model"]
+    assert order == [label(model) for model in ranked]
+    both = tables.both_sides(natural, odd, ARRAYS)
+    axis = figures.natural_against_arrays(both).axes[0]
+    named = {t.get_text(): t.xy for t in axis.texts}
+    sides = [row(both, model="gbvs", side=s)["value"] for s in (NATURAL, "arrays")]
+    assert named["GBVS"] == pytest.approx(tuple(sides))
+    assert len(named) == len(KINDS)
+    by_feature = tables.by_condition(odd, ARRAYS, ["search", "feature"])
+    axis = figures.by_feature(by_feature).axes[0]
+    assert [t.get_text() for t in axis.get_xticklabels()] == ["colour", "size", "conjunction"]
+    at = [t.get_text() for t in axis.get_yticklabels()].index("GBVS")
+    of = row(by_feature, model="gbvs", feature="size")
+    assert axis.images[0].get_array()[at, 1] == pytest.approx(100 * (of["value"] - of["chance"]))
+    steps = tables.by_condition(odd, ARRAYS, ["search", "difference"])
+    panels = [a for a in figures.by_difference(steps).axes if a.get_visible()]
+    assert len(panels) == len(KINDS)
+    of = steps[(steps["model"] == "aim") & (steps["search"] == EFFICIENT)]
+    panel = panels[list(KINDS).index("aim")]
+    assert panel.lines[0].get_ydata().tolist() == of["value"].tolist()
+    lead = figures.leads(tables.leads(natural, odd, ARRAYS))
+    assert [t.get_text() for t in lead.axes[0].get_yticklabels()] == [
+        NETWORKS, "frozen", "fine-tuned",
+    ]  # fmt: skip
+
+
+def test_found_draws_models_and_a_search_item_by_item():
+    odd = searched(0.1, 1.0)
+    table = tables.found_within(odd, ARRAYS, [1, 4], "set_size")
+    axes = figures.found(table, odd.networks).axes[:3]
+    assert axes[0].lines[-1].get_ydata().tolist() == [25, 100]
+    assert axes[1].lines[-1].get_ydata().tolist() == [6.25, 25]
+    drawn = {line.get_label(): line for line in axes[0].lines}
+    assert drawn["GBVS"].get_ydata().tolist() == [100, 100]
+    assert drawn["frozen"].get_linewidth() > drawn["GBVS"].get_linewidth()
