@@ -130,7 +130,7 @@ class Instrument:
         """Return the bars' numbers, a row a network and category.
 
         encoder, layer, unit, category, value, low, high (of the first training, over images),
-        sd_trainings, "training 1" …: the same unit in each.
+        "training 1" …: the same unit in each.
         """
         model, beside, layer, unit = (
             self.controls[name].value for name in ("model", "beside", "layer", "unit")
@@ -139,9 +139,8 @@ class Instrument:
         for name in dict.fromkeys([model, beside]):
             table = unit_profile(self.explorer.results[name], layer, unit)
             each = self.explorer.singles(name, layer, unit).reset_index(drop=True)
-            table = table.assign(sd_trainings=each.std(axis=1), **each)
             where = {"encoder": name, "layer": layer, "unit": unit}
-            parts.append(pd.DataFrame({**where, **table}))
+            parts.append(pd.DataFrame({**where, **table, **each}))
         return pd.concat(parts, ignore_index=True)
 
     def picture(self) -> Picture:
