@@ -20,7 +20,7 @@ LAYERS = ["features.0", "features.6", "features.13", "features.18"]
 
 
 def instrument() -> Instrument:
-    """mobilenet_v2 twice, with random weights, on a few scenes: what is drawn does not matter."""
+    """mobilenet_v2 twice, once in five trainings; random weights: what is drawn does not matter."""
     torch.manual_seed(0)
     model = SaliencyModel(build_encoder("mobilenet_v2", None), LAYERS[1:]).eval()
     encoders = {"fine-tuned": model.encoder, "pre-trained": build_encoder("mobilenet_v2", None)}
@@ -28,7 +28,9 @@ def instrument() -> Instrument:
     how = {"size": SIZE, "permutations": 20, "progress": False}
     results = {name: dissect(e, data, LAYERS, **how) for name, e in encoders.items()}
     readouts = {"fine-tuned": model}
-    explorer = UnitExplorer(encoders, results, readouts, data, SIZE, LAYERS, LAYERS[2], images=12)
+    others = {"fine-tuned": [results["fine-tuned"]] * 4}
+    where = (data, SIZE, LAYERS, LAYERS[2])
+    explorer = UnitExplorer(encoders, results, readouts, *where, images=12, others=others)
     return Instrument(explorer, category="text")
 
 

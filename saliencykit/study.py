@@ -35,11 +35,9 @@ from .evaluation import (
     prior_maps,
 )
 from .paths import NOTEBOOK, PHOTOGRAPHS, SETTINGS_MIME
-from .registry import check_name
 from .settings import Settings, check_changes, read_profile
 from .viewing.style import show_figure, write_figure
 
-NETWORKS = ("pre-trained", "frozen", "fine-tuned", "scenes", "untrained")
 ARRAY_METRICS = ("most_salient", "gsi", "fixations_to_find")
 
 
@@ -357,17 +355,6 @@ class Study(Settings):
             trained = Trained(model, curve, one.settings.seed, unseen)
             taught.setdefault(one.task.name, []).append(trained)
         return taught
-
-    def network(self, name: str) -> tuple[models.Encoder, models.SaliencyModel | None]:
-        """Return one of `NETWORKS`: its encoder, and its saliency model if it predicts saliency."""
-        check_name("network", name, NETWORKS)
-        if name == "fine-tuned":
-            return self.fine_tuned[0].encoder, self.fine_tuned[0]
-        if name == "frozen":
-            return self.pretrained, self.frozen[0]
-        if name == "scenes":
-            return self.trained(False, task=models.tasks.Scenes())[0].encoder, None
-        return (self.untrained if name == "untrained" else self.pretrained), None
 
     @cached_property
     def centre(self) -> models.CentrePrior:

@@ -1,15 +1,15 @@
 """Silencing units, what the map loses by it, controls, and contributions to the readout."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from saliencykit.analyses.causal_units.tables import ablation_matrix, losses, specificity
 from saliencykit.dissection import (
     Dissection,
-    Effects,
     Group,
     Role,
     ablated,
@@ -23,7 +23,6 @@ from saliencykit.dissection import (
 )
 from saliencykit.dissection.ablation import Silenced
 from saliencykit.dissection.groups import (
-    Moments,
     matched_groups,
     most_selective,
     random_groups,
@@ -285,6 +284,17 @@ def test_contributions_are_cached(model, blobs):
     assert once.selectivity("conv4_3").shape == (2, 64)
 
 
+def test_some_groups_effects_are_columns_of_all(model, blobs):
+    groups = [group("a", 0), group("b", 1, 2), group("c", 3)]
+    every = ablation_effects(model, blobs, "conv3_3", groups, progress=False)
+    some = every.only([groups[2], groups[0]])
+    alone = ablation_effects(model, blobs, "conv3_3", some.groups, progress=False)
+    torch.testing.assert_close(some.change, alone.change, equal_nan=True)
+    torch.testing.assert_close(some.before, alone.before, equal_nan=True)
+    with pytest.raises(ValueError, match="not in tuple"):
+        every.only([group("d", 9)])
+
+
 # Moments and groups
 
 
@@ -317,22 +327,45 @@ def test_random_groups_are_seeded_and_keep_away_from_the_excluded():
         random_groups(20, 0, 1)
 
 
-def test_matched_groups_resemble_the_chosen_units():
+def far(traits, chosen, group):
+    """How far a group's mean traits and ranks lie from the chosen ones', worked out plainly."""
+    values = np.stack([np.asarray(t, float) for t in traits])
+    look = np.concatenate([values, [pd.Series(v).rank().to_numpy() for v in values]])
+    look = (look - look.mean(1, keepdims=True)) / look.std(1, keepdims=True)
+    return np.linalg.norm(look[:, group].mean(1) - look[:, chosen].mean(1))
+
+
+def test_matched_groups_are_the_nearest_of_all():
     random = np.random.default_rng(0)
-    mean = torch.tensor(random.lognormal(0, 2, 60))
-    moments = Moments(mean, mean * 2)  # so the ranks of both are one
-    chosen = [3, 10, 40]
-    groups = matched_groups(moments, chosen, repeats=4, seed=5)
-    assert groups == matched_groups(moments, chosen, repeats=4, seed=5)
-    used = [u for g in groups for u in g]
-    assert len(set(used)) == 12
-    assert not set(used) & set(chosen)
-    rank = mean.argsort().argsort()
+    traits = [torch.tensor(random.lognormal(0, 1, 14)), torch.tensor(random.normal(size=14))]
+    chosen = [3, 10, 7]
+    groups = matched_groups(traits, chosen, repeats=2, seed=5)
+    assert groups == matched_groups(traits, chosen, repeats=2, seed=5)
+    others = [u for u in range(14) if u not in chosen]
+    every = sorted(combinations(others, 3), key=lambda group: far(traits, chosen, group))
+    assert tuple(groups[0]) == every[0]
+    assert tuple(groups[1]) in every[1:8]
+    alike = torch.tensor([5.0, 1, 2, 5, 1, 2, 9, 9, 9])  # 3, 4 and 5 are twins of 0, 1 and 2
+    assert matched_groups([alike], [0, 1, 2], repeats=1) == [[3, 4, 5]]
+    with pytest.raises(ValueError, match="8 units wanted, of 6"):
+        matched_groups(traits, list(range(8)), repeats=1)
+
+
+def test_matched_groups_contribute_as_much_as_those_they_are_matched_with():
+    """Also where what makes up the map hangs together with no activity."""
+    random = np.random.default_rng(1)
+    mean, std, added = (torch.tensor(random.lognormal(0, 0.7, 96)) for _ in range(3))
+    best = added.argsort(descending=True)[1::3][:5].tolist()  # others contribute as much
+    own = added[best].sum().item()
+    groups = matched_groups([mean, std, added], best, repeats=5)
+    assert len({*map(tuple, groups)}) == 5
     for group in groups:
-        off = (rank[group].sort().values - rank[chosen].sort().values).abs()
-        assert off.max() <= 5  # the nearest four on both sides, but for the other chosen ones
-    with pytest.raises(ValueError, match="60 units wanted, of 57"):
-        matched_groups(moments, chosen, repeats=20)
+        assert len(set(group)) == 5
+        assert not set(group) & set(best)
+        assert added[group].sum().item() == pytest.approx(own, rel=0.15)
+        assert mean[group].mean().item() == pytest.approx(mean[best].mean().item(), rel=0.25)
+    blind = [added[group].sum() for group in matched_groups([mean, std], best, repeats=5)]
+    assert max(blind) < 0.7 * own  # or this tests nothing
 
 
 def fake_result(scores, images, categories, names=("text", "head")):
@@ -379,86 +412,6 @@ def test_controls_know_their_category():
         "head",
         "random 1",
     ]
-
-
-# Category × category
-
-
-def made_effects(loss, n=40, noise=0.1, seed=0):
-    """Ablating row i changes category j's regions by loss[i][j]; controls do a tenth of that."""
-    random = np.random.default_rng(seed)
-    names = ("text", "head", "other")
-    groups = with_controls({c: [0] for c in names[:2]}, {c: [[1], [2]] for c in names[:2]})
-    images = [f"{i:02}" for i in range(n) for _ in range(2)]
-    category = [c for _ in range(n) for c in names[:2]]
-    change = []
-    for c in category:
-        j = names.index(c)
-        row = [loss[i][j] * part for i in range(2) for part in (1, 0.05, 0.15)]
-        change.append(np.array(row) + random.normal(0, noise, 6))
-    scores = {"change": torch.tensor(np.array(change)).float()}
-    return Effects(tuple(groups), fake_result(scores, images, category, names))
-
-
-def test_matrix_is_the_change_beyond_the_controls():
-    effects = made_effects([[-1.0, -0.2], [0.0, -0.5]])
-    table = ablation_matrix(effects, n=200).set_index(["first", "second"])
-    assert len(table) == 6
-    change, codes = effects.change, effects.result.codes()
-    for i, a in enumerate(("text", "head")):
-        for j, b in enumerate(("text", "head")):
-            mean = change[codes == j].mean(0)
-            expected = mean[3 * i] - (mean[3 * i + 1] + mean[3 * i + 2]) / 2
-            value, low, high = table.loc[(a, b)]
-            assert value == pytest.approx(expected.item(), abs=1e-5)
-            assert low < value < high
-            assert low < [[-0.9, -0.18], [0, -0.45]][i][j] < high
-    assert table.loc[("text", "other")].isna().all()  # it has no regions
-
-
-def test_specificity_is_own_minus_others():
-    effects = made_effects([[-1.0, -0.2], [0.0, -0.5]])
-    matrix = ablation_matrix(effects, n=200).set_index(["first", "second"])["value"]
-    table = specificity(effects, n=200).set_index("category")
-    assert table.loc["text", "own"] == pytest.approx(matrix["text", "text"])
-    assert table.loc["text", "others"] == pytest.approx(matrix["text", "head"])
-    assert table.loc["text", "value"] == pytest.approx(
-        matrix["text", "text"] - matrix["text", "head"], abs=1e-6
-    )
-    assert (table["high"] < 0).all()
-    nothing = specificity(made_effects([[-0.5, -0.5], [-0.5, -0.5]]), n=200)
-    assert ((nothing["low"] < 0) & (nothing["high"] > 0)).all()
-
-
-def test_interval_counts_which_controls_were_drawn():
-    effects = made_effects([[-1.0, -1.0], [-1.0, -1.0]], noise=0)
-    table = ablation_matrix(effects, n=500).set_index(["first", "second"])
-    low, high = table.loc[("text", "text"), ["low", "high"]]
-    # without noise in the images only the controls vary: -0.05 and -0.15, drawn twice
-    assert (low, high) == pytest.approx((-0.95, -0.85), abs=1e-5)
-
-
-def test_matrix_needs_groups_named_for_categories_and_enough_images():
-    effects = made_effects([[-1.0, 0], [0, 0]], n=4)
-    assert ablation_matrix(effects, n=10)["value"].isna().all()
-    unnamed = Effects(tuple(group(c, 0) for c in "abcdef"), effects.result)
-    with pytest.raises(ValueError, match="named for a category"):
-        ablation_matrix(unnamed)
-
-
-def test_categories_may_be_called_like_other_groups():
-    names = ("text", "text control panel", "random dots")
-    own, random = 3 * [[0]], [[2]]
-    groups = with_controls(dict(zip(names, own, strict=True)), {c: [[1]] for c in names}, random)
-    loss = {Role.NAMED: -9.0, Role.MATCHED: 0.0, Role.RANDOM: 0.0}
-    images, categories = zip(*((f"{i:02}", c) for i in range(8) for c in names), strict=True)
-    change = torch.tensor([[loss[g.role] for g in groups]]).repeat(len(images), 1)
-    effects = Effects(tuple(groups), fake_result({"change": change}, images, categories, names))
-    table = losses(effects, n=20).set_index(["category", "units", "where"])["value"]
-    for name in names:
-        assert table[name, "named", "own"] == -9
-        assert table[name, "matched", "own"] == table[name, "random", "own"] == 0
-    assert (ablation_matrix(effects, n=20)["value"] == -9).all()
 
 
 def test_memory_does_not_grow_with_the_images(model):

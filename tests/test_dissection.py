@@ -21,7 +21,6 @@ from saliencykit.dissection import (
 from saliencykit.dissection.region_nss import CHUNK
 from saliencykit.dissection.significance import Null
 from saliencykit.dissection.stream import load_stimulus
-from saliencykit.dissection.top_units import share_significant
 from saliencykit.intervals import adjusted
 from saliencykit.models.stimuli import read_ahead, stimuli
 from saliencykit.registry import UnknownNameError
@@ -264,9 +263,6 @@ def test_planted_unit_is_found_and_no_other():
     others = p.drop(columns=0).loc[list(CATEGORIES[:3])]
     assert (others > 0.05).all(axis=None)
     assert res.selectivity("fine").loc["person_head", 0] > 1
-    share = share_significant(res, "fine")
-    assert share["person_head"] == 0.25
-    assert np.isnan(share["drink"])
 
 
 def test_p_values_are_uniform_without_an_effect():

@@ -13,13 +13,16 @@ from saliencykit import viewing
 from saliencykit.analyses.unit_explorer import sentences as unit_explorer_sentences
 from saliencykit.analyses.unit_explorer.browser import EXAMPLES, Instrument, decoded
 from saliencykit.analyses.unit_explorer.figures import UnitExplorer
+from saliencykit.analyses.unit_explorer.tables import NETWORKS, trainings
 from saliencykit.dissection import bootstrap, dissect
 from saliencykit.dissection.report import sorted_units, strongest, unit_profile
 from saliencykit.models import SaliencyModel, build_encoder
 from saliencykit.registry import UnknownNameError
+from saliencykit.study import Study, Trained
 from saliencykit.viewing import pictures as overlay
 from saliencykit.viewing.activity import GRID, seen
-from tests.conftest import Blobs
+from saliencykit.viewing.bars import SINGLE
+from tests.conftest import Scattered
 
 LAYERS = ["conv1_1", "conv3_3"]
 
@@ -30,15 +33,24 @@ def made():
     plain = build_encoder("toyvgg", None)
     model = SaliencyModel(build_encoder("toyvgg", None), ["conv3_3"]).eval()
     encoders = {"fine-tuned": model.encoder, "pre-trained": plain, "frozen": plain}
-    data = Blobs(16)
+    data = Scattered(20)
     how = {"size": (48, 64), "permutations": 40, "progress": False}
     results = {name: dissect(encoder, data, LAYERS, **how) for name, encoder in encoders.items()}
     return encoders, results, {"fine-tuned": model}, data
 
 
+@pytest.fixture(scope="module")
+def others(made):
+    """Two further trainings of the fine-tuned network."""
+    torch.manual_seed(9)
+    encoders = [build_encoder("toyvgg", None) for _ in range(2)]
+    return [dissect(e, made[3], LAYERS, size=(48, 64), progress=False) for e in encoders]
+
+
 @pytest.fixture
-def explorer(made, monkeypatch):
-    found = UnitExplorer(*made, (48, 64), LAYERS, "conv3_3", images=6)
+def explorer(made, others, monkeypatch):
+    where = ((48, 64), LAYERS, "conv3_3")
+    found = UnitExplorer(*made, *where, images=6, others={"fine-tuned": others})
     for encoder in made[0].values():  # from here on, no network runs
         monkeypatch.setattr(encoder, "reduce", None)
     return found
@@ -128,19 +140,83 @@ def test_the_best_unit_is_the_best_of_all_layers(explorer):
     row = table.set_index(["encoder", "category"]).loc[("pre-trained", "dark")]
     assert (row["layer"], row["unit"]) == (layer, unit)
     assert row["low"] <= row["mean"] <= row["high"]
+    assert np.isnan(row["again"])
+
+
+def test_best_units_of_a_network_are_told_of_its_trainings(explorer, others):
+    table = explorer.table().set_index(["encoder", "category"]).loc[("fine-tuned", "dark")]
+    every = [explorer.results["fine-tuned"], *others]
+    each = [max(r.selectivity(layer).loc["dark"].max() for layer in LAYERS) for r in every]
+    assert table[[f"training {s}" for s in (1, 2, 3)]].tolist() == pytest.approx(each, abs=1e-5)
+    assert table["mean"] == pytest.approx(np.mean(each), abs=1e-5)
+    assert table["sd_trainings"] == pytest.approx(np.std(each, ddof=1), abs=1e-5)
+    again = [r.selectivity(table["layer"]).loc["dark", table["unit"]] for r in others]
+    assert table["again"] == pytest.approx(np.mean(again), abs=1e-5)
+
+
+def test_a_unit_is_shown_in_every_training(explorer, instrument, others):
+    singles = explorer.singles("fine-tuned", "conv3_3", 5)
+    assert list(singles) == ["training 1", "training 2", "training 3"]
+    for column, result in zip(singles, [explorer.results["fine-tuned"], *others], strict=True):
+        expected = result.selectivity("conv3_3").loc[explorer.categories, 5]
+        np.testing.assert_allclose(singles[column], expected, rtol=1e-6)
+    options = dict(instrument.controls["model"].options)
+    assert options == {"fine-tuned 1": "fine-tuned", "pre-trained": "pre-trained",
+                       "frozen": "frozen"}  # fmt: skip
+    at = {"layer": "conv3_3", "unit": 5, "category": None, "threshold": 1.5}
+    marked = explorer.by_category(model="fine-tuned", beside="pre-trained", **at)
+    assert (marked == SINGLE).all(-1).any()
+    assert not (explorer.by_category("frozen", "pre-trained", **at) == SINGLE).all(-1).any()
+    shown = instrument.shown().set_index(["encoder", "category"])
+    unit = instrument.controls["unit"].value
+    value = others[0].selectivity("conv3_3").loc["dark", unit]
+    assert shown.loc[("fine-tuned", "dark"), "training 2"] == pytest.approx(value, rel=1e-5)
+    assert np.isnan(shown.loc[("pre-trained", "dark"), "training 2"])
+
+
+def test_networks_of_a_study_are_trainings_of_the_models_that_read_one_layer(monkeypatch):
+    asked, model = [], SaliencyModel(build_encoder("toyvgg", None), ["conv5_3"])
+
+    def each_training(study, frozen, read=None, task=None, count=None):
+        asked.append((frozen, read, task and task.name, count))
+        return [Trained(model, pd.DataFrame(), s, study.parts(s)[-1]) for s in range(count or 2)]
+
+    monkeypatch.setattr(Study, "each_training", each_training)
+    study = Study.from_profile("smoke")
+    found = {name: trainings(study, name) for name in NETWORKS}
+    assert {name: len(each) for name, each in found.items()} == {
+        "fine-tuned": 2, "frozen": 1, "scenes": 1, "pre-trained": 1, "untrained": 1
+    }  # fmt: skip
+    deepest = ["conv5_3"]
+    assert asked == [
+        (False, deepest, None, None), (True, deepest, None, 1), (False, None, "scenes", 1)
+    ]  # fmt: skip
+    assert found["frozen"][0].encoder is study.pretrained is found["pre-trained"][0].encoder
+    assert found["scenes"][0].model is None
+    with pytest.raises(UnknownNameError, match="'fine-tuned'"):
+        trainings(study, "fine-tune")
 
 
 def test_words_on_the_best_units_come_from_the_table(explorer):
     table = explorer.table()
     text = unit_explorer_sentences.what_we_see(table)
-    top = table[table["encoder"] == "fine-tuned"].sort_values("mean").iloc[-1]
-    assert f"unit {top['unit']} of {top['layer']}, region NSS {top['mean']:.2f} [" in text
+    top = table[table["encoder"] == "fine-tuned"].sort_values("low").iloc[-1]
+    assert f"region NSS {top['mean']:.2f} [{top['low']:.2f}, " in text
+    assert f"unit {top['unit']} of {top['layer']} in the first training" in text
+    assert "**fine-tuned**, 3 trainings, which the intervals cover:" in text
+    rows = table[table["encoder"] == "fine-tuned"]
+    means = rows["training 1"].mean(), rows["again"].mean()
+    assert (
+        "have {:.2f} in the first training, where they were chosen, and {:.2f}".format(*means)
+        in text
+    )
+    assert "**pre-trained**: the most" in text
     apart = table.assign(low=table["mean"], high=table["mean"])
     apart.loc[apart["encoder"] == "fine-tuned", ["mean", "low", "high"]] += 9
     assert "intervals apart, for bright and dark; less selective for none" in (
         unit_explorer_sentences.what_we_see(apart)
     )
-    alone = table[table["encoder"] == "fine-tuned"]
+    alone = table[table["encoder"] == "pre-trained"]
     assert unit_explorer_sentences.what_we_see(alone).count("\n") == 0
 
 
@@ -182,6 +258,12 @@ def test_bars_are_as_long_as_the_numbers():
         low, high = sorted((zero, zero + value * scale))
         assert abs(columns.min() - low) <= 1
         assert abs(columns.max() - high) <= 1
+    each = {"it": np.array([[1.5, 2.5], [0.5, np.nan]])}
+    marked = bars({"it": table}, {"it": "#ff0000"}, 3.5, size=(200, 500), singles=each)
+    marks = (marked == SINGLE).all(-1)
+    for y, values in ((50, (1.5, 2.5)), (130, (0.5,))):
+        found = np.flatnonzero(marks[y])
+        assert found == pytest.approx([zero + v * scale for v in values], abs=1)
 
 
 def test_controls_lead_to_a_unit(instrument):

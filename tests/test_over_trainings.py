@@ -237,3 +237,14 @@ def test_people_who_look_alone_or_where_nothing_is_marked(people, monkeypatch):
     monkeypatch.setattr(Blobs, "regions", lambda self, i: [])
     with pytest.raises(ValueError, match="no annotated regions"):
         human_regions(people, progress=False)
+
+
+def test_the_mean_over_categories_is_over_those_with_an_interval():
+    results = [made(seed, images=20) for seed in range(3)]
+    over = OverTrainings.of(results, mean_of("x"), n=40)  # "never" has no regions
+    mean = over.averaged("all")
+    np.testing.assert_allclose(mean.values[..., 0], over.values[..., :2].mean(-1))
+    assert mean.categories == ("all",)
+    assert mean.images.tolist() == [20]
+    few = OverTrainings.of([made(seed, images=9) for seed in range(3)], mean_of("x"), n=40)
+    assert np.isnan(few.averaged("all").learned().low[0])

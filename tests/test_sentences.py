@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from saliencykit.analyses.causal_units import sentences as causal_units
+from saliencykit.analyses.causal_units.tables import Setup
 from saliencykit.analyses.data import sentences as data
 from saliencykit.analyses.failures import sentences as failures
 from saliencykit.analyses.fine_tuning import sentences as fine_tuning
@@ -18,7 +19,6 @@ from saliencykit.analyses.pop_out import sentences as pop_out
 from saliencykit.analyses.pretrained_units import sentences as pretrained_units
 from saliencykit.analyses.task_or_domain import sentences as task_or_domain
 from saliencykit.analyses.unit_explorer import sentences as unit_explorer
-from saliencykit.dissection.groups import Group, Role
 from saliencykit.viewing.claims import (
     Sides,
     Span,
@@ -56,8 +56,6 @@ COUNTS = UNITS.assign(threshold=1.5, units=3)
 STUDY = SimpleNamespace(
     layer="b", unseen=range(9), annotated=range(9), pretrained=SimpleNamespace(accuracy=None),
     trainings_beside=3,
-    moments=SimpleNamespace(mean=range(8)), choose_on=range(5), read_layer="b",
-    score_on=type("Images", (list,), {"categories": KINDS})(range(9)),
 )  # fmt: skip
 PARTS = ["map", "carried", "fair", "beyond", "rho"]
 LOSSES = table(category=[*KINDS, "all categories"], units=["beyond matched", "named", "random"],
@@ -141,10 +139,9 @@ CASES = {
         pd.concat([LOSSES.assign(way="to mean"), LOSSES.assign(way="to zero")]),
         LOSSES.assign(k=1),
         table(category=[*KINDS, "all categories"], what=PARTS),
-        table(("rho",), category=KINDS),
+        table(category=KINDS),
         table(measure=["share", "chance", "kappa"]),
-        [Group(Role.NAMED, kind, (k, k + 1)) for k, kind in enumerate(KINDS)],
-        STUDY,
+        Setup("b", 8, 2, 4.0, 0.5, 0.3, 0.25, 5, 9, 3, []),
     ),
     known_truth: (
         table(number=NUMBERS, world=["nothing", "text × 4"], category=KINDS)

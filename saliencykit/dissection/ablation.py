@@ -13,7 +13,7 @@ of mobilenet_v2 at 300×400, a group and image cost 8 ms of one core, a fourth o
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -155,6 +155,12 @@ class Effects:
     def change(self) -> Tensor:
         """Region NSS after − before (R, G)."""
         return self.result.of("change")
+
+    def only(self, groups: Sequence[Group]) -> "Effects":
+        """Return the effects of some of its groups. Raises ValueError for one that is not there."""
+        columns = [self.groups.index(group) for group in groups]
+        scores = {**self.result.scores, "change": self.change[:, columns]}
+        return Effects(tuple(groups), replace(self.result, scores=scores))
 
 
 def ablation_effects(

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from .result import Dissection
 from .stream import streamed
 from .top_units import MIN_IMAGES
 
+STARTS = 8  # more groups are tried than are taken, so that the taken ones match closely
 BY = ("selectivity", "contrast")  # how units are named for a category
 
 
@@ -146,23 +146,46 @@ def random_groups(
 
 
 def matched_groups(
-    moments: Moments, chosen: Sequence[int], repeats: int, seed: int = 0
+    traits: Sequence[Tensor], chosen: Sequence[int], repeats: int, seed: int = 0
 ) -> list[list[int]]:
-    """Return `repeats` groups, disjoint, whose units resemble the `chosen` ones, none of them.
+    """Return up to `repeats` different groups of other units that, as groups, resemble `chosen`.
 
-    Each chosen unit gets a partner in every group. They resemble in mean activation and standard
-    deviation, both as ranks among the layer's units (so scale does not matter), squared distances
-    added; of all ways to assign partners it is the best in total, and `seed` deals each unit's
-    partners out over the groups. Raises ValueError if there are fewer than repeats × chosen others.
+    Alike are the means over the group of each of `traits`, a number a unit (C,), and of its rank
+    among the layer's units, all in standard deviations over the layer. A group starts from random
+    units (`seed`), and of a random three quarters of the others the swap of one unit that brings it
+    nearest is made until none does; of `STARTS` times as many the nearest are taken. Groups may
+    share units: units of which a layer has few, such as those that make up the map, could not be
+    matched else. Raises ValueError if there are fewer others than chosen.
     """
-    ranks = np.stack([rankdata(m.numpy()) for m in moments], 1)
-    others = np.setdiff1d(np.arange(len(ranks)), chosen)
-    _check_size(len(chosen) * repeats, len(others))
-    distance = np.square(ranks[list(chosen), None] - ranks[None, others]).sum(-1)
-    _, partner = linear_sum_assignment(np.repeat(distance, repeats, 0))
-    random = np.random.default_rng(seed)
-    dealt = random.permuted(others[partner].reshape(len(chosen), repeats), axis=1)
-    return np.sort(dealt.T).tolist()
+    values = np.stack([trait.double().numpy() for trait in traits], 1)
+    look = np.concatenate([values, rankdata(values, axis=0)], 1)
+    spread = look.std(0)
+    look = (look - look.mean(0)) / np.where(spread > 0, spread, 1)
+    others = np.setdiff1d(np.arange(len(look)), chosen)
+    _check_size(len(chosen), len(others))
+    wanted, random = look[list(chosen)].sum(0), np.random.default_rng(seed)
+    most, found = max(len(chosen), 3 * len(others) // 4), {}
+    for _ in range(STARTS * repeats):
+        some = random.choice(others, most, replace=False)
+        group, off = _nearest(look[some], wanted, len(chosen))
+        found[tuple(sorted(some[group].tolist()))] = off
+    return [list(group) for group in sorted(found, key=lambda g: (found[g], g))[:repeats]]
+
+
+def _nearest(look: np.ndarray, wanted: np.ndarray, k: int) -> tuple[np.ndarray, float]:
+    """Swap the first `k` rows of `look` for others while their sum nears `wanted`; how far it is.
+
+    Returns the rows' numbers (k,), and the squared distance that is left.
+    """
+    group, free = np.arange(k), np.arange(k, len(look))
+    while True:
+        off = look[group].sum(0) - wanted
+        left = np.square(off).sum()
+        swapped = np.square(off - look[group][:, None] + look[free]).sum(-1)  # (k, free)
+        if not swapped.size or swapped.min() > left - 1e-9:
+            return group, float(left)
+        out, new = np.unravel_index(swapped.argmin(), swapped.shape)
+        group[out], free[new] = free[new], group[out]
 
 
 def with_controls(
@@ -210,7 +233,7 @@ def named_groups(
     res: Dissection,
     layer: str,
     k: int,
-    moments: Moments,
+    traits: Sequence[Tensor],
     categories: Sequence[str] | None = None,
     *,
     matched: int = 5,
@@ -220,17 +243,15 @@ def named_groups(
 ) -> list[Group]:
     """Return all groups of an ablation: `best_groups` and their controls.
 
-    To each category `matched` groups like its own in activation (fewer if the layer has not so many
-    units); and `random` groups of any `k` units of the layer, which serve all categories. Raises
-    as `best_groups`.
+    To each category `matched` groups like its own in `traits` (see `matched_groups`); and `random`
+    groups of any `k` units of the layer, which serve all categories. Raises as `best_groups`.
     """
     chosen = best_groups(res, layer, k, categories, by)
-    units = len(moments.mean)
+    units = len(traits[0])
     if matched and units < 2 * k:
         raise ValueError(f"{k} of {units} units leave too few to match them with; take a smaller k")
-    repeats = min(matched, units // k - 1)
     controls = {
-        c: matched_groups(moments, own, repeats, seed) for c, own in chosen.items() if repeats
+        c: matched_groups(traits, own, matched, seed) for c, own in chosen.items() if matched
     }
     return with_controls(chosen, controls, random_groups(units, k, random, seed))
 

@@ -6,8 +6,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from ..intervals import IMAGES
 from ..registry import check_name
-from .groups import common
 from .result import Dissection
 from .top_units import (
     bootstrap,
@@ -102,15 +102,17 @@ def unit_profile(
 ) -> pd.DataFrame:
     """Return one unit's selectivity for the categories `present`: category, value, low, high.
 
-    Categories fixated on fewer than `MIN_IMAGES` images have no interval: low and high are NaN.
+    Categories fixated on fewer than `IMAGES` images have no interval: low and high are NaN.
     """
     column = result.of(layer)[:, unit : unit + 1]
     alone = Dissection({layer: column}, result.regions, result.categories)
     tables = bootstrap(alone, layer, n=n, seed=seed)
-    names, told = present(result), common(result)
+    names = present(result)
+    fixated = result.regions[result.regions["fixations"] > 0]
+    images = fixated.groupby("category")["image"].nunique()
     ends = {k: v.loc[names, 0].to_numpy() for k, v in tables._asdict().items()}
     table = pd.DataFrame({"category": names, **ends})
-    table.loc[~table["category"].isin(told), ["low", "high"]] = np.nan
+    table.loc[[images[c] < IMAGES for c in names], ["low", "high"]] = np.nan
     return table
 
 

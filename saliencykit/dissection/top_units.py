@@ -25,7 +25,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ..intervals import RATE, bounds, image_weights, with_own
+from ..intervals import bounds, image_weights, with_own
 from ..registry import check_name
 from .result import Dissection
 
@@ -178,17 +178,6 @@ def counts_above(
     selectivity = res.selectivity(layer)
     counts = {float(t): (selectivity > t).sum(axis=1) for t in np.atleast_1d(thresholds)}
     return pd.DataFrame(counts).rename_axis(columns="threshold")
-
-
-def share_significant(res: Dissection, layer: str, alpha: float = RATE) -> pd.Series:
-    """Return, by category, the share in [0, 1] of units whose adjusted p is at most `alpha`.
-
-    One-sided, Benjamini–Hochberg over the layer's units × categories; NaN for a category without
-    regions. Raises ValueError if the dissection was made without permutations.
-    """
-    p = res.p_values(layer)
-    share = (p <= alpha).mean(axis=1).where(p.notna().any(axis=1))
-    return share.rename("share")
 
 
 def change(

@@ -50,7 +50,9 @@ class OverTrainings:
     """One number a category from each training, and again on resampled images.
 
     `values`: (S, 1 + n, K) float64, the images' own first; `categories`: K names; `images`: (K,),
-    on how many images, of all trainings, each number rests; `regions`: what each training saw.
+    on how many images, of all trainings, each number rests; `regions`: what each training saw; none
+    if not images but units are resampled, which all trainings have in common: `images` are then
+    units.
     """
 
     values: np.ndarray
@@ -107,6 +109,14 @@ class OverTrainings:
         values = (self.values[..., a] - self.values[..., b])[..., None]
         images = self.images[[a, b]].min(keepdims=True)
         return replace(self, values=values, images=images, categories=(f"{first} − {second}",))
+
+    def averaged(self, name: str) -> "OverTrainings":
+        """Return the mean over the categories that have an interval (all, if none has)."""
+        told = (self.images >= IMAGES) & ~np.isnan(self.values[:, 0]).any(0)
+        told = told if told.any() else np.ones_like(told)
+        values = self.values[..., told].mean(-1, keepdims=True)
+        images = self.images[told].min(keepdims=True)
+        return replace(self, values=values, images=images, categories=(name,))
 
     def learned(self, together: bool = False) -> Learned:
         """Return mean and interval (K,); together: all K hold at once (`intervals.together`)."""

@@ -11,6 +11,7 @@ from .style import label
 
 REACH = (-1.0, 4.0)  # region NSS that the axis shows at least
 GRID, FAINT, MARKED = (225, 225, 225), (120, 120, 120), (245, 240, 225)
+SINGLE = (90, 35, 0)
 LEFT, RIGHT, TOP, BOTTOM = 104, 14, 20, 34  # margins in pixels
 
 
@@ -23,14 +24,17 @@ def bars(
     axis: str = "region NSS",
     reach: tuple[float, float] = REACH,
     size: tuple[int, int] = (290, 520),
+    singles: Mapping[str, np.ndarray] | None = None,
 ) -> Picture:
     """Draw bars with intervals, a row a category, a bar in it for each of `profiles`.
 
     profiles: name → category, value, low, high (`report.unit_profile`), all of the same
     categories, of which `chosen` is marked; colours: by name, one for all bars or one for each;
     only the former are named in a legend; threshold: where a line is drawn; axis: what the values
-    are; reach: what the axis shows at least; size: height, width.
+    are; reach: what the axis shows at least; size: height, width; singles: by name,
+    values of single trainings (rows, S), as small marks on the bars.
     """
+    singles = singles or {}
     height, width = size
     sheet = Image.new("RGB", (width, height), "white")
     pen = ImageDraw.Draw(sheet)
@@ -38,7 +42,8 @@ def bars(
     step, foot = (height - TOP - BOTTOM) / len(names), height - BOTTOM
     letters = font(round(min(11.5, step * 0.7), 1))
     values = np.concatenate([p[["value", "low", "high"]].to_numpy() for p in profiles.values()])
-    low, high = np.nanmin([reach[0], *values.flat]), np.nanmax([reach[1], *values.flat])
+    shown = [*values.flat, *(v for own in singles.values() for v in own.flat)]
+    low, high = np.nanmin([reach[0], *shown]), np.nanmax([reach[1], *shown])
 
     def x(value: float) -> float:
         return LEFT + (value - low) * (width - LEFT - RIGHT) / (high - low)
@@ -66,7 +71,11 @@ def bars(
         write((LEFT - 8, top + step / 2), label(name), "rm")
         for j, (who, profile) in enumerate(profiles.items()):
             colour = colours[who] if isinstance(colours[who], str) else colours[who][k]
-            _bar(pen, x, profile.iloc[k], top + 0.1 * step + j * thick, thick - 1, colour)
+            upper = top + 0.1 * step + j * thick
+            _bar(pen, x, profile.iloc[k], upper, thick - 1, colour)
+            for value in singles[who][k] if who in singles else ():
+                if not np.isnan(value):
+                    pen.line((x(value), upper, x(value), upper + thick - 1), fill=SINGLE, width=1)
     for y in range(TOP, int(foot), 6) if threshold is not None else ():  # dashed
         pen.line((x(threshold), y, x(threshold), y + 3), fill=LINE, width=2)
     return np.array(sheet)

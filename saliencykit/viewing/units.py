@@ -6,8 +6,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..dissection import singles
 from ..dissection.top_units import MIN_IMAGES
-from .plots import level, offsets, only, over_layers, panels, points, row_panels, trace, unique
+from .plots import (
+    faint,
+    level,
+    offsets,
+    only,
+    over_layers,
+    panels,
+    points,
+    row_panels,
+    trace,
+    unique,
+)
 from .style import Colour, label, legend, look_of
 
 TOP = "mean region NSS of the ten best units"
@@ -49,14 +61,15 @@ def by_layer(table: pd.DataFrame, styles: Mapping[str, Colour], ylabel: str = TO
 
 
 def by_category(table: pd.DataFrame, styles: Mapping[str, Colour], xlabel: str = TOP) -> Figure:
-    """Points with intervals, a row a category, a colour an encoder.
+    """Points with intervals, a row a category, a colour an encoder; faint marks single trainings.
 
-    table: `dissection.tops` of one layer.
+    table: `dissection.tops` of one layer; with columns "training 1" …, if there are several.
     """
     categories = present(table)
     figure, axes, places = row_panels(categories, [xlabel])
     for (encoder, colour), offset in zip(styles.items(), offsets(len(styles), 0.32), strict=True):
         chosen = only(table, encoder=encoder).set_index("category").reindex(categories)
+        faint(axes[0], singles(chosen), places - offset + 0.13, colour)  # on the row
         points(axes[0], chosen, places - offset, "mean", colour, encoder)
     return legend(figure, axes[0])
 

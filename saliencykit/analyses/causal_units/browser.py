@@ -1,7 +1,5 @@
 """A model's map of an image with and without the units that dissection names for a category."""
 
-from collections.abc import Sequence
-
 import ipywidgets as widgets
 import torch
 from torch import Tensor
@@ -21,19 +19,13 @@ from .tables import AblationStudy
 class AblationBrowser:
     """Categories and their images: the map as it is, and without named, matched, random units.
 
-    effects: of `groups`, ablated to the mean. The maps of `images` images of every category are
-    computed once, when the browser is made.
+    study: of one training; effects: of its groups of units. The maps of `images` images of every
+    category are computed once, when the browser is made.
     """
 
-    def __init__(
-        self,
-        study: AblationStudy,
-        groups: Sequence[Group],
-        effects: Effects,
-        images: int = MIN_IMAGES,
-    ):
-        self.study, self.groups, self.effects, self.images = study, groups, effects, images
-        self.categories = [c for c in named(groups) if c in common(effects.result)]
+    def __init__(self, study: AblationStudy, effects: Effects, images: int = MIN_IMAGES):
+        self.study, self.groups, self.effects, self.images = study, effects.groups, effects, images
+        self.categories = [c for c in named(self.groups) if c in common(effects.result)]
         regions = effects.result.regions.assign(row=range(len(effects.result.regions)))
         self.regions = regions[regions["fixations"] > 0]
         self.names = {c: self._chosen(c) for c in self.categories}

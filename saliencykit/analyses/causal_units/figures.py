@@ -1,15 +1,17 @@
-"""Figures about ablated units: what is lost with them, and what they carry."""
+"""Figures about ablated units, over trainings: what is lost with them, and what they carry."""
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ...dissection import singles
 from ...viewing.plots import (
     beside,
     decided,
     differences,
     doubling,
+    faint,
     level,
     offsets,
     only,
@@ -19,24 +21,20 @@ from ...viewing.plots import (
     trace,
     unique,
 )
-from ...viewing.style import AFTER, BEFORE, CLASSICAL, CONTROL, label, legend
+from ...viewing.style import AFTER, BEFORE, CLASSICAL, CONTROL, Colour, label, legend
 from .tables import ALL
 
 UNITS = {"named": AFTER, "matched": BEFORE, "random": CONTROL}
 CHANGE = "change of region NSS"
 
 
-def matrix(table: pd.DataFrame) -> Figure:
-    """Matrix: what each row's units do to each column's regions, beyond the row's controls.
+def crosswise(table: pd.DataFrame) -> Figure:
+    """What each row's units do to each column's regions, beyond matched units.
 
-    table: `ablation_matrix`; a cell whose interval excludes 0 shows its number. Categories without
-    a number of their own are left out.
+    table: `ablation_matrix`; a cell whose interval excludes 0 shows its number.
     """
-    own = table[(table["first"] == table["second"]) & table["value"].notna()]
-    names = own["first"].tolist()
-    shown = table[table["first"].isin(names) & table["second"].isin(names)]
     title = f"{CHANGE}\nbeyond matched units"
-    figure = differences(shown, decided(shown), title, names, digits=2)
+    figure = differences(table, decided(table), title, digits=2)
     figure.axes[0].set_xlabel("regions scored")
     figure.axes[0].set_ylabel("units ablated: those named for")
     return figure
@@ -56,22 +54,33 @@ def specificity(table: pd.DataFrame) -> Figure:
     for axis, where in zip(axes, ("own", "others"), strict=False):
         for units, offset in zip(present, offsets(len(present), 0.44), strict=True):
             chosen, look = only(main, units=units, where=where), (UNITS[units], f"{units} units")
-            points(axis, chosen, chosen["category"].map(places) - offset, "value", *look)
+            _over_trainings(axis, chosen, places - offset, *look)
     axes[1].set_xlim(axes[0].get_xlim())
     beyond = only(table, units="beyond matched", where="difference")
-    fills = ("0.2", "white", CLASSICAL)
-    for way, fill, offset in zip(ways, fills, offsets(len(ways), 0.44), strict=False):
-        chosen = only(beyond, way=way)
-        place = chosen["category"].map(places) - offset
-        points(axes[2], chosen, place, colour="0.2", name=way, fill=fill)
+    for way, fill, offset in zip(ways, ("0.2", "white"), offsets(len(ways)), strict=True):
+        _over_trainings(axes[2], only(beyond, way=way), places - offset, "0.2", way, fill)
     legend(figure, axes[0], "left", size=9)
     return legend(figure, axes[2], size=9)
+
+
+def _over_trainings(
+    axis: Axes,
+    table: pd.DataFrame,
+    places: pd.Series,
+    colour: Colour = "0.25",
+    name: str | None = None,
+    fill: Colour | None = None,
+) -> None:
+    """Draw means with intervals, a row a category, and single trainings as faint small marks."""
+    at = table["category"].map(places)
+    faint(axis, singles(table), at + 0.13, colour)  # on the row, where many rows lie close
+    points(axis, table, at, colour=colour, name=name, fill=fill)
 
 
 def dose(table: pd.DataFrame) -> Figure:
     """A panel a category: the change against the number of ablated units, with intervals.
 
-    table: `losses_by` over "k".
+    table: `losses_by` over "k". Thin lines are single trainings' own regions by named units.
     """
     names = [ALL, *(c for c in unique(table, "category") if c != ALL)]
     titles = [label(n) for n in names]
@@ -84,10 +93,11 @@ def dose(table: pd.DataFrame) -> Figure:
     doses = sorted(set(table["k"]))
     for axis, name in zip(axes, names, strict=True):
         for units, where, colour, dash in lines:
-            line = only(table, units=units, where=where, category=name).set_index("k")
+            line = only(table, units=units, where=where, category=name).set_index("k").loc[doses]
             whose = "others'" if where == "others" else where
-            text = f"{units} units, {whose} regions"
-            trace(axis, doses, line.reindex(doses), "value", colour, text, dash=dash)
+            trace(axis, doses, line, "value", colour, f"{units} units, {whose} regions", dash=dash)
+            if dash == "-":
+                axis.plot(doses, singles(line), color=colour, lw=0.6, alpha=0.4, zorder=0)
         level(axis)
         doubling(axis, doses)
     return legend(figure, axes[0])
@@ -107,16 +117,14 @@ def contributions(table: pd.DataFrame) -> Figure:
     for (what, text), colour, offset in zip(
         texts.items(), (AFTER, CONTROL), offsets(2, 0.26), strict=True
     ):
-        chosen = only(table, what=what)
-        points(left, chosen, chosen["category"].map(places) - offset, "value", colour, text)
+        _over_trainings(left, only(table, what=what), places - offset, colour, text)
     wide = table.pivot(index="category", columns="what", values="value").loc[places.index]
     notes = [
         f"{100 * part / whole:.0f} % of {whole:.2f}" if whole > 0 else f"of {whole:.2f}"
         for whole, part in wide[["map", "carried"]].itertuples(index=False)
     ]
     beside(left, places, notes)
-    rho = only(table, what="rho")
-    points(right, rho, rho["category"].map(places))
+    _over_trainings(right, only(table, what="rho"), places)
     return legend(figure, left)
 
 
@@ -127,8 +135,8 @@ def agreement(table: pd.DataFrame) -> Figure:
     """
     correlation = "Spearman's ρ over units:\nIoU and region NSS"
     figure, (left, right), places = _rows(table, correlation, "units whose best category it is")
+    _over_trainings(left, table, places)
     y = table["category"].map(places)
-    points(left, table, y, "rho")
     right.barh(y + 0.17, table["by_nss"], 0.3, color=BEFORE, label="best by region NSS")
     right.barh(y - 0.17, table["by_iou"], 0.3, color=CLASSICAL, label="best by IoU")
     right.plot(table["by_both"], y, "D", ms=5, color="0.15", clip_on=False, label="by both")

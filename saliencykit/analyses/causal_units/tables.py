@@ -1,17 +1,21 @@
-"""Does a model lose the category whose units it lost, and no other?
+"""Do models lose the category whose units they lost, and no other? Over trainings.
 
-Rows are ablated categories, columns those whose regions are scored. An entry is the mean change of
-region NSS over the column's regions, minus the mean change under the row's control groups, if it
-has any: what ablating *these* units does beyond ablating as many others. Negative: a loss.
+Each training has units of its own that are named for a category, chosen on images to learn from and
+ablated on images that it never saw. What a region loses is the change of region NSS of the model's
+own map; what it loses *beyond* control units is that minus the mean change under the controls.
 
-Intervals resample images, alike for all entries, and control groups: with few of them, which ones
-were drawn matters too. The units of the group itself stay fixed. A category with regions on fewer
-than `MIN_IMAGES` images is NaN.
+Each number is computed of every training, and again on resampled images, alike in all trainings
+that saw the same ones, and with resampled groups of control units, which each training has of its
+own: with few of them, which ones were drawn matters too. `OverTrainings` combines them. Claims
+about units in general (does selectivity predict contribution?) resample units instead, alike in all
+trainings, whose units all come from one encoder's. Intervals of the single categories hold
+together; that of the mean over categories holds by itself.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +24,7 @@ import torch
 from torch import Tensor
 
 from ...datasets import SaliencyDataset
+from ...dissection import OverTrainings
 from ...dissection.ablation import Effects, ablation_effects
 from ...dissection.contributions import contributions_cached
 from ...dissection.dissect import dissect_cached
@@ -36,210 +41,27 @@ from ...dissection.groups import (
 from ...dissection.overlap import Overlap, overlap_cached
 from ...dissection.result import Dissection
 from ...dissection.top_units import MIN_IMAGES, ImageSums
-from ...intervals import (
-    bounds,
-    image_weights,
-    rank_correlation,
-    resampled,
-    summarised,
-    with_mean,
-    with_own,
-)
+from ...intervals import image_weights, rank_correlation, resampled, with_own
 from ...metrics.upsampling import Size
 from ...models.saliency import SaliencyModel
 from ...study import Study
 
 ALL = "all categories"
+UNIT_DRAWS = 400  # resamples of units: ranks are sorted anew in each, so they are dear
+MAIN = "named by selectivity"
+WAYS = {MAIN: "selectivity", "named by contrast": "contrast"}
 
 
-class Draws(NamedTuple):
-    """Changes (1 + n, categories, groups), the data's own first; names of rows and of columns."""
-
-    changes: Tensor
-    rows: list[str]
-    columns: tuple[str, ...]
-
-
-def ablation_matrix(effects: Effects, n: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Return first (the ablated category), second (the scored one), value, low, high.
-
-    A row for each category that has a group of its own, and its matched groups for controls. Raises
-    ValueError if no group is named for a category of the data.
-    """
-    changes, rows, columns = _draws(effects, n, seed)
-    entries = torch.stack([_beyond_controls(effects, row, changes, seed) for row in rows], 1)
-    low, high = bounds(entries[1:])
-    found = [
-        (a, b, *(float(v[i, j]) for v in (entries[0], low, high)))
-        for i, a in enumerate(rows)
-        for j, b in enumerate(columns)
-    ]
-    return pd.DataFrame(found, columns=["first", "second", "value", "low", "high"])
-
-
-def specificity(effects: Effects, n: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Return category, own, others, value, low, high: how much more its own category changes.
-
-    `own` and `others` are the row's entries in its own column and, on average, in the others;
-    `value` is own − others, negative if the category's units serve it more than the rest.
-    """
-    changes, rows, columns = _draws(effects, n, seed)
-    entries = torch.stack([_beyond_controls(effects, row, changes, seed) for row in rows], 1)
-    own, others = _own_and_others(entries, rows, columns)
-    low, high = bounds((own - others)[1:])
-    values = {"own": own[0], "others": others[0], "value": (own - others)[0]}
-    return pd.DataFrame({"category": rows, **values, "low": low, "high": high})
-
-
-def losses(effects: Effects, n: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Return category, units, where, value, low, high: changes, not yet minus those of controls.
-
-    category: whose units are ablated, and `ALL`, the mean over categories. units: "named" (the
-    category's own group), "matched" (the mean over its controls), "random" (over the random
-    groups), and "beyond matched", "beyond random" (named minus either), as far as there are
-    such groups. where: "own" regions, those of "others" (mean over categories), and their
-    "difference", own − others: `specificity`, if beyond matched. Categories on too few images to
-    say are left out. Raises ValueError if none is left.
-    """
-    changes, rows, columns = _draws(effects, n, seed)
-    rows = [row for row in rows if not changes[0, columns.index(row), 0].isnan()]
-    if not rows:
-        raise ValueError(f"no ablated category has fixated regions on {MIN_IMAGES} images or more")
-    parts = [_by_units(effects, row, changes, seed) for row in rows]
-    entries = {units: torch.stack([part[units] for part in parts], 1) for units in parts[0]}
-    tables = []
-    for units, entry in entries.items():
-        own, others = _own_and_others(entry, rows, columns)
-        for where, draws in (("own", own), ("others", others), ("difference", own - others)):
-            names = {"category": [*rows, ALL], "units": units, "where": where}
-            tables.append(pd.DataFrame({**names, **summarised(with_mean(draws))}))
-    return pd.concat(tables, ignore_index=True)
-
-
-def losses_by(
-    name: str, effects: Mapping[object, Effects], n: int = 1000, seed: int = 0
-) -> pd.DataFrame:
-    """Return `losses` of several ablations, told apart by a first column `name`."""
-    parts = {key: losses(one, n, seed) for key, one in effects.items()}
-    return pd.concat(parts, names=[name, None]).reset_index(name).reset_index(drop=True)
-
-
-def _draws(effects: Effects, n: int, seed: int) -> Draws:
-    sums = ImageSums.of(effects.result, "change")
-    rows = [name for name in named(effects.groups) if name in sums.categories]
-    if not rows:
-        there = ", ".join(map(str, effects.groups))
-        raise ValueError(f"no group is named for a category of the data: {there}")
-    weights = with_own(image_weights(len(sums.images), n, seed))
-    changes = torch.stack([sums.mean(c, weights) for c in range(len(sums.categories))], 1)
-    changes[:, (sums.count > 0).sum(1) < MIN_IMAGES] = torch.nan
-    return Draws(changes, rows, sums.categories)
-
-
-def _own_and_others(
-    entries: Tensor, rows: list[str], columns: tuple[str, ...]
-) -> tuple[Tensor, Tensor]:
-    """Each row's entry in its own column, and its mean in the others: (1 + n, rows)."""
-    own_column = torch.tensor([columns.index(row) for row in rows])[:, None]
-    own = entries.gather(2, own_column.expand(len(entries), -1, -1))[..., 0]
-    is_own = torch.arange(len(columns)) == own_column
-    return own, entries.masked_fill(is_own, torch.nan).nanmean(2)
-
-
-def _beyond_controls(effects: Effects, row: str, changes: Tensor, seed: int) -> Tensor:
-    """Changes (1 + n, K) of group `row` minus the mean of its controls, if it has any."""
-    parts = _by_units(effects, row, changes, seed)
-    return parts.get("beyond matched", parts["named"])
-
-
-def _by_units(effects: Effects, row: str, changes: Tensor, seed: int) -> dict[str, Tensor]:
-    """Changes (1 + n, K) by whose units are ablated; see `losses`."""
-    parts = {"named": changes[..., effects.groups.index(named(effects.groups)[row])]}
-    for role, category in ((Role.MATCHED, row), (Role.RANDOM, None)):
-        sought = (role, category)
-        if controls := [i for i, g in enumerate(effects.groups) if g[:2] == sought]:
-            parts[role.value] = _mean_of_groups(changes[..., controls], seed + 1)
-    beyond = {f"beyond {units}": parts["named"] - parts[units] for units in list(parts)[1:]}
-    return parts | beyond
-
-
-def _mean_of_groups(changes: Tensor, seed: int) -> Tensor:
-    """Mean (1 + n, K) over groups, which are resampled after the first."""
-    groups = changes.shape[-1]
-    drawn = with_own(image_weights(groups, len(changes) - 1, seed)) / groups
-    return (changes @ drawn[..., None])[..., 0]
-
-
-class Labels(NamedTuple):
-    """Each live unit's best category by either measure, names (units,)."""
-
-    nss: np.ndarray
-    iou: np.ndarray
-
-
-def method_agreement(
-    over: Overlap, res: Dissection, layer: str, n: int = 1000, seed: int = 0
-) -> pd.DataFrame:
-    """Return category, rho, low, high, by_nss, by_iou, by_both.
-
-    rho: Spearman's correlation over units of IoU and selectivity; by_*: of how
-    many units the category is the best by region NSS, by IoU, by both. Only categories with fixated
-    regions on `MIN_IMAGES` images or more take part.
-    """
-    iou, selectivity = _tables(over, res, layer)
-    labels = _labels(iou, selectivity)
-    drawn = resampled(iou.shape[1], n, seed)
-    rows = []
-    for c in iou.index:
-        x, y = iou.loc[c].to_numpy(), selectivity.loc[c].to_numpy()
-        rho = summarised(rank_correlation(x[drawn], y[drawn]))
-        ours, theirs = labels.nss == c, labels.iou == c
-        rows.append((c, *rho.values(), ours.sum(), theirs.sum(), (ours & theirs).sum()))
-    columns = ["category", "rho", "low", "high", "by_nss", "by_iou", "by_both"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def same_labels(
-    over: Overlap, res: Dissection, layer: str, n: int = 1000, seed: int = 0
-) -> pd.DataFrame:
-    """Return measure, value, low, high: on how many units both measures' best categories agree.
-
-    "share" of the units that meet any category, in [0, 1]; "chance", the share that the labels'
-    frequencies alone would bring; "kappa", Cohen's, (share − chance) / (1 − chance).
-    """
-    labels = _labels(*_tables(over, res, layer))
-    drawn = resampled(len(labels.nss), n, seed)
-    ours, theirs = labels.nss[drawn], labels.iou[drawn]
-    share = (ours == theirs).mean(1)
-    chance = sum(
-        (ours == c).mean(1) * (theirs == c).mean(1) for c in np.unique(np.concatenate(labels))
-    )
-    with np.errstate(invalid="ignore", divide="ignore"):
-        kappa = np.where(chance < 1, (share - chance) / (1 - chance), np.nan)
-    found = {"share": share, "chance": chance, "kappa": kappa}
-    rows = [(name, *summarised(draws).values()) for name, draws in found.items()]
-    return pd.DataFrame(rows, columns=["measure", "value", "low", "high"])
-
-
-def _tables(over: Overlap, res: Dissection, layer: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    if over.categories != tuple(res.categories):
-        raise ValueError("overlap and dissection know different categories; use one data set")
-    names = common(res)
-    return over.of(layer).loc[names], res.selectivity(layer).loc[names]
-
-
-def _labels(iou: pd.DataFrame, selectivity: pd.DataFrame) -> Labels:
-    alive = iou.max() > 0
-    ours, theirs = (table.loc[:, alive].idxmax().to_numpy(str) for table in (selectivity, iou))
-    return Labels(ours, theirs)
+# One training
 
 
 @dataclass
 class AblationStudy:
-    """Units of a model's `layer`, chosen on `choose_on` and ablated on `score_on`, all cached.
+    """Units of one model's `layer`, chosen on `choose_on` and ablated on `score_on`, all cached.
 
-    The two share no images: the best of many noisy units look better than they are where they
-    were chosen. size: the network's input (height, width).
+    The layer is the only one that the model reads, so that what its units say is all there is. The
+    two sets share no images: the best of many noisy units look better than they are where they were
+    chosen. size: the network's input (height, width); seed: of the control groups.
     """
 
     model: SaliencyModel
@@ -249,29 +71,10 @@ class AblationStudy:
     size: Size
     seed: int = 0
 
-    @classmethod
-    def of(cls, study: Study) -> "AblationStudy":
-        """Return the fine-tuned units of a study's layer: chosen on the training split."""
-        model, _ = study.fine_tuned
-        choose_on = study.annotated.split("train")
-        return cls(model, study.layer, choose_on, study.held_out, study.size, study.seed)
-
-    @property
-    def read_layer(self) -> str:
-        """`layer` if the readout reads it, else the deepest that it does: for contributions."""
-        return self.layer if self.layer in self.model.layers else self.model.layers[-1]
-
     @cached_property
     def named(self) -> Dissection:
-        """Units of `layer` and `read_layer`, dissected on the images to choose on."""
-        layers = list(dict.fromkeys([self.layer, self.read_layer]))
-        return dissect_cached(self.model.encoder, self.choose_on, layers, size=self.size)
-
-    @cached_property
-    def categories(self) -> list[str]:
-        """The categories fixated on enough images of both kinds to choose and to score."""
-        scored = common(self.contributions)
-        return [c for c in common(self.named) if c in scored]
+        """Units of `layer`, dissected on the images to choose on."""
+        return dissect_cached(self.model.encoder, self.choose_on, [self.layer], size=self.size)
 
     @cached_property
     def moments(self) -> Moments:
@@ -281,32 +84,20 @@ class AblationStudy:
         )
         return found[self.layer]
 
-    def groups(
-        self, k: int, *, matched: int = 5, random: int = 10, by: str = "selectivity"
-    ) -> list[Group]:
-        """Return each category's `k` best units, and controls; see `named_groups`."""
-        return named_groups(
-            self.named,
-            self.layer,
-            k,
-            self.moments,
-            self.categories,
-            matched=matched,
-            random=random,
-            seed=self.seed,
-            by=by,
-        )
+    @cached_property
+    def traits(self) -> list[Tensor]:
+        """What control units are matched in, (C,) each, on the images to choose on.
 
-    def effects(self, groups: Sequence[Group], to: str = "mean") -> Effects:
-        """Set groups of units to their mean on the images to choose on, or to "zero"."""
-        value = self.moments.mean if to == "mean" else to
-        return ablation_effects(
-            self.model, self.score_on, self.layer, groups, value, size=self.size
-        )
+        Mean and spread of activation, and what a unit contributes to the map, on average over
+        categories: a control group says as much to the readout, wherever it says it.
+        """
+        found = contributions_cached(self.model, self.choose_on, size=self.size)
+        mean = found.selectivity(self.layer).loc[common(found)].mean()
+        return [*self.moments, torch.tensor(mean.to_numpy(float))]
 
     @cached_property
     def contributions(self) -> Dissection:
-        """What each unit that is read adds to the map, on the images to score on."""
+        """What each unit adds to the map, on the images to score on."""
         return contributions_cached(self.model, self.score_on, size=self.size)
 
     @cached_property
@@ -314,66 +105,495 @@ class AblationStudy:
         """IoU of the units of `layer` with the categories, on the images to choose on."""
         return overlap_cached(self.model.encoder, self.choose_on, [self.layer], size=self.size)
 
-
-def carried(
-    chosen: Dissection, found: Dissection, layer: str, k: int, n: int = 1000, seed: int = 0
-) -> pd.DataFrame:
-    """Return how much of each category's region NSS its `k` best units of `layer` carry.
-
-    chosen: a dissection, which names the units; found: `contributions` of a model on other images.
-    what: "map", region NSS of the model's map; "layer", what all units of the layer contribute to
-    it; "carried", what the category's units do; "fair", the layer's part times their share of its
-    units; "beyond", carried − fair; and "rho", Spearman's correlation over units of selectivity in
-    `chosen`, whose images are resampled as well, and contribution. Raises UnknownNameError for a
-    layer that is not read, else as `best_groups`.
-    """
-    found.of(layer)
-    groups = {c: u for c, u in best_groups(chosen, layer, k).items() if c in common(found)}
-    draws = _parts(found, layer, groups, n, seed)
-    draws["rho"] = _predicted(chosen, found, layer, list(groups), n, seed)
-    tables = [
-        pd.DataFrame(
-            {
-                "category": [*groups, ALL],
-                "what": what,
-                **summarised(with_mean(torch.stack(parts, 1))),
-            }
+    def groups(
+        self,
+        k: int,
+        categories: Sequence[str] | None = None,
+        *,
+        matched: int = 5,
+        random: int = 10,
+        by: str = "selectivity",
+    ) -> list[Group]:
+        """Return each category's `k` best units, and controls; see `named_groups`."""
+        return named_groups(
+            self.named,
+            self.layer,
+            k,
+            self.traits,
+            categories,
+            matched=matched,
+            random=random,
+            seed=self.seed,
+            by=by,
         )
-        for what, parts in draws.items()
-    ]
+
+    def effects(self, asked: Mapping[Hashable, Sequence[Group]]) -> dict[Hashable, Effects]:
+        """Set groups of units to their mean on the images to choose on; the networks run once."""
+        every = list(dict.fromkeys(group for groups in asked.values() for group in groups))
+        found = ablation_effects(
+            self.model, self.score_on, self.layer, every, self.moments.mean, size=self.size
+        )
+        return {key: found.only(groups) for key, groups in asked.items()}
+
+
+# All trainings
+
+
+class Setup(NamedTuple):
+    """What was done, for the words: see `CausalUnits.setup`."""
+
+    layer: str
+    units: int
+    k: int
+    different: float
+    again: float
+    named: float
+    matched: float
+    choose_on: int
+    score_on: int
+    trainings: int
+    left_out: list[str]
+
+
+class CausalUnits:
+    """The ablations of every training of a study, of models that read the deepest layer alone.
+
+    So the paper's do; and only of such does the map lose what the layer's units said. k: units to a
+    category; controls: groups of matched units to a category; doses: numbers of units to sweep.
+    """
+
+    def __init__(self, study: Study, k: int = 5, controls: int = 5, doses: Sequence[int] = ()):
+        self.k, self.controls, self.doses = k, controls, doses
+        self.layer = study.dissected[-1]
+        trained = study.each_training(False, read=[self.layer])
+        self.each = [
+            AblationStudy(t.model, self.layer, *_parts(study, s), study.size, t.seed)
+            for s, t in enumerate(trained)
+        ]
+
+    @cached_property
+    def categories(self) -> list[str]:
+        """Those that every training can choose units for, and has fixated regions of to score.
+
+        Raises ValueError if there is none.
+        """
+        found = [common(one.named) for one in self.each]
+        there = scored([one.contributions for one in self.each])
+        names = [c for c in there if all(c in own for own in found)]
+        if not names:
+            raise ValueError(f"no category has fixated regions on {MIN_IMAGES} images or more")
+        return names
+
+    @property
+    def setup(self) -> Setup:
+        """How many units, images and trainings there are.
+
+        different: of the units named for any category how many differ, mean over trainings; again:
+        what share of a category's units another training names for it too, mean over pairs; named,
+        matched: what these groups contribute to the map's region NSS where units were chosen.
+        """
+        chosen = [best_groups(s.named, self.layer, self.k, self.categories) for s in self.each]
+        different = np.mean([len({u for own in c.values() for u in own}) for c in chosen])
+        shared = [
+            len({*a[name]} & {*b[name]}) / self.k
+            for a, b in combinations(chosen, 2)
+            for name in self.categories
+        ]
+        every = self.each[0].named.categories
+        return Setup(
+            layer=self.layer,
+            units=len(self.each[0].moments.mean),
+            k=self.k,
+            different=float(different),
+            again=float(np.mean(shared)) if shared else np.nan,
+            named=self._contributed(Role.NAMED),
+            matched=self._contributed(Role.MATCHED),
+            choose_on=len(self.each[0].choose_on),
+            score_on=len({name for one in self.each for name in one.score_on.names}),
+            trainings=len(self.each),
+            left_out=[c for c in every if c not in self.categories],
+        )
+
+    def _contributed(self, role: Role) -> float:
+        groups = [
+            one.traits[-1][list(group.units)].sum().item()
+            for one, effects in zip(self.each, self.effects(), strict=True)
+            for group in effects.groups
+            if group.role is role
+        ]
+        return float(np.mean(groups)) if groups else np.nan
+
+    @cached_property
+    def _found(self) -> list[dict[Hashable, Effects]]:
+        """What each training loses: by way of naming units, and by dose."""
+        return [one.effects(self._groups(one)) for one in self.each]
+
+    def _groups(self, one: AblationStudy) -> dict[Hashable, list[Group]]:
+        found: dict[Hashable, list[Group]] = {
+            way: one.groups(self.k, self.categories, matched=self.controls, by=by)
+            for way, by in WAYS.items()
+        }
+        return found | {n: one.groups(n, self.categories, matched=0) for n in self.doses}
+
+    def effects(self, key: Hashable = MAIN) -> list[Effects]:
+        """Return what each training loses by units named in one of `WAYS`, or by a dose of them."""
+        return [found[key] for found in self._found]
+
+    @property
+    def ways(self) -> dict[Hashable, list[Effects]]:
+        """`effects` by way of naming units."""
+        return {way: self.effects(way) for way in WAYS}
+
+    @property
+    def dosed(self) -> dict[Hashable, list[Effects]]:
+        """`effects` by number of units."""
+        return {n: self.effects(n) for n in self.doses}
+
+    def carried(self) -> pd.DataFrame:
+        """Return `carried` of all trainings."""
+        pairs = [(one.named, one.contributions) for one in self.each]
+        return carried(pairs, self.layer, self.categories, self.k)
+
+    def agreement(self) -> pd.DataFrame:
+        """Return `method_agreement` of all trainings."""
+        return method_agreement(self._both, self.layer, self.categories)
+
+    def labels(self) -> pd.DataFrame:
+        """Return `same_labels` of all trainings."""
+        return same_labels(self._both, self.layer, self.categories)
+
+    @property
+    def _both(self) -> list[tuple[Overlap, Dissection]]:
+        return [(one.overlap, one.named) for one in self.each]
+
+
+def _parts(study: Study, number: int) -> tuple[SaliencyDataset, SaliencyDataset]:
+    """Return the annotated images that training `number` chooses units on and scores them on."""
+    if study.train_data in (None, "", study.data):
+        learned, _, unseen = study.parts(number)
+        return learned, unseen
+    return study.annotated.split("train"), study.held_out
+
+
+def scored(results: Sequence[Dissection]) -> dict[str, int]:
+    """Return on how many images each category can be scored, of all trainings together.
+
+    Only categories with fixated regions in every training, and on `MIN_IMAGES` images or more.
+    """
+    each = [res.regions[res.regions["fixations"] > 0] for res in results]
+    images = pd.concat(each).groupby("category")["image"].nunique().to_dict()
+    everywhere = set.intersection(*(set(own["category"]) for own in each))
+    names = [c for c in results[0].categories if c in everywhere]
+    return {c: images[c] for c in names if images[c] >= MIN_IMAGES}
+
+
+# What is lost
+
+
+class Changes(NamedTuple):
+    """Changes (S, 1 + n, rows, columns), by whose units are ablated; and what they rest on.
+
+    Rows: the category whose units; columns: the one whose regions, both `names`, on `images`.
+    """
+
+    parts: dict[str, np.ndarray]
+    names: tuple[str, ...]
+    images: np.ndarray
+    regions: tuple[pd.DataFrame, ...]
+
+    def over(self, values: np.ndarray) -> OverTrainings:
+        """Return one number a category (S, 1 + n, K)."""
+        return OverTrainings(values, self.names, self.images, self.regions)
+
+
+def ablation_matrix(effects: Sequence[Effects], n: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Return first (the ablated category), second (the scored one), value, low, high …
+
+    A number is the change beyond matched units, if there are any; a row for each category that has
+    units of its own, and each as scored; the intervals hold together over all of them. Raises
+    ValueError if no group is named for a category of the data.
+    """
+    found = _changes(effects, n, seed)
+    entries, names = found.parts.get("beyond matched", found.parts["named"]), found.names
+    first, second = np.repeat(names, len(names)), np.tile(names, len(names))
+    cells = OverTrainings(
+        entries.reshape(*entries.shape[:2], -1),
+        tuple(map(str, first)),
+        np.tile(found.images, len(names)),
+        found.regions,
+    )
+    return cells.table(together=True, first=first, second=second).drop(columns="category")
+
+
+def losses(
+    effects: Sequence[Effects], n: int = 1000, seed: int = 0, together: bool = True
+) -> pd.DataFrame:
+    """Return units, where, category, value, low, high, se_images, sd_trainings, "training 1" ….
+
+    category: whose units are ablated, and `ALL`, the mean over categories with an interval. units:
+    "named" (the category's own group), "matched" (the mean over its controls), "random" (over the
+    random groups), and "beyond matched", "beyond random" (named minus either), as far as there are
+    such groups. where: "own" regions, those of "others" (mean over categories), and their
+    "difference", own − others: below 0, a category's units serve it more than the rest. together:
+    whether the intervals of the categories hold together. Raises ValueError if no group is named
+    for a category of the data.
+    """
+    found = _changes(effects, n, seed)
+    tables = []
+    for units, entries in found.parts.items():
+        own = np.diagonal(entries, axis1=2, axis2=3)
+        others = _others(entries)
+        for where, values in (("own", own), ("others", others), ("difference", own - others)):
+            over, names = found.over(values), {"units": units, "where": where}
+            tables += [over.table(together, **names), over.averaged(ALL).table(**names)]
     return pd.concat(tables, ignore_index=True)
 
 
-def _parts(
-    found: Dissection, layer: str, groups: Mapping[str, Sequence[int]], n: int, seed: int
-) -> dict[str, list[Tensor]]:
-    """Return draws (1 + n,) by what and by category."""
-    sums = {name: ImageSums.of(found, name) for name in found.layers}
-    own = sums[layer]
-    weights = with_own(image_weights(len(own.images), n, seed))
-    draws: dict[str, list[Tensor]] = {k: [] for k in ("map", "layer", "carried", "fair", "beyond")}
-    for category, units in groups.items():
-        c = own.categories.index(category)
-        every = own.mean(c, weights)
-        named, fair = every[:, units].sum(1), every.mean(1) * len(units)
-        whole = sum(part.mean(c, weights).sum(1) for part in sums.values())
-        parts = (whole, every.sum(1), named, fair, named - fair)
-        for what, part in zip(draws, parts, strict=True):
-            draws[what].append(part)
-    return draws
+def losses_by(
+    name: str, effects: Mapping[Hashable, Sequence[Effects]], together: bool = True
+) -> pd.DataFrame:
+    """Return `losses` of several ablations, told apart by a first column `name`."""
+    parts = {key: losses(one, together=together) for key, one in effects.items()}
+    return pd.concat(parts, names=[name, None]).reset_index(name).reset_index(drop=True)
+
+
+def _changes(effects: Sequence[Effects], n: int, seed: int) -> Changes:
+    results = [one.result for one in effects]
+    images = scored(results)
+    names = [c for c in images if all(c in named(one.groups) for one in effects)]
+    if not names:
+        there = ", ".join(map(str, effects[0].groups))
+        raise ValueError(f"no group is named for a category that can be scored: {there}")
+    each = [_changed(one, names, n, (seed, s)) for s, one in enumerate(effects)]
+    parts = {units: np.stack([own[units] for own in each]) for units in each[0]}
+    counts, regions = np.array([images[c] for c in names]), tuple(r.regions for r in results)
+    return Changes(parts, tuple(names), counts, regions)
+
+
+def _changed(
+    effects: Effects, names: Sequence[str], n: int, seed: tuple[int, int]
+) -> dict[str, np.ndarray]:
+    """Return one training's changes (1 + n, rows, columns), by whose units are ablated."""
+    weights, every = _image_draws(effects.result, n, seed[0]), effects.groups
+    sums = ImageSums.of(effects.result, "change")
+    columns = [sums.mean(sums.categories.index(c), weights) for c in names]
+    changes = torch.stack(columns, 1).double().numpy()  # (1 + n, columns, groups)
+    own = named(every)
+    parts = {"named": np.stack([changes[..., every.index(own[c])] for c in names], 1)}
+    for role in (Role.MATCHED, Role.RANDOM):
+        sought = [(role, None if role is Role.RANDOM else c) for c in names]
+        groups = [[i for i, g in enumerate(every) if g[:2] == kind] for kind in sought]
+        if all(groups):
+            rows = [
+                _mean_of_groups(changes[..., own], np.random.default_rng([*seed, r]))
+                for r, own in enumerate(groups)
+            ]
+            parts[role.value] = np.stack(rows, 1)
+    beyond = {f"beyond {units}": parts["named"] - parts[units] for units in list(parts)[1:]}
+    return parts | beyond
+
+
+def _image_draws(res: Dissection, n: int, seed: int) -> Tensor:
+    """Return image weights (1 + n, I), the images as they are first."""
+    return with_own(image_weights(res.regions["image"].nunique(), n, seed))
+
+
+def _mean_of_groups(changes: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Mean (1 + n, K) over groups (1 + n, K, G), which are resampled after the first."""
+    groups = changes.shape[-1]
+    drawn = random.multinomial(groups, np.full(groups, 1 / groups), len(changes)) / groups
+    drawn[0] = 1 / groups
+    return np.einsum("nkg,ng->nk", changes, drawn)
+
+
+def _others(entries: np.ndarray) -> np.ndarray:
+    """Mean (…, rows) over each row's columns (…, rows, columns) but its own."""
+    rows = entries.shape[-1]
+    if rows == 1:
+        return np.full(entries.shape[:-1], np.nan)
+    apart = np.where(np.eye(rows, dtype=bool), np.nan, entries)
+    return np.nanmean(apart, -1)
+
+
+# What units carry
+
+
+def carried(
+    pairs: Sequence[tuple[Dissection, Dissection]],
+    layer: str,
+    categories: Sequence[str],
+    k: int,
+    n: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return how much of each category's region NSS its `k` best units of `layer` carry.
+
+    pairs: of each training a dissection, which names the units, and `contributions` of its model,
+    which reads `layer` alone, on other images. what, category, value, low, high …; what: "map",
+    region NSS of the model's map; "carried", what the category's units contribute to it; "fair",
+    the map's times their share of the units; "beyond", carried − fair; and "rho", Spearman's
+    correlation over units of selectivity and contribution: its interval resamples units, and the
+    images of both where all trainings have the same, and their standard error is `se_units`.
+    Intervals hold together over categories. Raises UnknownNameError for a layer that is not read,
+    else as `best_groups`.
+    """
+    regions = tuple(found.regions for _, found in pairs)
+    there = scored([found for _, found in pairs])
+    images = np.array([there[c] for c in categories])
+    each = [_carried(*pair, layer, categories, k, n, seed) for pair in pairs]
+    tables = []
+    for what in each[0]:
+        over = OverTrainings(
+            np.stack([own[what] for own in each]), tuple(categories), images, regions
+        )
+        tables += [over.table(True, what=what), over.averaged(ALL).table(what=what)]
+    units = pairs[0][0].of(layer).shape[1]
+    draw = partial(_predicted, layer=layer, categories=categories, n=UNIT_DRAWS, seed=seed)
+    rho = np.stack([draw(*pair, resample=over.crossed) for pair in pairs])
+    over = OverTrainings(rho, tuple(categories), np.minimum(images, units), ())
+    tables += [_of_units(over, what="rho"), _of_units(over.averaged(ALL), what="rho")]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _of_units(over: OverTrainings, **columns: object) -> pd.DataFrame:
+    """Return the table of correlations whose draws are of units."""
+    table = over.table(together=len(over.categories) > 1, **columns)
+    table[["low", "high"]] = table[["low", "high"]].clip(-1, 1)
+    return table.rename(columns={"se_images": "se_units"})
+
+
+def _carried(
+    chosen: Dissection,
+    found: Dissection,
+    layer: str,
+    categories: Sequence[str],
+    k: int,
+    n: int,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Return one training's draws (1 + n, K), by what."""
+    sums, weights = ImageSums.of(found, layer), _image_draws(found, n, seed)
+    draws: dict[str, list[Tensor]] = {what: [] for what in ("map", "carried", "fair", "beyond")}
+    for category, units in best_groups(chosen, layer, k, categories).items():
+        every = sums.mean(sums.categories.index(category), weights).double()
+        part, fair = every[:, units].sum(1), every.mean(1) * len(units)
+        found_parts = (every.sum(1), part, fair, part - fair)
+        for what, values in zip(draws, found_parts, strict=True):
+            draws[what].append(values)
+    return {what: torch.stack(parts, 1).numpy() for what, parts in draws.items()}
 
 
 def _predicted(
-    chosen: Dissection, found: Dissection, layer: str, names: Sequence[str], n: int, seed: int
-) -> list[Tensor]:
-    """Return draws (1 + n,) of the rank correlation, by category."""
-    both = ImageSums.of(chosen, layer), ImageSums.of(found, layer)
-    weights = [with_own(image_weights(len(s.images), n, seed + i)) for i, s in enumerate(both)]
-    rho = []
-    for category in names:
-        x, y = (
-            s.mean(s.categories.index(category), w).numpy()
-            for s, w in zip(both, weights, strict=True)
-        )
-        rho.append(torch.from_numpy(rank_correlation(x, y)))
-    return rho
+    chosen: Dissection,
+    found: Dissection,
+    layer: str,
+    categories: Sequence[str],
+    n: int,
+    seed: int,
+    resample: bool,
+) -> np.ndarray:
+    """Return one training's rank correlations (1 + n, K) over units, which are resampled.
+
+    resample: whether the images of either are resampled as well.
+    """
+    drawn = resampled(chosen.of(layer).shape[1], n, seed)
+    values = []
+    for i, res in enumerate((chosen, found)):
+        sums, weights = ImageSums.of(res, layer), _image_draws(res, n, seed + i)
+        weights = weights if resample else weights[:1]
+        means = [sums.mean(sums.categories.index(c), weights).numpy() for c in categories]
+        values.append([np.take_along_axis(_as_many(m, n), drawn, 1) for m in means])
+    return np.stack([rank_correlation(x, y) for x, y in zip(*values, strict=True)], 1)
+
+
+def _as_many(means: np.ndarray, n: int) -> np.ndarray:
+    return np.broadcast_to(means, (1 + n, means.shape[1]))
+
+
+# Another way to name units
+
+
+class Labels(NamedTuple):
+    """Each unit's best category by either measure, names (units,); "" of those that meet none."""
+
+    nss: np.ndarray
+    iou: np.ndarray
+
+
+def method_agreement(
+    both: Sequence[tuple[Overlap, Dissection]],
+    layer: str,
+    categories: Sequence[str],
+    n: int = UNIT_DRAWS,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return category, value, low, high, se_units, sd_trainings … by_nss, by_iou, by_both.
+
+    both: of each training. value: Spearman's correlation over units of IoU and selectivity, its
+    interval over units, alike in all trainings, and trainings, together over categories; by_*: of
+    how many units the category is the best by region NSS, by IoU, by both, mean over trainings.
+    """
+    rho, counts = [], []
+    for over, res in both:
+        iou, selectivity = (t.to_numpy() for t in _tables(over, res, layer, categories))
+        drawn = resampled(iou.shape[1], n, seed)
+        pairs = zip(iou, selectivity, strict=True)
+        rho.append(np.stack([rank_correlation(x[drawn], y[drawn]) for x, y in pairs], 1))
+        labels = _labels(over, res, layer, categories)
+        found = [(labels.nss == c, labels.iou == c) for c in categories]
+        counts.append([(ours.sum(), theirs.sum(), (ours & theirs).sum()) for ours, theirs in found])
+    units = np.full(len(categories), both[0][1].of(layer).shape[1])
+    table = _of_units(OverTrainings(np.stack(rho), tuple(categories), units, ()))
+    table[["by_nss", "by_iou", "by_both"]] = np.mean(counts, 0)
+    return table
+
+
+def same_labels(
+    both: Sequence[tuple[Overlap, Dissection]],
+    layer: str,
+    categories: Sequence[str],
+    n: int = UNIT_DRAWS,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return measure, value, low, high …: on how many units both measures' best categories agree.
+
+    "share" of the units that meet any category, in [0, 1]; "chance", the share that the labels'
+    frequencies alone would bring; "kappa", Cohen's, (share − chance) / (1 − chance). Intervals are
+    over units, alike in all trainings, and trainings.
+    """
+    values, fewest = [], np.inf
+    for over, res in both:
+        labels = _labels(over, res, layer, categories)
+        drawn = resampled(len(labels.nss), n, seed)
+        alive = (labels.iou != "")[drawn]
+        ours, theirs = labels.nss[drawn], labels.iou[drawn]
+        fewest = min(fewest, alive[0].sum())
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = _share(ours == theirs, alive)
+            chance = sum(_share(ours == c, alive) * _share(theirs == c, alive) for c in categories)
+            kappa = np.where(chance < 1, (share - chance) / (1 - chance), np.nan)
+        values.append(np.stack([share, chance, kappa], 1))
+    names = ("share", "chance", "kappa")
+    table = OverTrainings(np.stack(values), names, np.full(3, fewest), ()).table()
+    return table.rename(columns={"category": "measure", "se_images": "se_units"})
+
+
+def _share(those: np.ndarray, of: np.ndarray) -> np.ndarray:
+    """Share (…) of the last axis' entries `of` which are among `those`."""
+    return (those & of).sum(-1) / of.sum(-1)
+
+
+def _tables(
+    over: Overlap, res: Dissection, layer: str, categories: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    if over.categories != tuple(res.categories):
+        raise ValueError("overlap and dissection know different categories; use one data set")
+    names = list(categories)
+    return over.of(layer).loc[names], res.selectivity(layer).loc[names]
+
+
+def _labels(over: Overlap, res: Dissection, layer: str, categories: Sequence[str]) -> Labels:
+    iou, selectivity = _tables(over, res, layer, categories)
+    alive = (iou.max() > 0).to_numpy()
+    best = (table.idxmax().to_numpy(str) for table in (selectivity, iou))
+    return Labels(*(np.where(alive, own, "") for own in best))

@@ -127,18 +127,21 @@ class Instrument:
                 self.panel.said.value = f"<b>{escape(str(error))}</b>"
 
     def shown(self) -> pd.DataFrame:
-        """Return the bars' numbers: encoder, layer, unit, category, value, low, high."""
+        """Return the bars' numbers, a row a network and category.
+
+        encoder, layer, unit, category, value, low, high (of the first training, over images),
+        "training 1" …: the same unit in each.
+        """
         model, beside, layer, unit = (
             self.controls[name].value for name in ("model", "beside", "layer", "unit")
         )
-        parts = {
-            name: unit_profile(self.explorer.results[name], layer, unit)
-            for name in dict.fromkeys([model, beside])
-        }
-        table = pd.concat(parts, names=["encoder", None]).reset_index("encoder")
-        table.insert(1, "layer", layer)
-        table.insert(2, "unit", unit)
-        return table
+        parts = []
+        for name in dict.fromkeys([model, beside]):
+            table = unit_profile(self.explorer.results[name], layer, unit)
+            each = self.explorer.singles(name, layer, unit).reset_index(drop=True)
+            where = {"encoder": name, "layer": layer, "unit": unit}
+            parts.append(pd.DataFrame({**where, **table, **each}))
+        return pd.concat(parts, ignore_index=True)
 
     def picture(self) -> Picture:
         """Return all pictures as one: what a headless run shows, and a browser at first."""
@@ -167,9 +170,10 @@ class Instrument:
 def _controls(explorer: UnitExplorer, first: First) -> dict[str, widgets.Widget]:
     names, layers = list(explorer.encoders), explorer.layers
     categories = [(ANY, None), *((label(c), c) for c in explorer.categories)]
+    titled = [(explorer.title(name), name) for name in names]
     made = {
-        "model": widgets.Dropdown(options=names),
-        "beside": widgets.Dropdown(options=names),
+        "model": widgets.Dropdown(options=titled),
+        "beside": widgets.Dropdown(options=titled),
         "layer": widgets.SelectionSlider(options=layers, continuous_update=False),
         "category": widgets.Dropdown(options=categories),
         "unit": widgets.BoundedIntText(max=0),

@@ -1,6 +1,6 @@
 """The instrument's pictures: any unit of a study's networks, on any image, also one's own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,6 @@ from torch import Tensor
 
 from ...datasets import SaliencyDataset
 from ...dissection import Dissection
-from ...dissection.groups import common
 from ...dissection.report import best_images, present, strongest, unit_profile
 from ...metrics import density
 from ...models import Encoder, SaliencyModel, classical, stimuli
@@ -32,6 +31,7 @@ from ...viewing.pictures import (
     with_fixations,
 )
 from ...viewing.style import AFTER, BEFORE, label
+from .tables import best_table, trainings
 
 GAP = 4  # pixels between pictures
 TALL, TILE, STRIP = 216, 92, 20  # heights in pixels: an image, a small one, a line of text
@@ -45,9 +45,11 @@ class UnitExplorer:
 
     encoders: the networks by name; results: a dissection of each on `data`, with p-values if units
     are to be sorted by them; readouts: saliency models, by the name of an encoder beside whose
-    units their maps are shown; layers: those to look at, all dissected. Shown are `images` of
-    `data`, those that drive each category's best unit of `layer` most and others evenly. What
-    networks and classical models answer to them is computed once, here, and cached.
+    units their maps are shown; layers: those to look at, all dissected; others: dissections of a
+    network's further trainings, of which nothing is shown but how selective a unit is in them.
+    Shown are `images` of `data`, those that drive each category's best unit of `layer` most and
+    others evenly. What networks and classical models answer to them is computed once, here, and
+    cached.
     """
 
     def __init__(
@@ -60,7 +62,9 @@ class UnitExplorer:
         layers: Sequence[str],
         layer: str,
         images: int = 40,
+        others: Mapping[str, Sequence[Dissection]] | None = None,
     ):
+        self.others = dict(others or {})
         self.encoders, self.results, self.readouts = dict(encoders), dict(results), dict(readouts)
         self.size, self.layers, self.layer = size, list(layers), layer
         self.classical = [name for name in classical.names() if name != "centre"]
@@ -81,17 +85,23 @@ class UnitExplorer:
 
     @classmethod
     def of(cls, study: Study, networks: Sequence[str], images: int = 40) -> "UnitExplorer":
-        """Return the explorer of some of a study's `NETWORKS`, on images it has not learned from.
+        """Return the explorer of some of `tables.NETWORKS`, of each the first training.
 
-        Trains and dissects what is not in the cache. Raises UnknownNameError for a network.
+        On images that none of these has learned from. Trains and dissects what is not in the cache.
+        Raises UnknownNameError for a network.
         """
-        parts = {name: study.network(name) for name in networks}
-        encoders = {name: encoder for name, (encoder, _) in parts.items()}
-        readouts = {name: model for name, (_, model) in parts.items() if model is not None}
-        data = study.unseen
+        found = {name: trainings(study, name) for name in networks}
+        first = {name: each[0] for name, each in found.items()}
+        encoders = {name: network.encoder for name, network in first.items()}
+        readouts = {n: network.model for n, network in first.items() if network.model is not None}
+        data = study.parts(0)[-1]
         results = {name: study.dissect(encoder, data) for name, encoder in encoders.items()}
-        where = (data, study.size, study.dissected, study.layer, images)
-        return cls(encoders, results, readouts, *where)
+        others = {
+            name: [study.dissect(t.encoder, t.unseen, p_values=False) for t in each[1:]]
+            for name, each in found.items()
+        }
+        where = (data, study.size, study.dissected, study.dissected[-1], images)
+        return cls(encoders, results, readouts, *where, others)
 
     def _seen(self, images: Tensor) -> Activity:
         encoders = {name: self.encoders[name] for name in dict.fromkeys(self._alias.values())}
@@ -126,6 +136,20 @@ class UnitExplorer:
         """Whether an image was added by `add`: nobody's fixations on it are known."""
         return image >= len(self.data)
 
+    def title(self, model: str) -> str:
+        """Return a network's name, with the training's number if it has several."""
+        return f"{model} 1" if self.others.get(model) else model
+
+    def singles(self, model: str, layer: str, unit: int) -> pd.DataFrame:
+        """Return one unit's selectivity in each training, categories × "training 1" …."""
+        every = [self.results[model], *self.others.get(model, [])]
+        columns = [
+            Dissection({layer: r.of(layer)[:, unit : unit + 1]}, r.regions, r.categories)
+            for r in every
+        ]
+        found = {f"training {s + 1}": r.selectivity(layer)[0] for s, r in enumerate(columns)}
+        return pd.DataFrame(found).loc[self.categories]
+
     def best(self, model: str, category: str | None = None) -> tuple[str, int]:
         """Return layer and number of the unit most selective for `category` (None: for any)."""
         found = {
@@ -156,13 +180,29 @@ class UnitExplorer:
 
         The line runs where the unit is `threshold` standard deviations above its mean.
         """
+
+        def lit(who: str) -> tuple[Picture, str]:
+            text = f"unit {unit}{self._here(who, layer, unit, image, category)}"
+            return self._lit(self.pictures[image], who, layer, unit, image, threshold), text
+
+        return side_by_side(self._in_both(model, beside, ", ", lit), GAP)
+
+    def _in_both(
+        self, model: str, beside: str, joint: str, draw: Callable[[str], tuple[Picture, str]]
+    ) -> list[Picture]:
+        """Draw a picture and its text of either network, under its name and in its colour."""
         parts = []
         for who, ink in ((model, AFTER), (beside, BEFORE)):
-            values = self.activity.unit(self._alias[who], layer, unit, image)
-            text = f"{who}, unit {unit}{self._here(who, layer, unit, image, category)}"
-            lit = spotlight(self.pictures[image], values, threshold)
-            parts.append(captioned(lit, text, STRIP, ink))
-        return side_by_side(parts, GAP)
+            picture, text = draw(who)
+            parts.append(captioned(picture, f"{self.title(who)}{joint}{text}", STRIP, ink))
+        return parts
+
+    def _lit(
+        self, picture: Tensor, model: str, layer: str, unit: int, image: int, threshold: float
+    ) -> Picture:
+        """Draw an image where a network's unit is active."""
+        values = self.activity.unit(self._alias[model], layer, unit, image)
+        return spotlight(picture, values, threshold)
 
     def _stimulus(self, image: int, regions: bool, fixations: bool) -> Picture:
         picture = self.outlined[image] if regions else as_picture(self.pictures[image])
@@ -185,7 +225,8 @@ class UnitExplorer:
     def _answer(self, model: str, image: int) -> Picture:
         shape = tuple(self.pictures[image].shape[-2:])
         if model in self.readouts:
-            picture, text = mapped(self.activity.map(model, image), shape), f"{model}: saliency"
+            text = f"{self.title(model)}: saliency"
+            picture = mapped(self.activity.map(model, image), shape)
         else:
             picture, text = np.full((*shape, 3), 240, np.uint8), f"{model} predicts no saliency"
         return captioned(picture, text, STRIP, AFTER)
@@ -199,13 +240,23 @@ class UnitExplorer:
         category: str | None,
         threshold: float,
     ) -> Picture:
-        """Draw the unit's selectivity for each category, with intervals, in both networks."""
-        names = dict.fromkeys([model, beside])
-        profiles = {name: unit_profile(self.results[name], layer, unit) for name in names}
-        colours = {beside: BEFORE, model: AFTER}
+        """Draw the unit's selectivity for each category, with intervals, in both networks.
+
+        Small marks are the same unit in each training, of a network that has several.
+        """
+        names = list(dict.fromkeys([beside, model]))[::-1]  # of one network once, as the first
+        titles = {name: self.title(name) for name in names}
+        profiles = {titles[name]: unit_profile(self.results[name], layer, unit) for name in names}
+        colours = {titles[name]: AFTER if name == model else BEFORE for name in names}
+        singles = {
+            titles[name]: self.singles(name, layer, unit).to_numpy()
+            for name in names
+            if self.others.get(name)
+        }
+        axis = "region NSS; | each training" if singles else "region NSS"
         size = (2 * (TILE + STRIP + 4), 460)
         title = f"{layer}, unit {unit}"
-        return bars(profiles, colours, threshold, category, title, size=size)
+        return bars(profiles, colours, threshold, category, title, axis, size=size, singles=singles)
 
     def top_images(
         self,
@@ -217,18 +268,15 @@ class UnitExplorer:
         threshold: float,
     ) -> Picture:
         """Draw the images whose fixated regions (of `category`) drive it most, a row a network."""
-        rows = []
-        for who, ink in ((model, AFTER), (beside, BEFORE)):
-            chosen = best_images(self._within[who], layer, unit, TILES, category)
-            tiles = [self._tile(who, layer, unit, name, threshold) for name in chosen]
-            text = f"{who}: best images{f' for {label(category)}' if category else ''}"
-            rows.append(captioned(montage(tiles, columns=TILES, height=TILE), text, STRIP, ink))
-        return stacked(rows, GAP)
 
-    def _tile(self, model: str, layer: str, unit: int, name: str, threshold: float) -> Picture:
-        i = self.data.names.index(name)
-        values = self.activity.unit(self._alias[model], layer, unit, i)
-        return spotlight(self.small[i], values, threshold)
+        def best(who: str) -> tuple[Picture, str]:
+            chosen = best_images(self._within[who], layer, unit, TILES, category)
+            places = [self.data.names.index(name) for name in chosen]
+            tiles = [self._lit(self.small[i], who, layer, unit, i, threshold) for i in places]
+            text = f"best images{f' for {label(category)}' if category else ''}"
+            return montage(tiles, columns=TILES, height=TILE), text
+
+        return stacked(self._in_both(model, beside, ": ", best), GAP)
 
     def maps(self, image: int) -> Picture:
         """Draw where people looked, and the saliency maps of networks and classical models."""
@@ -239,21 +287,10 @@ class UnitExplorer:
         return side_by_side(drawn, GAP)
 
     def table(self) -> pd.DataFrame:
-        """Return each network's best unit for each category over all layers.
-
-        Columns: encoder, category, layer, unit, mean, low, high (selectivity and its interval).
-        Networks that share an encoder are named once. Categories on too few images for an interval
-        are left out: their best of many units would be the luck of a few fixations.
-        """
-        rows = []
-        for name in dict.fromkeys(self._alias.values()):
-            for category in common(self.results[name]):
-                layer, unit = self.best(name, category)
-                found = unit_profile(self.results[name], layer, unit).set_index("category")
-                rows.append((name, category, layer, unit, *found.loc[category]))
-        return pd.DataFrame(
-            rows, columns=["encoder", "category", "layer", "unit", "mean", "low", "high"]
-        )
+        """Return `best_table` of the networks; those that share an encoder are named once."""
+        names = dict.fromkeys(self._alias.values())
+        every = {name: [self.results[name], *self.others.get(name, [])] for name in names}
+        return best_table(every, self.layers)
 
 
 def _shown(image: Tensor, tall: int = TALL) -> Tensor:

@@ -1,15 +1,17 @@
-"""What the best units of several networks say, in sentences: notebook 09."""
+"""What the best units of several networks say, over trainings, in sentences: notebook 09."""
 
 import pandas as pd
 
+from ...dissection import singles
 from ...viewing.claims import Sides, Span, bullets, listed, spans
 from ...viewing.style import label
+from .tables import GIVEN
 
 
 def what_we_see(table: pd.DataFrame) -> str:
     """Words on the best unit of each category in each network, and how the first two compare.
 
-    table: `UnitExplorer.table`.
+    table: `tables.best_table`.
     """
     networks = dict(iter(table.groupby("encoder", sort=False)))
     lines = [_most_selective(name, rows) for name, rows in networks.items()]
@@ -19,13 +21,31 @@ def what_we_see(table: pd.DataFrame) -> str:
         found = Sides.of({c: ours[c] - theirs[c] for c in ours if c in theirs})
         lines.append(f"""- The best unit of the {one} network is more selective than that of the
             {other} one, their intervals apart, for {listed(found.above)}; less selective for
-            {listed(found.below)}.""")
+            {listed(found.below)}{found.too_few}.""")
     return bullets("\n".join(lines))
 
 
 def _most_selective(name: str, table: pd.DataFrame) -> str:
-    top = table.loc[table["low"].idxmax()]  # of the best guesses, the surest
+    told = table["low"].notna().any()
+    top = table.loc[table["low" if told else "mean"].idxmax()]  # of the best guesses, the surest
+    surely = "surely " if told else ""
     at = table["layer"].value_counts(sort=False)
-    return f"""- **{name}**: the most surely selective unit answers to {label(top["category"])}
-        (unit {top["unit"]} of {top["layer"]}, region NSS {Span.of(top, "mean"):.2f}); {at.max()} of
-        {len(table)} categories have their best unit in {at.idxmax()}."""
+    over, first, there, again = "" if name in GIVEN else ", one training", "", "", ""
+    if singles(table).notna().any().sum() > 1:
+        over, again = _over(table), _again(table)
+        first, there = " in the first training", " there"
+    return f"""- **{name}**{over}: the most {surely}selective unit answers to
+        {label(top["category"])} (region NSS {Span.of(top, "mean"):.2f}; unit {top["unit"]} of
+        {top["layer"]}{first}); {at.max()} of {len(table)} categories have their best unit in
+        {at.idxmax()}{there}. {again}"""
+
+
+def _over(table: pd.DataFrame) -> str:
+    return f", {singles(table).notna().any().sum()} trainings, which the intervals cover"
+
+
+def _again(table: pd.DataFrame) -> str:
+    """Say what the first training's best units are in the others."""
+    first, again = table["training 1"].mean(), table["again"].mean()
+    return f"""On average over categories these units have {first:.2f} in the first training, where
+        they were chosen, and {again:.2f} in the others."""
