@@ -57,7 +57,7 @@ class WorldBrowser:
         shape, n, name = at_height(self.worlds.size, height), len(self.names), label(plan)
         scenes = [self._scene(self.scenes[plan], i, shape) for i in range(n)]
         answers = [mapped(m, shape) for which in (plan, FLAT) for m in self.maps[which]]
-        texts = (f"who looks: {name}", f"its network: {name}", "the control's network")
+        texts = (f"who looks: {name}", f"its map: {name}", "map: nothing")
         under = [text for text in texts for _ in range(n)]
         pictures = montage([*scenes, *answers], under, n, height)
         table = self.tables[str(plan)]

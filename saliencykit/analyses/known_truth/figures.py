@@ -94,7 +94,7 @@ def alarms(table: pd.DataFrame) -> Figure:
         axis.axhline(MEANT, color=CONTROL, lw=1.2, ls=":", label=f"borne, {MEANT:.0%}")
         axis.set_xticks(range(len(sizes)), sizes)
         axis.set_yscale("function", functions=(_root, np.square))  # small shares wide apart
-        axis.set_ylim(0, 1)
+        axis.set_ylim(0, 1.05)
         axis.set_yticks(ticks := [0, 0.05, 0.2, 0.5, 1], [f"{t:.0%}" for t in ticks])
     return legend(figure, axes[0])
 
