@@ -41,7 +41,7 @@ from ...dissection.groups import (
 from ...dissection.overlap import Overlap, overlap_cached
 from ...dissection.result import Dissection
 from ...dissection.top_units import MIN_IMAGES, ImageSums
-from ...intervals import image_weights, rank_correlation, resampled, with_own
+from ...intervals import image_weights, rank_correlation, resampled, times_drawn, with_own
 from ...metrics.upsampling import Size
 from ...models.saliency import SaliencyModel
 from ...study import Study
@@ -401,7 +401,7 @@ def _image_draws(res: Dissection, n: int, seed: int) -> Tensor:
 def _mean_of_groups(changes: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Mean (1 + n, K) over groups (1 + n, K, G), which are resampled after the first."""
     groups = changes.shape[-1]
-    drawn = random.multinomial(groups, np.full(groups, 1 / groups), len(changes)) / groups
+    drawn = times_drawn(np.ones(groups), len(changes), random) / groups
     drawn[0] = 1 / groups
     return np.einsum("nkg,ng->nk", changes, drawn)
 
