@@ -25,16 +25,16 @@ def what_we_see(
 ) -> str:
     """Words under 02_pretrained_units (F1).
 
-    layered: `best_beyond` by layer; best: the same at the study's layer for two choices of how many
-    units are the best, the paper's last; decoding: `decoding_beyond`; same: top means chosen as in
+    layered: `best_beyond` by layer; best: `tables.best`, at the study's layer, the paper's
+    choice of how many units are the best last; decoding: `decoding_beyond`; same: top means chosen as in
     the paper; counts: `report.counts`; shown: each category's most selective unit; dimensions:
     participation ratios.
     """
     layers = {layer: corrected(only(layered, layer=layer)) for layer in unique(layered, "layer")}
     by_layer = ", ".join(f"{layer} {len(s.above)}/{len(s.below)}" for layer, s in layers.items())
     here, found = only(layered, layer=study.layer), layers[study.layer]
-    share, ten = (only(best, best=choice) for choice in unique(best, "best"))
-    of_ten = corrected(ten)
+    choices = unique(best, "best")
+    share, ten = (only(best, best=choice) for choice in (choices[0], choices[-1]))
     unit, times = shown["unit"].mode()[0], shown["unit"].value_counts().max()
     ratios, control = dimensions.drop(PRETRAINED), f"{singles(layered).shape[1]} random ones"
     return bullets(f"""
@@ -45,10 +45,9 @@ def what_we_see(
           Intervals hold other images and another untrained network; tests are corrected over
           categories.
         - {_largest(here, next(iter(found.above))) if found.above else ""}
-        - With {best_named(ten["best"].iloc[0])}, as in the paper, more in {of_ten.counted}:
-          {listed(of_ten.above)}. {mention("Less for {}.", of_ten.below)} Chosen and scored on the
-          same images, as in the paper, they average {same["mean"].mean():.2f} over categories;
-          chosen on one half and scored on the other, {ten["own"].mean():.2f}.
+        - {_as_in_the_paper(ten) if len(choices) > 1 else "The paper takes as many units."} Chosen
+          and scored on the same images, as in the paper, they average {same["mean"].mean():.2f}
+          over categories; chosen on one half and scored on the other, {ten["own"].mean():.2f}.
         - By layer, categories above and below an untrained network's: {by_layer}.
         - {_decoded(decoding, study.layer)}
         - Pairs of a unit and a category above T = {threshold:g}, on {len(study.annotated)} images:
@@ -61,6 +60,13 @@ def what_we_see(
           {times} of them.
         - {_finding(found, study)}
     """)
+
+
+def _as_in_the_paper(ten: pd.DataFrame) -> str:
+    """Say what the paper's number of units shows, where the layer's share is another number."""
+    found = corrected(ten)
+    return f"""With {best_named(ten["best"].iloc[0])}, as in the paper, more in {found.counted}:
+        {listed(found.above)}. {mention("Less for {}.", found.below)}"""
 
 
 def corrected(rows: pd.DataFrame) -> Sides:
