@@ -25,8 +25,8 @@ def what_we_see(
 ) -> str:
     """Words under 02_pretrained_units (F1).
 
-    layered: `best_beyond` by layer; best: `tables.best`, at the study's layer, the paper's
-    choice of how many units are the best last; decoding: `decoding_beyond`; same: top means chosen as in
+    layered: `best_beyond` by layer; best: `tables.best`, at the study's layer, the paper's choice
+    of how many units are the best last; decoding: `decoding_beyond`; same: top means chosen as in
     the paper; counts: `report.counts`; shown: each category's most selective unit; dimensions:
     participation ratios.
     """
