@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from saliencykit.paths import NOTEBOOKS
+from saliencykit.running import checking, records
 from saliencykit.running.runner import run
 from tests.miniature import write_osie, write_osie_sr, write_salicon
 
@@ -36,6 +37,25 @@ def test_every_notebook_runs_and_draws(smoke):
             table = pd.read_csv(picture.with_suffix(".csv"))
             assert len(table)
             assert not any("Unnamed" in column for column in table)
+
+
+def test_what_is_learned_tells_how_trainings_differ(smoke):
+    """So that a rerun can be judged; but for a share of worlds, and what one training shows."""
+    folder, outcomes = smoke
+    silent = set()
+    for outcome in outcomes:
+        record = records.read(folder / f"{outcome.notebook.stem}.json")
+        for stem, learned in records.figures(record).items():
+            if learned is False or (learned is not True and not any(learned)):
+                continue
+            table = checking.read_table(folder / f"{stem}.csv")
+            header, (values, _) = list(table), checking.numbers(table)
+            for columns in checking.intervals(header):
+                spread = checking.spread_of(header, columns)
+                counted = (checking.trainings(header, values) > 1).any()
+                if spread is None or not counted:
+                    silent.add((stem, header[columns[0]]))
+    assert silent == {("08_alarms", "share"), ("09_explorer", "value")}
 
 
 def test_what_notebooks_work_out_by_hand_is_what_the_package_says(smoke):

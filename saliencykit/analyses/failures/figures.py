@@ -61,8 +61,8 @@ def excess(table: pd.DataFrame) -> Figure:
         points(right, shown[rows], y[rows], "beyond", colour, name)
     told = zip(shown["images"], 100 * shown["share"], strict=True)
     beside(right, y, [f"{images} images, {share:.0f} % of fixations" for images, share in told])
-    legend(figure, right)
-    return legend(figure, left)
+    legend(figure, left, "left")
+    return legend(figure, right)
 
 
 def row(
