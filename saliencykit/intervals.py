@@ -152,10 +152,10 @@ def another_run(spread: ArrayLike, trainings: ArrayLike, others: ArrayLike) -> n
 
     spread: the standard deviation over the first (…), which alone tells it; trainings, others: how
     many each mean is over. Student's t with trainings − 1 degrees of freedom, of the difference of
-    two means. NaN of one training, or where any is NaN.
+    two means. NaN of one training, or where any is NaN or 0.
     """
     count, again = (np.asarray(v, float) for v in (trainings, others))
-    count = np.where(count > 1, count, np.nan)
+    count, again = np.where(count > 1, count, np.nan), np.where(again > 0, again, np.nan)
     t = stats.t.ppf((1 + LEVEL) / 2, count - 1)
     return t * np.asarray(spread, float) * np.sqrt(1 / count + 1 / again)
 

@@ -628,7 +628,7 @@ def test_words_say_who_loses_most_by_whose_units():
 def test_words_say_whether_the_loss_is_specific():
     text = told()
     assert "Told of 3 trainings, which all intervals cover." in text
-    assert "**On average the loss is specific**" in text
+    assert "**Named by selectivity, the loss is on average specific**" in text
     assert "specific in **2 of 2** categories: text -0." in text
     assert "3 different ones of 96" in text
     assert "another names 50 % for it too" in text
@@ -638,11 +638,14 @@ def test_words_say_whether_the_loss_is_specific():
     assert "with 5 of its units ablated a category changes by -0." in text
     turned = {"text": {"text": -0.2, "head": -1.0}, "head": {"text": -0.5}, "rare": {}}
     text = told(trained(turned))
-    assert "the loss is the other way round**" in text
+    assert "the loss is on average the other way round**" in text
     assert "**0 of 2** categories; the other way round for" in text
     even = {"text": {"text": -1, "head": -1}, "head": {"text": -1, "head": -1}, "rare": {}}
     text = told(trained(even, noise=0.4))
     assert "not shown to be specific" in text
+    both = {MAIN: trained(SPECIFIC), "named by contrast": trained(even, noise=0.4)}
+    text = told(losses=losses_by("way", both))
+    assert "on average specific; named otherwise, it is not so**" in text
     alone = SETUP._replace(trainings=1, again=np.nan, matched=np.nan)
     text = told(trained(SPECIFIC, count=1), alone)
     assert "Of one training, so that no interval knows" in text

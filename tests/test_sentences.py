@@ -117,7 +117,7 @@ CASES = {
     ),
     task_or_domain: (
         table(**MEAN, epoch=[1, 2]).assign(
-            measure=["NSS", "NSS", "accuracy", "accuracy"], chance=0.2, images=9
+            measure=["NSS", "NSS", "accuracy", "accuracy"], chance=0.2, images=9, train=0.1
         ),
         table(**MEAN, layer=["a", "b"], measure=["cka_debiased"]),
         table(CHANGES, **MEAN, category=KINDS),
@@ -163,7 +163,7 @@ CLAIMS = (  # what may only be said of an interval that lies off 0
     r"(units of \w+ favour|map favours) (person|text)|they (lead|trail) them|"
     r"it holds|by chance in [a-mo-z]|"
     r"(improves the|costs some) prediction|moved it (further|less far) than scenes did|"
-    r"tells (better|worse) than|loss is specific|"
+    r"tells (better|worse) than|on average specific|"
     r"the other way round|units add (more|less) to|lead (shrinks|grows)|"
     r"categories\*\*: (person|text)|untrained networks in .*: (more|less)|"
     r"category, (more|less) often|grows in [1-9]|fine-tuning favours (person|text)|the map\.|"

@@ -252,7 +252,8 @@ def test_planted_categories_are_found_and_flip(monkeypatch, worlds):
     pair = known.flipped([strong], "object", "text").set_index(["number", "control"])
     gap = table.loc[(truth.MAP, "text × 4")]["value"]
     assert pair["value"][truth.MAP, truth.BEYOND] == pytest.approx(gap["object"] - gap["text"])
-    assert (pair["high"] < 0).all()
+    assert (pair.loc[pair["world"] != "nothing", "high"] < 0).all()
+    assert (pair["world"] == "nothing").sum() == len(truth.NUMBERS)
 
 
 def test_groups_that_share_trainings_are_worth_what_their_spread_tells():

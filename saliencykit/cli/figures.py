@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from ..running.checking import ATOL, FLOOR, FLOOR_EACH, RTOL, TALLIES, TIPPED
+from ..running.checking import (
+    ALIKE,
+    ATOL,
+    FEW,
+    FLOOR,
+    FLOOR_EACH,
+    MANY,
+    RTOL,
+    TALLIES,
+    TIPPED,
+)
 from ..running.runner import JOBS
 
 Profile = Annotated[str, typer.Option(help="Settings to run with: see `saliencykit profiles`.")]
@@ -29,9 +39,15 @@ same on any processor: texts, and numbers within {ATOL} + {RTOL}·|r| of the ref
 from processor to processor as it does from seed to seed, so there it is counted how many numbers
 lie where the reference's trainings say that another run's would (95 % on average), how many
 intervals that were above, below or around 0 changed, and how many turned round; all by notebook,
-also in {TALLIES} beside the figures. The exit status is 1 if what must be equal is not, if a
-verdict turned round, or if fewer than {FLOOR:.0%} of the learned numbers, or {FLOOR_EACH:.0%} of a
-notebook's, lie inside.
+also in {TALLIES} beside the figures (exact: cells that must be equal; tipped: those that rounding
+moved; differ: what should be equal and is not; intervals, changed, turned: verdicts; judged,
+inside: learned numbers of which it is told how trainings differ; far: those three times as far off
+as another run's may be). The exit status is 1 if what must be equal is not, if a verdict turned
+round, if fewer than {FLOOR:.0%} of the learned numbers, or {FLOOR_EACH:.0%} of a notebook's (of
+{MANY} or more), lie inside, or if a table has lost numbers, has more than {FEW:.0%} of them far
+off, or intervals {ALIKE:.0f} times as wide or as narrow. Pictures and sentences are not compared.
+On the machine that drew the reference the same seeds give the same digits: ask for other ones there
+(training_seed).
 
 --keep makes the figures the new reference (but for photographs, which are not ours to publish),
 once all notebooks have run: for whoever changes a notebook, or what it computes. With notebooks

@@ -37,6 +37,13 @@ average 95 % do; numbers of the same few networks lie inside or outside together
 fewer."""
 FLOOR_EACH, MANY = 0.60, 20
 """The same of each notebook with so many such numbers."""
+FAR, FEW = 3.0, 0.12
+"""A number three times as far off as another run's may be lies far off; of a table, such a share
+may, but two always. Student's t lets 1 in 1,000 of five trainings do so, 6 in 1,000 of three, and
+counts of few arrays, in which trainings happen to agree, more: 3 of 40 in a run of other seeds."""
+ALIKE = 3.0
+"""How many times as wide, or as narrow, a table's intervals and spreads may have become, in the
+median."""
 SHOWN = 20
 """Differences listed of each file; the rest are counted."""
 TALLIES = "check.csv"
@@ -48,7 +55,8 @@ tables that hold so few (`TIPPED`); differ: all else that must be equal and is n
 structure included; intervals: learned numbers with an interval; changed: intervals that were above,
 below or around 0 and no longer are; turned: those of them that went from one side to the other;
 judged: learned numbers with an interval whose spread over trainings is told; inside: those of them
-that lie where the reference says that another run's would (`intervals.another_run`)."""
+that lie where the reference says that another run's would (`intervals.another_run`); far: those
+that lie `FAR` times as far off."""
 
 
 class Difference(NamedTuple):
@@ -139,7 +147,17 @@ def _missing(file: str, what: str, old: object, new: object) -> tuple[list[Diffe
 
 
 def _counts(**found: int) -> Counts:
-    names = ("exact", "tipped", "differ", "intervals", "changed", "turned", "judged", "inside")
+    names = (
+        "exact",
+        "tipped",
+        "differ",
+        "intervals",
+        "changed",
+        "turned",
+        "judged",
+        "inside",
+        "far",
+    )
     return {name: int(found.get(name, 0)) for name in names}
 
 
@@ -156,9 +174,10 @@ def compare_tables(
     """Return the differences between two tables of texts, called `name`, and what was counted.
 
     `learned`: whether numbers hang on training, altogether or row by row. Such rows must have the
-    same texts, but for those that name a unit, and numbers where there were numbers; others must be
-    equal: texts, and numbers, but for a few (`TIPPED`), within RTOL and ATOL. NaN, which an empty
-    cell is, equals only itself.
+    same texts, but for those that name a unit, and numbers where there were numbers; few of these
+    may be far off (`FAR`), and intervals and spreads must be of about the same size (`ALIKE`).
+    Other rows must be equal: texts, and numbers, but for a few (`TIPPED`), within RTOL and ATOL.
+    NaN, which an empty cell is, equals only itself.
     """
     import numpy as np
 
@@ -173,7 +192,8 @@ def compare_tables(
     numeric = ~(old_texts | new_texts)
     close = numeric & np.isclose(new, old, RTOL, ATOL, equal_nan=True)
     names_units = [column in ("unit", "layer") and "unit" in header for column in header]
-    free = marks[:, None] & (numeric | np.array(names_units, dtype=bool))
+    lost = np.isfinite(old) & ~np.isfinite(new)
+    free = marks[:, None] & (numeric & ~lost | np.array(names_units, dtype=bool))
     wrong = ~(close | (reference.to_numpy() == now.to_numpy()) | free)
     exact, tipped = (~marks).sum() * len(header), wrong & numeric & ~marks[:, None]
     few = tipped.sum() <= TIPPED * exact
@@ -186,11 +206,38 @@ def compare_tables(
     for columns in intervals(header):
         rows = marks & np.isfinite(old[:, columns]).all(axis=1)
         reach = np.full(len(old), np.nan)
-        if (spread := spread_of(header, columns)) is not None:
+        spread = spread_of(header, columns)
+        if spread is not None:
             reach = another_run(old[:, spread], *(trainings(header, part) for part in (old, new)))
         own = replicate(old[rows][:, columns], new[rows][:, columns], reach[rows])
         found = {key: count + own[key] for key, count in found.items()}
-    return differences, found
+        places = columns if spread is None else [*columns, spread]
+        differences += _another_width(name, header, old[rows], new[rows], places)
+    if found["far"] > max(2, FEW * found["judged"]):
+        said = f"at most {FEW:.0%} far off", f"{found['far']} of {found['judged']}"
+        differences.append(Difference(name, "", "", *said))
+    return differences, found | {"differ": len(differences)}
+
+
+def _another_width(
+    name: str, header: Sequence[str], old: "np.ndarray", new: "np.ndarray", places: Sequence[int]
+) -> Iterator[Difference]:
+    """Yield if a number's intervals, or its spread over trainings, are of another size.
+
+    places: of value, low, high, and of the spread, if there is one.
+    """
+    import numpy as np
+
+    value, low, high, *spread = places
+    sizes = {header[high]: [of[:, high] - of[:, low] for of in (old, new)]}
+    sizes |= {header[place]: [of[:, place] for of in (old, new)] for place in spread}
+    for column, (before, now) in sizes.items():
+        told = before > ATOL + RTOL * np.abs(old[:, value])
+        if told.sum() < MANY:
+            continue
+        times = float(np.median(np.nan_to_num(now[told]) / before[told]))
+        if not 1 / ALIKE <= times <= ALIKE:
+            yield Difference(name, "", column, "as wide as it was", f"{times:.2g} times as wide")
 
 
 def _shape(frame: "pd.DataFrame", marks: int) -> tuple[str, ...]:
@@ -248,7 +295,8 @@ def trainings(header: Sequence[str], values: "np.ndarray") -> "np.ndarray":
 def replicate(reference: "np.ndarray", now: "np.ndarray", reach: "np.ndarray") -> Counts:
     """Count numbers with their intervals, (N, 3) arrays of value, low, high, as `Counts` says.
 
-    reach: (N,) of `intervals.another_run`. A number that differs by rounding alone is inside.
+    reach: (N,) of `intervals.another_run`, NaN where nothing is told. A number that differs by
+    rounding alone is inside.
     """
     import numpy as np
 
@@ -256,7 +304,8 @@ def replicate(reference: "np.ndarray", now: "np.ndarray", reach: "np.ndarray") -
     inside = (np.abs(new - value) <= reach) | np.isclose(new, value, RTOL, ATOL)
     before, after = ((x[:, 1] > 0) * 1 - (x[:, 2] < 0) for x in (reference, now))  # above, below 0
     changed, turned = (before != after).sum(), (before * after < 0).sum()
-    judged = {"judged": told.sum(), "inside": (told & inside).sum()}
+    near = inside | (np.abs(new - value) <= FAR * reach)
+    judged = {"judged": told.sum(), "inside": (told & inside).sum(), "far": (told & ~near).sum()}
     return _counts(intervals=len(new), changed=changed, turned=turned, **judged)
 
 

@@ -206,13 +206,6 @@ def verdicts(
         points(axis, table[kind], places[kind], value, colour)
 
 
-def singles(axis: Axes, table: pd.DataFrame, places: ArrayLike, each: str = "each") -> None:
-    """Draw single trainings, numbers joined by spaces in a column, as small faint marks."""
-    for y, told in zip(np.asarray(places), table[each], strict=True):
-        values = [float(v) for v in str(told).split()]
-        axis.plot(values, [y] * len(values), "|", color="0.3", ms=6, alpha=0.45, zorder=1)
-
-
 def trace(
     axis: Axes,
     x: ArrayLike,

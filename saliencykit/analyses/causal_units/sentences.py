@@ -1,5 +1,7 @@
 """What is lost with units, and what they carry of the map, over trainings, in sentences: 07."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from ...dissection.top_units import MIN_IMAGES
@@ -47,7 +49,8 @@ def what_we_see(
             setup.left_out,
         )
     }
-        - **On average the loss is {apart:the other way round|specific|not shown to be specific}**
+        - **{way.capitalize()}, the loss is on average
+          {apart:the other way round|specific|not shown to be specific}{_but(apart, others)}**
           (below 0, a category loses more by its own units than the others do): {_specific(main)}.
           The categories' intervals hold together.
         {again}
@@ -117,6 +120,13 @@ def _diagonal(matrix: pd.DataFrame) -> str:
         that cost a category most are its own in **{len(by_column)} of {len(names)}**
         ({listed(by_column)}). Of its {matrix["low"].notna().sum()} intervals, which hold together,
         {count}."""
+
+
+def _but(apart: Span, others: Sequence[tuple[object, pd.DataFrame]]) -> str:
+    """Say so where units that were named otherwise tell something else."""
+    sides = (f"{_changes(rows, 'difference')[1]:1|-1|0}" for _, rows in others)
+    same = all(side == f"{apart:1|-1|0}" for side in sides)
+    return "" if same else "; named otherwise, it is not so"
 
 
 def _specific(table: pd.DataFrame) -> str:

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ...datasets import SaliencyDataset
+from ...dissection import singles
 from ...evaluation import Evaluation
 from ...metrics import density
 from ...viewing.pictures import (
@@ -18,7 +19,7 @@ from ...viewing.pictures import (
     mapped,
     stimulus,
 )
-from ...viewing.plots import beside, level, only, points, row_panels, singles, unique, verdicts
+from ...viewing.plots import beside, faint, level, only, points, row_panels, unique, verdicts
 from ...viewing.style import AFTER, BEFORE, HUMAN, WIDTH, legend
 from .tables import OUTSIDE, residual
 
@@ -54,10 +55,10 @@ def excess(table: pd.DataFrame) -> Figure:
     y = np.asarray(y)
     points(left, shown, y - 0.16, "people", HUMAN, "other people", size=4)
     points(left, shown, y + 0.12, "excess", AFTER, "fine-tuned")
-    singles(left, shown, y + 0.12)
+    faint(left, singles(shown), y + 0.25)
     for side, colour in {1: AFTER, -1: BEFORE, 0: "0.6"}.items():
         rows = (shown["verdict"] == side).to_numpy()
-        name = "not decided" if colour == "0.6" else None
+        name = {1: "too many", -1: "too few", 0: "not both surely off 0"}[side]
         points(right, shown[rows], y[rows], "beyond", colour, name)
     told = zip(shown["images"], 100 * shown["share"], strict=True)
     beside(right, y, [f"{images} images, {share:.0f} % of fixations" for images, share in told])
@@ -103,10 +104,10 @@ def remedies(table: pd.DataFrame, plain: str) -> Figure:
     table: `tables.compared` with `plain`.
     """
     models = [m for m in unique(table, "model") if m != plain]
-    whats = ("natural images: change of NSS", "search arrays: change of GSI")
+    whats = ("natural images: change of NSS", "efficient searches: change of GSI")
     figure, axes, y = row_panels(models, [f"{what} (→ better)" for what in whats])
     for axis, side in zip(axes, ("natural", "arrays"), strict=True):
         chosen = only(table, side=side).set_index("model").loc[models]
         verdicts(axis, chosen, y, "difference", above=HUMAN, below=AFTER)
-        singles(axis, chosen, y)
+        faint(axis, singles(chosen), y + 0.13)
     return figure

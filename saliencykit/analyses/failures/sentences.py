@@ -38,7 +38,7 @@ def what_we_see(
           as it is and beyond what other people expect of the same people's fixations.
           {_off(people, len(named))}
         - Plain: NSS {means["natural", plain]:.2f} on natural images, GSI
-          {means["arrays", plain]:.3f} on arrays.
+          {means["arrays", plain]:.3f} on arrays of searches that are efficient for people.
         {remedies}
         - **What to do**: {_advice(nss, gsi, means["natural", plain])}
     """)
@@ -56,8 +56,9 @@ def _off(people: Sides, categories: int) -> str:
     if not off:
         return ""
     most = max(off, key=lambda category: abs(off[category].value))
-    return f"""These other people are off themselves in {len(off)} of {categories} categories, most
-        in {label(most)}, by {off[most]:+.0f} %."""
+    return f"""These other people are off themselves in {len(off)} of {categories} (what lies
+        outside counts as one), most in {label(most)}, by {off[most]:+.0f} %: their density is
+        blurred, so that it leaks out of small regions, as a model's may."""
 
 
 def _concentrated(missing: pd.Series) -> str:

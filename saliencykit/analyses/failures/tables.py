@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ...datasets import SaliencyDataset
+from ...datasets.popout import EFFICIENT, search_of
 from ...evaluation import Evaluation, Kind, evaluate, human_ceiling
 from ...evaluation.predictors import Predictor
 from ...evaluation.scoring import GRID
@@ -233,7 +234,7 @@ def excess(found: Sequence[Regional], own_images: bool, n: int = 1000) -> pd.Dat
     found: all trainings on the same images (one `Regional`), or, own_images, one for each training.
     A row a category: category, images, share (people's, mean over the images that show it), then
     excess, people and beyond (see `Regional.excess`) each with its _low, _high, _se_images and
-    _sd_trainings; trainings; each (every training's excess, joined by spaces); `verdict`.
+    _sd_trainings; trainings; "training 1" …: each one's excess; `verdict`.
     Fewer than `IMAGES` images have no interval; categories that nobody looked at are left out.
     """
     own = [one.excess(np.ones((1, len(one.people)))) for one in found]
@@ -244,7 +245,7 @@ def excess(found: Sequence[Regional], own_images: bool, n: int = 1000) -> pd.Dat
         people = sum(one.people[:, c].sum() for one in found) / max(1, images[c])
         if not people:
             continue
-        row = {"category": category, "images": int(images[c]), "share": people}
+        row, each = {"category": category, "images": int(images[c]), "share": people}, {}
         for what, spread in draws.items():
             values = np.concatenate([one[what][0, :, c] for one in own])
             over = spread[:, :, c].mean(1)
@@ -255,8 +256,8 @@ def excess(found: Sequence[Regional], own_images: bool, n: int = 1000) -> pd.Dat
             ends |= {f"{what}_se_images": of.se_images, f"{what}_sd_trainings": of.sd_trainings}
             row |= {name: float(end) for name, end in ends.items()} | {"trainings": of.trainings}
             if what == "excess":
-                row["each"] = " ".join(f"{v:.3g}" for v in values)
-        rows.append(row)
+                each = {f"training {s}": value for s, value in enumerate(values, 1)}
+        rows.append(row | each)
     table = pd.DataFrame(rows)
     return table.assign(verdict=verdict(table) if rows else [])
 
@@ -271,6 +272,10 @@ def verdict(table: pd.DataFrame) -> np.ndarray:
     return above.astype(int).to_numpy() - below.astype(int).to_numpy()
 
 
+COMPARED = ["model", "side", "mean", "difference", "low", "high", "se_images", "sd_trainings",
+            "trainings"]  # fmt: skip
+
+
 def compared(
     sides: Mapping[str, Mapping[str, np.ndarray]], plain: str, own_images: bool
 ) -> pd.DataFrame:
@@ -279,17 +284,17 @@ def compared(
     sides: "natural" and "arrays" → model → scores (S, images), see `tried`; own_images: whether
     each training has natural images of its own. A row a model and side: model, side, mean, and its
     difference from the plain model's: difference, low, high, se_images, sd_trainings, trainings,
-    each (every training's, joined by spaces).
+    "training 1" …: each one's difference.
     """
     rows = []
     for side, scores in sides.items():
         for model, values in scores.items():
             gaps = values - scores[plain][: len(values)]
             found = of_images(gaps, own_images and side == "natural")
-            each = " ".join(f"{v:.3g}" for v in np.nanmean(gaps, 1))
-            rows.append((model, side, np.nanmean(values), *found, each))
-    columns = ["model", "side", "mean", "difference", "low", "high", "se_images", "sd_trainings"]
-    return pd.DataFrame(rows, columns=[*columns, "trainings", "each"])
+            row = dict(zip(COMPARED, (model, side, np.nanmean(values), *found), strict=True))
+            each = enumerate(np.nanmean(gaps, 1), 1)
+            rows.append(row | {f"training {s}": value for s, value in each})
+    return pd.DataFrame(rows)
 
 
 def remedies(study: Study) -> dict[str, list[Trained]]:
@@ -323,8 +328,10 @@ def scored(study: Study, trained: Sequence[Trained], metric: str = "nss") -> np.
 
 
 def tried(study: Study) -> dict[str, dict[str, np.ndarray]]:
-    """Score the remedies: NSS on unseen images, and GSI on the search arrays, (S, images)."""
+    """Score the remedies: NSS on unseen images, GSI on efficient search arrays, (S, images)."""
     networks, arrays = remedies(study), study.arrays()
+    efficient = search_of(arrays.table["feature"]) == EFFICIENT
+    arrays = arrays.subset(arrays.table["name"][efficient].tolist())
     searched = {k: [one._replace(unseen=arrays) for one in v] for k, v in networks.items()}
     return {
         "natural": {name: scored(study, of) for name, of in networks.items()},

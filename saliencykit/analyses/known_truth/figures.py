@@ -23,6 +23,7 @@ from ...viewing.plots import (
     unique,
 )
 from ...viewing.style import AFTER, BEFORE, CONTROL, MARKS, WIDTH, colours, label, legend
+from ...worlds import FLAT
 
 MEANT = 0.07  # of worlds may alarm where `RATE` is promised
 LOOKS = ("#0072B2", "#56B4E9", "#E69F00", "#D55E00", CONTROL)
@@ -60,6 +61,8 @@ def dose(table: pd.DataFrame) -> Figure:
 def flip(table: pd.DataFrame, worlds: Sequence[str]) -> Figure:
     """By how much the first of a pair lies above the second, in two worlds: the sign flips.
 
+    By itself also in the world that favours nothing.
+
     table: `KnownTruth.flipped`.
     """
     numbers, controls = unique(table, "number"), unique(table, "control")
@@ -67,10 +70,14 @@ def flip(table: pd.DataFrame, worlds: Sequence[str]) -> Figure:
     labels = [f"{what} (% of people's)"] * len(controls)
     figure, axes, y = row_panels(numbers, labels, text=str)
     for axis, control in zip(axes, controls, strict=True):
-        for world, colour, shift in zip(worlds, (AFTER, BEFORE), (0.16, -0.12), strict=True):
-            chosen = only(table, world=world, control=control).set_index("number").loc[numbers]
-            faint(axis, singles(chosen), y + shift, colour)
-            points(axis, chosen, y + shift, "value", colour, f"observers favour {label(world)}")
+        looks = zip(
+            [*worlds, str(FLAT)], (AFTER, BEFORE, CONTROL), (0.24, -0.02, -0.28), strict=True
+        )
+        for world, colour, shift in looks:
+            chosen = only(table, world=world, control=control).set_index("number")
+            at = y[chosen.index] + shift
+            faint(axis, singles(chosen), at, colour)
+            points(axis, chosen, at, "value", colour, f"observers favour {label(world)}")
         axis.set_title(control)
         axis.xaxis.set_major_formatter(PercentFormatter(1))
     return legend(figure, axes[0])

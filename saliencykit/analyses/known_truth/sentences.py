@@ -109,7 +109,7 @@ def _flipped(table: pd.DataFrame) -> str:
         sure = up.low > 0 > down.high
         turned = "yes" if sure else "no, or not beyond doubt"
         parts.append(f"{number} {up:.0%} and {down:.0%} ({turned})")
-    one, other = unique(table, "world")
+    one, other = unique(only(table, control=BEYOND), "world")
     return f"""{label(first).capitalize()} minus {label(second)}, beyond a world that favours
         nothing, where observers favour {label(one)} and {label(other)}: {"; ".join(parts)}."""
 

@@ -296,12 +296,12 @@ class KnownTruth:
     def flipped(self, worlds: Sequence[Plan], first: str, second: str) -> pd.DataFrame:
         """Return by how much `first` lies above `second` in some worlds.
 
-        number, control (`ALONE` or `BEYOND`), world, first, second, value, low, high …
+        By itself also in the one that favours nothing. number, control (`ALONE` or `BEYOND`), world, first, second, value, low, high …
         """
         parts = []
         for number in NUMBERS:
             for control in (ALONE, BEYOND):
-                for plan in worlds:
+                for plan in [*worlds, FLAT] if control == ALONE else worlds:
                     alone = self.pool(number, plan)
                     found = alone if control == ALONE else self.beyond(number, plan)
                     head = {"number": number, "control": control, "world": str(plan)}

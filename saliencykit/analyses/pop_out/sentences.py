@@ -72,11 +72,11 @@ def _finding(leads: pd.DataFrame) -> str:
     return f"""**The paper's third finding {_of_all(leads)} here**, judged on efficient searches
         alone. On photographs networks, on average, {here} the {leads["models"].iloc[0]} classical
         models ({natural:.0%} of people's NSS); on the arrays they {there} them ({odd:.0%} of the
-        targets; at the largest difference {largest:.0%}). From photographs to arrays the lead
-        {lost:shrinks|grows|neither surely shrinks nor grows}: the one minus the other is
-        {lost:.0%}. Intervals cover other images and arrays, other trainings
-        ({singles(leads).shape[1]} here) and other classical models, as if these were a sample of
-        such; not other encoders."""
+        targets; at the largest difference {largest:.0%}). In shares of what could be reached
+        (people's NSS, all targets) the lead {lost:shrinks|grows|neither surely shrinks nor grows}
+        from photographs to arrays, by {lost:.0%}. Intervals cover other images and arrays, other
+        trainings ({singles(leads).shape[1]} here) and other classical models, as if these were a
+        sample of such; not other encoders."""
 
 
 def _leads(leads: pd.DataFrame, who: str = NETWORKS) -> tuple[Span, Span, Span]:

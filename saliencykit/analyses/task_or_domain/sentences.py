@@ -43,13 +43,15 @@ def _learned(table: pd.DataFrame, trainings: int) -> str:
     classes, nss = last[last["measure"] == "accuracy"], Span.of(last.loc["saliency"])
     told = [
         f"{task} {span:.2f} (chance {chance:.2f}; {span - chance:above|not above|not surely above} "
-        "it)"
+        f"it; on training images {row['train']:.2f})"
         for task, row in classes.iterrows()
         for span, chance in [(Span.of(row), row["chance"])]
     ]
-    one = classes.iloc[0]
+    one, unlearned = classes.iloc[0], list(classes.index[classes["train"] <= classes["chance"]])
+    noise = "Not even by heart were learned {}: what such networks share, noise taught them."
     return f"""Means of {trainings} trainings each. Accuracy after epoch {one["epoch"]}, on
-        {one["images"]} validation images: {"; ".join(told)}. Saliency: NSS {nss:.2f} (chance 0)."""
+        {one["images"]} validation images: {"; ".join(told)}. Saliency: NSS {nss:.2f} (chance 0).
+        {mention(noise, unlearned)}"""
 
 
 def _how_far(table: pd.DataFrame, layer: str) -> str:
@@ -85,8 +87,9 @@ def _alike(at: pd.DataFrame) -> str:
         else f"{NAMES[measure]}: {UNKNOWN}"
         for measure, row in at.iterrows()
     ]
-    return f"""how alike two networks are ({at["deals"].iloc[0]} deals of the tasks' names):
-        {"; ".join(told)}."""
+    deals = at["deals"].iloc[0]
+    return f"""how alike two networks are ({deals} deals of the tasks' names, so that no p is below
+        {1 / deals:.2g}): {"; ".join(told)}."""
 
 
 def _apart(ours: pd.DataFrame) -> str:
@@ -100,8 +103,8 @@ def _apart(ours: pd.DataFrame) -> str:
         + mention(" (undecided: {})", {**side.below, **side.undecided, **side.unknown}, ".3f")
         for name, side in sides.items()
     ]
-    return f"""Saliency networks stand apart (more alike among themselves, and those of the other
-        task among themselves, than one with the other) {"; ".join(told)}."""
+    return f"""Saliency networks stand apart (within the two tasks, on average, more alike than one
+        task's with the other's) {"; ".join(told)}."""
 
 
 def _over_layers(table: pd.DataFrame) -> str:
