@@ -296,7 +296,8 @@ class KnownTruth:
     def flipped(self, worlds: Sequence[Plan], first: str, second: str) -> pd.DataFrame:
         """Return by how much `first` lies above `second` in some worlds.
 
-        By itself also in the one that favours nothing. number, control (`ALONE` or `BEYOND`), world, first, second, value, low, high …
+        By itself also in the one that favours nothing. number, control (`ALONE` or `BEYOND`),
+        world, first, second, value, low, high …
         """
         parts = []
         for number in NUMBERS:
