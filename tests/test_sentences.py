@@ -54,7 +54,8 @@ BEYOND = ("own", "difference")
 SURE = {"best": 0.1, "controls": 1.0, "control_1": 1.0, "p_adjusted": 0.01}
 COUNTS = UNITS.assign(threshold=1.5, units=3)
 STUDY = SimpleNamespace(
-    layer="b", unseen=range(9), annotated=range(9), pretrained=SimpleNamespace(accuracy=None),
+    layer="b", read=["a", "b"], unseen=range(9),
+    annotated=range(9), pretrained=SimpleNamespace(accuracy=None),
     trainings_beside=3,
 )  # fmt: skip
 PARTS = ["map", "carried", "fair", "beyond", "rho"]

@@ -45,7 +45,8 @@ def what_we_see(
           map's region NSS, as a share of people's own, grows in {found.counted} categories
           and falls in {len(found.below)} (intervals that hold together){found.too_few}.
           {_furthest(changes)}
-        - Of people's own, the map reaches {_shares(mapped, pair)}.
+        - Of people's own, the map reaches {_shares(mapped, pair)}. People's own is one person's
+          as the others predict it, so it is no upper bound.
         - **The paper's second finding {span:holds|is the other way round|is not decided} in the
           map**: fine-tuning favours
           {span:{first} over {second}|{second} over {first}|neither beyond doubt}. The difference of

@@ -98,12 +98,12 @@ def most_salient(table: pd.DataFrame) -> Figure:
 
 
 def leads(table: pd.DataFrame) -> Figure:
-    """By how much networks exceed classical models: on photographs, and on arrays of either kind.
+    """By how much networks exceed classical models: on natural images and arrays of either kind.
 
     table: `tables.leads`. Small marks: single trainings.
     """
     shown = {
-        NATURAL: "photographs:\nNSS, share of people's",
+        NATURAL: "natural images:\nNSS, share of people's",
         EFFICIENT: "efficient searches:\ntarget most salient",
         INEFFICIENT: "inefficient searches:\ntarget most salient",
     }
@@ -121,7 +121,7 @@ def leads(table: pd.DataFrame) -> Figure:
 
 
 def natural_against_arrays(table: pd.DataFrame) -> Figure:
-    """A point a model: NSS on photographs against the share of efficient targets most salient.
+    """A point a model: NSS on natural images against the share of efficient targets most salient.
 
     table: `tables.both_sides`. Intervals of both; small points: single trainings; line: chance.
     """

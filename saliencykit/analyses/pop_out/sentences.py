@@ -25,7 +25,7 @@ def what_we_see(leads: pd.DataFrame, searches: pd.DataFrame, features: pd.DataFr
         - {_found(leads, efficient)}
         - {_slow(leads)}
         - {_finding(leads)}
-        - {_each(leads)} The lead on these arrays is {_kinds(leads, EFFICIENT)}; on photographs
+        - {_each(leads)} The lead on these arrays is {_kinds(leads, EFFICIENT)}; on natural images
           {_kinds(leads, NATURAL)}.
         - {_single(features)}
     """)
@@ -70,23 +70,24 @@ def _finding(leads: pd.DataFrame) -> str:
     largest = _span(leads, LARGEST, LEAD)
     here, there = (f"{one:lead|trail|neither surely lead nor trail}" for one in (natural, odd))
     return f"""**The paper's third finding {_of_all(leads)} here**, judged on efficient searches
-        alone. On photographs networks, on average, {here} the {leads["models"].iloc[0]} classical
-        models ({natural:.0%} of people's NSS); on the arrays they {there} them ({odd:.0%} of the
-        targets; at the largest difference {largest:.0%}). In shares of what could be reached
-        (people's NSS, all targets) the lead {lost:shrinks|grows|neither surely shrinks nor grows}
-        from photographs to arrays, by {lost:.0%}. Intervals cover other images and arrays, other
-        trainings ({singles(leads).shape[1]} here) and other classical models, as if these were a
-        sample of such; not other encoders."""
+        alone. On natural images networks, on average, {here} the {leads["models"].iloc[0]}
+        classical models ({natural:.0%} of people's NSS); on the arrays they {there} them
+        ({odd:.0%} of the targets; at the largest difference {largest:.0%}). In shares of what could
+        be reached (people's NSS, all targets) the lead
+        {lost:shrinks|grows|neither surely shrinks nor grows} from natural images to arrays, by
+        {lost:.0%}. Intervals cover other images and arrays, other trainings
+        ({singles(leads).shape[1]} here) and other classical models, as if these were a sample of
+        such; not other encoders."""
 
 
 def _leads(leads: pd.DataFrame, who: str = NETWORKS) -> tuple[Span, Span, Span]:
-    """Return the leads on photographs and on efficient searches, and what is lost between them."""
+    """Return the leads on natural images, on efficient searches, and what is lost between."""
     natural, odd, lost = (_span(leads, side, LEAD, who) for side in (NATURAL, EFFICIENT, LOST))
     return natural, odd, lost
 
 
 def _verdict(natural: Span, odd: Span, lost: Span) -> str:
-    """Say whether who leads on photographs trails on arrays."""
+    """Say whether who leads on natural images trails on arrays."""
     if natural.low > 0 and odd.high < 0:
         return HOLDS
     if odd.low > 0:
@@ -95,7 +96,7 @@ def _verdict(natural: Span, odd: Span, lost: Span) -> str:
 
 
 def _of_all(leads: pd.DataFrame) -> str:
-    """Say it of networks: it holds if it does on average and of each that leads on photographs."""
+    """Say it of networks: it holds if it does on average and of each that leads elsewhere."""
     found = [_leads(leads, who) for who in _networks(leads)]
     each = [_verdict(*of) for of in found if of[0].low > 0]
     of_mean = _verdict(*_leads(leads))

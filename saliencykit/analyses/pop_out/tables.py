@@ -99,10 +99,10 @@ def found_within(
 
 
 def both_sides(natural: Evaluations, odd: Evaluations, arrays: pd.DataFrame) -> pd.DataFrame:
-    """Return each model's NSS on photographs and share of efficient targets most salient.
+    """Return each model's NSS on natural images and share of efficient targets most salient.
 
     model, side ("natural" or "arrays"), value, low, high, se_images, sd_trainings, training 1 …,
-    chance. People stand for photographs alone.
+    chance. People stand for natural images alone.
     """
     rows = []
     for model in natural.models:
@@ -164,9 +164,9 @@ def side(found: Evaluations, metric: str, chosen: np.ndarray, n: int = 1000, see
 
 
 def sides(natural: Evaluations, odd: Evaluations, arrays: pd.DataFrame) -> dict[str, Side]:
-    """Return both groups on photographs and kinds of arrays, and what is lost from one to other.
+    """Return both groups on natural images and kinds of arrays, and what is lost from one to other.
 
-    arrays: `searches`. `LOST`: photographs minus efficient searches, of both people's share.
+    arrays: `searches`. `LOST`: natural images minus efficient searches, of both people's share.
     """
     fast = arrays["search"] == EFFICIENT
     parts = {
@@ -183,7 +183,7 @@ def sides(natural: Evaluations, odd: Evaluations, arrays: pd.DataFrame) -> dict[
 
 
 def leads(natural: Evaluations, odd: Evaluations, arrays: pd.DataFrame) -> pd.DataFrame:
-    """Return how far networks lead classical models on photographs and on arrays.
+    """Return how far networks lead classical models on natural images and on arrays.
 
     side (see `sides`), what: "level" of the "networks" (their kinds' mean) and of the "classical
     models"; "lead" over the latter of all networks and of each kind; who, models (over how many

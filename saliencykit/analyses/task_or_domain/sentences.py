@@ -1,5 +1,6 @@
 """How far each task moved the networks, and whether networks of one task are alike: notebook 05."""
 
+from collections.abc import Sequence
 from itertools import starmap
 
 import pandas as pd
@@ -30,7 +31,7 @@ def what_we_see(
     return bullets(f"""
         - {_learned(only(learned, training=MEAN), study.trainings_beside)}
         - {_how_far(only(drift, training=MEAN, measure="cka_debiased"), study.layer)}
-        - {_where_to(only(gains, training=MEAN), len(study.unseen))}
+        - {_where_to(only(gains, training=MEAN), len(study.unseen), study.read)}
         - **Domain or task** at {study.layer}, {_alike(at)}
         - {_apart(ours)}
         - {_over_layers(by_layer)}
@@ -62,7 +63,7 @@ def _how_far(table: pd.DataFrame, layer: str) -> str:
         {nearer:further than|less far than|neither surely further nor less far than} scenes did."""
 
 
-def _where_to(gains: pd.DataFrame, images: int) -> str:
+def _where_to(gains: pd.DataFrame, images: int, read: Sequence[str]) -> str:
     sides = {
         task: Sides.of(spans(of_task, "difference"))
         for task, of_task in gains.groupby("task", sort=False)
@@ -74,9 +75,10 @@ def _where_to(gains: pd.DataFrame, images: int) -> str:
         return ""
     most = gap.idxmax()
     pair = (moved(*of.loc[most, ["before", "after"]]) for of in (ours, scenes))
-    return f"""**Where to**, on {images} images that no model learned from: categories whose ten
-        best units respond more afterwards: {", ".join(told)}{sides["saliency"].too_few}. Furthest
-        apart is **{label(str(most))}**: {" after saliency, ".join(pair)} after scenes."""
+    several = f", of networks that read {listed(read)}" if len(read) > 1 else ""
+    return f"""**Where to**, on {images} images that no model learned from{several}: categories
+        whose ten best units respond more afterwards: {", ".join(told)}{sides["saliency"].too_few}.
+        Furthest apart is **{label(str(most))}**: {" after saliency, ".join(pair)} after scenes."""
 
 
 def _alike(at: pd.DataFrame) -> str:
