@@ -68,16 +68,17 @@ def summarised(draws: Draws) -> dict[str, Draws]:
     return {"value": own, "low": low, "high": high}
 
 
-def wilson(hits: float, n: float) -> tuple[float, float]:
+def wilson(hits: ArrayLike, n: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Return Wilson's interval, at `LEVEL`, of the share that `hits` of `n` independent trials are.
 
-    Neither need be whole: trials that are not independent are worth a smaller number that are.
-    Source: Agresti & Coull 1998, The American Statistician 52, 119–126.
+    Of numbers or arrays (…). Neither need be whole: trials that are not independent are worth a
+    smaller number that are. Source: Agresti & Coull 1998, The American Statistician 52, 119–126.
     """
+    hits, n = (np.asarray(v, float) for v in (hits, n))
     share, z = hits / n, float(stats.norm.ppf((1 + LEVEL) / 2))
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return max(0.0, middle - reach), min(1.0, middle + reach)
+    reach = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return np.maximum(0.0, middle - reach), np.minimum(1.0, middle + reach)
 
 
 def jackknife(value: Tensor, left_out: Tensor) -> tuple[Tensor, Tensor]:
@@ -137,7 +138,9 @@ def nested(values: ArrayLike) -> Learned:
     """Return mean and interval over trainings (S, …), each measured on images of its own.
 
     Images are then part of what differs between trainings: Student's t with S − 1 degrees of
-    freedom, at `LEVEL`. One training has no interval.
+    freedom, at `LEVEL`. One training has no interval. Trainings that each leave out a fold share
+    most of what they learn from, so that the interval is rather too narrow (Bengio & Grandvalet
+    2004, Journal of Machine Learning Research 5, 1089–1105).
     """
     values = np.asarray(values, float)
     count, blank = len(values), np.full(values.shape[1:], np.nan)
@@ -158,6 +161,22 @@ def another_run(spread: ArrayLike, trainings: ArrayLike, others: ArrayLike) -> n
     count, again = np.where(count > 1, count, np.nan), np.where(again > 0, again, np.nan)
     t = stats.t.ppf((1 + LEVEL) / 2, count - 1)
     return t * np.asarray(spread, float) * np.sqrt(1 / count + 1 / again)
+
+
+def of_share(found: Learned, count: ArrayLike) -> Learned:
+    """Return an interval within 0 … 1 for a share (…), from the symmetric one that was `found`.
+
+    count: of how many things it is the share. Wilson's, of as many independent ones as would make
+    the symmetric interval as wide as it is, at most `count`; so none or all is not taken for sure.
+    NaN where the interval is.
+    """
+    value, reach = np.asarray(found.value, float), np.asarray(found.high - found.value, float)
+    z, count = float(stats.norm.ppf((1 + LEVEL) / 2)), np.asarray(count, float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        worth = value * (1 - value) / np.square(reach / z)
+    worth = np.where((value > 0) & (value < 1) & (reach > 0), np.minimum(worth, count), count)
+    low, high = (np.where(np.isnan(reach), np.nan, end) for end in wilson(value * worth, worth))
+    return found._replace(low=low, high=high)
 
 
 def jackknifed(value: ArrayLike, left_out: ArrayLike, without: ArrayLike) -> Learned:
@@ -265,7 +284,9 @@ def together(
       correlations that the draws show, trainings half of those that they show: few show them
       larger than they are.
 
-    A number on fewer than `IMAGES` images has no interval, and is none of those that hold.
+    A number on fewer than `IMAGES` images has no interval, and is none of those that hold. They
+    hold as promised from three trainings on; with two, a number that trainings move six times as
+    much as the others is missed in 15 % of cases.
     """
     values = np.asarray(values, float)
     drawn = None if draws is None else np.asarray(draws, float)
@@ -294,11 +315,12 @@ def _joint_reach(
     size = np.sqrt(np.square(apart).sum(0))
     alike = rng.standard_normal((n, count, count)) @ (apart / np.where(size > 0, size, 1))
     again = np.sqrt(spread / 2) * (alike + rng.standard_normal((n, count, numbers)))
-    off, over_images = again.mean(1), np.zeros(numbers)
+    off, over_images, seen = again.mean(1), np.zeros(numbers), np.zeros((n, numbers))
     if draws is not None:
         off = off + (draws - draws.mean(0))[rng.integers(len(draws), size=n)]
-        over_images = draws.var(0, ddof=1)
-    total, free = _summed((over_images, images), (variance(again) / count, own + prior + 1))
+        over_images, less = draws.var(0, ddof=1), np.maximum(1, images - 1)
+        seen = over_images * rng.chisquare(less, (n, numbers)) / less
+    total, free = _summed((seen, images), (variance(again) / count, own + prior + 1))
     with np.errstate(invalid="ignore", divide="ignore"):
         p = student_p(np.abs(off) / np.sqrt(total), free)
     least = np.where(np.isnan(p), 1, p).min(1)
@@ -379,12 +401,17 @@ def resampled(count: int, n: int, seed: int) -> np.ndarray:
     return np.concatenate([np.arange(count)[None], drawn])
 
 
-def times_drawn(weights: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+def times_drawn(
+    weights: np.ndarray, n: int, rng: np.random.Generator, drawn: int | None = None
+) -> np.ndarray:
     """Return (n, I): how often each is drawn in `n` bootstrap resamples of what `weights` count.
 
-    weights: (I,), how often each is in the data; what is not there, 0, is never drawn.
+    weights: (I,), how often each is in the data; what is not there, 0, is never drawn. drawn: how
+    many each resample draws (None: as many as there are). One fewer makes a mean over few vary by
+    as much as it does; as many, by too little.
     """
-    return rng.multinomial(int(weights.sum()), weights / weights.sum(), size=n)
+    size = int(weights.sum()) if drawn is None else drawn
+    return rng.multinomial(size, weights / weights.sum(), size=n)
 
 
 @lru_cache(maxsize=8)
@@ -400,11 +427,6 @@ def image_weights(n_images: int, n: int, seed: int) -> Tensor:
 def with_own(weights: Tensor) -> Tensor:
     """Put the data as they are before the resamples (n, I)."""
     return torch.cat([torch.ones(1, weights.shape[1]), weights])
-
-
-def with_mean(draws: Tensor) -> Tensor:
-    """Add to draws (n, m) a last column, the mean of the others that are not NaN."""
-    return torch.cat([draws, draws.nanmean(1, keepdim=True)], 1)
 
 
 # p-values and their correction

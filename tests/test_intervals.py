@@ -146,6 +146,39 @@ def test_level_and_rate_stand_once(name):
     assert homes == [PACKAGE / "intervals.py"]
 
 
+def test_a_share_of_trainings_is_wilson_s_where_it_varies_as_one_would():
+    grid = (np.arange(50) % 5 == 0)[None].astype(float)
+    found = intervals.of_images(grid, n=100_000)
+    told = intervals.of_share(found, 50)
+    low, high = intervals.wilson(10, 50)
+    assert (told.low, told.high) == (pytest.approx(low, abs=0.01), pytest.approx(high, abs=0.01))
+    wide = found._replace(low=found.value - 0.3, high=found.value + 0.3)  # as trainings may make it
+    assert intervals.of_share(wide, 50).high > told.high + 0.1
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_none_or_all_is_not_taken_for_sure(share):
+    found = intervals.of_images(np.full((3, 20), share))
+    told = intervals.of_share(found, 20)
+    assert told.high - told.low == pytest.approx(0.161, abs=1e-3)
+    few = intervals.of_share(intervals.of_images(np.full((3, 9), share)), 9)
+    assert np.isnan([few.low, few.high]).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trainings", [3, 5])
+def test_intervals_that_hold_together_do_so_on_few_images_too(trainings):
+    """Twelve independent numbers of which nothing is true, on as few images as have intervals."""
+    rng, wrong = np.random.default_rng(0), []
+    for _ in range(200):
+        scores = rng.standard_normal((intervals.IMAGES, 12))
+        values = scores.mean(0) + 0.1 * rng.standard_normal((trainings, 12))
+        drawn = intervals.times_drawn(np.ones(len(scores)), 400, rng) @ scores / len(scores)
+        found = intervals.together(values, drawn + values.mean(0) - scores.mean(0), len(scores))
+        wrong.append(((found.low > 0) | (found.high < 0)).any())
+    assert np.mean(wrong) < 0.10  # 5 % are promised; a share of 200 is known to 3 %
+
+
 def test_nobody_else_makes_intervals_or_p_values():
     """Elsewhere, what makes them is not even named; a quantile of something else may be."""
     makers = {"bootstrap", "binomtest", "proportion_ci", "false_discovery_control", "multinomial",

@@ -182,7 +182,7 @@ def _nearest(look: np.ndarray, wanted: np.ndarray, k: int) -> tuple[np.ndarray, 
         off = look[group].sum(0) - wanted
         left = np.square(off).sum()
         swapped = np.square(off - look[group][:, None] + look[free]).sum(-1)  # (k, free)
-        if not swapped.size or swapped.min() > left - 1e-9:
+        if not swapped.size or not swapped.min() < left - 1e-9:  # NaN: nothing to go by
             return group, float(left)
         out, new = np.unravel_index(swapped.argmin(), swapped.shape)
         group[out], free[new] = free[new], group[out]

@@ -3,7 +3,8 @@
 What hangs on no training must be equal, whatever the processor. A trained network differs from
 processor to processor, as it does from seed to seed; so what hangs on training is judged as a
 replication. Images are the same in both runs, so that trainings alone can move a number: how many
-of the new estimates lie where the reference's trainings say that another run's would?
+of the new estimates lie where the reference's trainings say that another run's would? (Trainings
+that each leave out a fold differ by their images too, and then a number may lie further off.)
 
 Tables are compared in their own order, so a figure's table must be in an order that does not hang
 on its numbers. Pictures are not compared: another machine's fonts would differ.

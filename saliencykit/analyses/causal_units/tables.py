@@ -384,9 +384,13 @@ def _changed(
         sought = [(role, None if role is Role.RANDOM else c) for c in names]
         groups = [[i for i, g in enumerate(every) if g[:2] == kind] for kind in sought]
         if all(groups):
-            rows = [
+            rows = [  # random groups serve all categories, so they are drawn alike for all
                 _mean_of_groups(changes[..., own], np.random.default_rng([*seed, r]))
-                for r, own in enumerate(groups)
+                for r, own in zip(
+                    range(1, 1 + len(names)) if role is Role.MATCHED else [0] * len(names),
+                    groups,
+                    strict=True,
+                )
             ]
             parts[role.value] = np.stack(rows, 1)
     beyond = {f"beyond {units}": parts["named"] - parts[units] for units in list(parts)[1:]}
@@ -399,9 +403,13 @@ def _image_draws(res: Dissection, n: int, seed: int) -> Tensor:
 
 
 def _mean_of_groups(changes: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Mean (1 + n, K) over groups (1 + n, K, G), which are resampled after the first."""
+    """Mean (1 + n, K) over groups (1 + n, K, G), which are resampled after the first.
+
+    G − 1 are drawn of G, so that the draws vary as the mean does; one group tells of no other.
+    """
     groups = changes.shape[-1]
-    drawn = times_drawn(np.ones(groups), len(changes), random) / groups
+    fewer = max(1, groups - 1)
+    drawn = times_drawn(np.ones(groups), len(changes), random, fewer) / fewer
     drawn[0] = 1 / groups
     return np.einsum("nkg,ng->nk", changes, drawn)
 

@@ -147,6 +147,8 @@ class KnownTruth:
         for number, test in ((CHANGE, TWO), (CHANGE, OWN), (READOUTS, TWO), (READOUTS, OWN),
                              (READOUTS, FOLDS)):  # fmt: skip
             fit = [s for s in sizes if (2 * s <= self.flat) and (s > 1 or test != FOLDS)]
+            if not fit:
+                continue
             wrong = np.array([self._wrong(number, test, s, repeats) for s in fit])
             per = np.array([1 if test == OWN else 2]) * fit
             worlds = _independent(wrong, self.flat // per)
@@ -277,7 +279,7 @@ class KnownTruth:
         return pd.concat(parts, ignore_index=True)
 
     def dose(self) -> pd.DataFrame:
-        """Return by how much the favoured category gains from the strongest to the weakest dose.
+        """Return by how much the favoured category gains from the weakest dose to the strongest.
 
         number, category, value, low, high …: of worlds with the largest factor minus the smallest.
         """
@@ -288,7 +290,7 @@ class KnownTruth:
                 own = sorted(
                     (p for p in self.planted if p.category == name), key=lambda p: p.factor
                 )
-                gap = self.beyond(number, own[-1]) - self.beyond(number, own[0])
+                gap = self.pool(number, own[-1]) - self.pool(number, own[0])
                 table = gap.table(number=number)
                 parts.append(table[(table["category"] == name) & (len(own) > 1)])
         return pd.concat(parts, ignore_index=True)

@@ -15,11 +15,10 @@ import pandas as pd
 from ...datasets.popout import EFFICIENT, INEFFICIENT, search_of
 from ...evaluation import Evaluations, Kind
 from ...intervals import (
-    IMAGES,
     above_models,
     of_images,
+    of_share,
     resampled,
-    wilson,
 )
 
 MOST, GSI, LOOKS = "most_salient", "gsi", "fixations_to_find"
@@ -44,15 +43,11 @@ def _told(
 ) -> dict[str, float]:
     """Return value, low, high, se_images, sd_trainings, "training 1" … of scores (S, images).
 
-    share: of scores 0 and 1, so that no interval leaves 0…1, and Wilson's is that of whoever does
-    not learn; own: see `of_images`.
+    share: of scores 0 and 1 (see `intervals.of_share`); own: see `of_images`.
     """
     found = of_images(grid, own)
-    if share and learned:
-        found = found._replace(low=found.low.clip(0, 1), high=found.high.clip(0, 1))
-    elif share and grid.shape[1] >= IMAGES:
-        low, high = wilson(int(np.nansum(grid)), int((~np.isnan(grid)).sum()))
-        found = found._replace(low=np.asarray(low), high=np.asarray(high))
+    if share:
+        found = of_share(found, (~np.isnan(grid).all(0)).sum())
     row = {name: float(v) for name, v in found._asdict().items() if name != "trainings"}
     each = np.nanmean(grid, 1) if learned else np.full(trainings, np.nan)
     return row | {f"training {k + 1}": float(v) for k, v in enumerate(each)}
@@ -176,7 +171,9 @@ def sides(natural: Evaluations, odd: Evaluations, arrays: pd.DataFrame) -> dict[
     }
     found = {NATURAL: side(natural, "nss", np.ones(len(natural.images), bool))}
     names = {name: arrays.loc[rows, "name"] for name, rows in parts.items() if rows.any()}
-    found |= {name: side(odd, MOST, np.isin(odd.images, own)) for name, own in names.items()}
+    found |= {  # other images, so drawn on their own
+        name: side(odd, MOST, np.isin(odd.images, own), seed=1) for name, own in names.items()
+    }
     if EFFICIENT in found:
         found[LOST] = found[NATURAL] - found[EFFICIENT]
     return found

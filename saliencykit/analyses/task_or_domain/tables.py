@@ -36,6 +36,7 @@ from ...intervals import (
     crossed,
     jackknifed,
     nested,
+    of_share,
     relabelled,
     spread_out,
     with_own,
@@ -313,8 +314,7 @@ def _one(task: Task, trained: Sequence[Trained], validation: SaliencyDataset) ->
         chance, images = task.chance(validation)
         rng = np.random.default_rng(0)
         drawn = rng.binomial(images, told.value, (1000, len(told.value))) / images
-        told = crossed(values, drawn, images)
-        told = told._replace(low=told.low.clip(0, 1), high=told.high.clip(0, 1))
+        told = of_share(crossed(values, drawn, images), images)
     epoch = trained[0].curve["epoch"].to_numpy()
     singles = [
         pd.DataFrame({"epoch": epoch, "training": str(k + 1), "train": of, "value": value})
