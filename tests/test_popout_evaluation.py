@@ -39,7 +39,8 @@ def test_compared_is_paired_with_the_plain_model(own_images):
     assert found.loc[("new", "natural"), "difference"] == pytest.approx(-0.5)
     assert found.loc[("new", "natural"), "high"] == pytest.approx(-0.5)
     assert found.loc[("new", "arrays"), "low"] == pytest.approx(1)
-    assert found.loc[("new", "arrays"), "each"] == "1 1 1"
+    each = found.loc[("new", "arrays"), ["training 1", "training 2", "training 3"]]
+    assert each.tolist() == pytest.approx([1, 1, 1])
     assert found.loc[("plain", "arrays"), ["difference", "low", "high"]].tolist() == [0, 0, 0]
 
 
