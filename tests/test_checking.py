@@ -222,6 +222,21 @@ def test_what_is_no_other_training_of_the_same_is_a_difference(broken):
     assert tallied(old, broken(old))[0] > 0
 
 
+def test_two_categories_swapped_among_many_are_a_difference():
+    rng, truth = np.random.default_rng(0), np.repeat(np.arange(24.0), 8)
+    old, new = (drawn(rng, truth).assign(category=np.repeat(np.arange(24), 8)) for _ in range(2))
+    old, new = (t.assign(category="c" + t["category"].astype(str)) for t in (old, new))
+    assert tallied(old, new)[0] == 0
+    numbers = ["mean", "low", "high", "sd_trainings"]
+    swapped = new.copy()
+    rows = [swapped.index[swapped["category"] == name] for name in ("c3", "c7")]
+    swapped.loc[rows[0], numbers] = new.loc[rows[1], numbers].to_numpy()
+    swapped.loc[rows[1], numbers] = new.loc[rows[0], numbers].to_numpy()
+    found, counts = compare_tables("a", old, swapped)
+    assert counts["far"] == 16 < checking.FEW * counts["judged"]
+    assert [d.column for d in found] == ["c3", "c7"]
+
+
 def test_a_table_of_a_few_wrong_numbers_is_a_difference_beside_many_right_ones(both):
     old = measured(n=9)
     write(both[0], a=measured(n=300), b=old)

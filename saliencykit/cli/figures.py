@@ -9,6 +9,7 @@ from ..running.checking import (
     ALIKE,
     ATOL,
     FEW,
+    FEW_EACH,
     FLOOR,
     FLOOR_EACH,
     MANY,
@@ -44,8 +45,8 @@ moved; differ: what should be equal and is not; intervals, changed, turned: verd
 inside: learned numbers of which it is told how trainings differ; far: those three times as far off
 as another run's may be). The exit status is 1 if what must be equal is not, if a verdict turned
 round, if fewer than {FLOOR:.0%} of the learned numbers, or {FLOOR_EACH:.0%} of a notebook's (of
-{MANY} or more), lie inside, or if a table has lost numbers, has more than {FEW:.0%} of them far
-off, or intervals {ALIKE:.0f} times as wide or as narrow. Pictures and sentences are not compared.
+{MANY} or more), lie inside, or if a table has lost numbers, has more than {FEW:.0%} of them
+({FEW_EACH:.0%} of a category's) far off, or intervals {ALIKE:.0f} times as wide or as narrow. Pictures and sentences are not compared.
 On the machine that drew the reference the same seeds give the same digits: ask for other ones there
 (training_seed).
 

@@ -42,6 +42,9 @@ FAR, FEW = 3.0, 0.12
 """A number three times as far off as another run's may be lies far off; of a table, such a share
 may, but two always. Student's t lets 1 in 1,000 of five trainings do so, 6 in 1,000 of three, and
 counts of few arrays, in which trainings happen to agree, more: 3 of 40 in a run of other seeds."""
+FEW_EACH, SOME = 0.25, 8
+"""The same of each category with so many numbers in a table: two that are swapped have most of them
+far off; in a run of other seeds 2 of 93 were, at most."""
 ALIKE = 3.0
 """How many times as wide, or as narrow, a table's intervals and spreads may have become, in the
 median."""
@@ -204,6 +207,7 @@ def compare_tables(
         for i, j in np.argwhere(wrong)
     ]
     found = _counts(exact=exact, tipped=tipped.sum() * few, differ=len(differences))
+    judged, far = np.zeros((2, len(old)), dtype=int)
     for columns in intervals(header):
         rows = marks & np.isfinite(old[:, columns]).all(axis=1)
         reach = np.full(len(old), np.nan)
@@ -212,12 +216,29 @@ def compare_tables(
             reach = another_run(old[:, spread], *(trainings(header, part) for part in (old, new)))
         own = replicate(old[rows][:, columns], new[rows][:, columns], reach[rows])
         found = {key: count + own[key] for key, count in found.items()}
+        judged += rows & np.isfinite(reach)
+        far += rows & is_far(old[:, columns[0]], new[:, columns[0]], reach)
         places = columns if spread is None else [*columns, spread]
         differences += _another_width(name, header, old[rows], new[rows], places)
-    if found["far"] > max(2, FEW * found["judged"]):
-        said = f"at most {FEW:.0%} far off", f"{found['far']} of {found['judged']}"
-        differences.append(Difference(name, "", "", *said))
+    differences += _many_far(name, reference, judged, far)
     return differences, found | {"differ": len(differences)}
+
+
+def _many_far(
+    name: str, frame: "pd.DataFrame", judged: "np.ndarray", far: "np.ndarray"
+) -> Iterator[Difference]:
+    """Yield if too many numbers of a table are far off, or too many of one category.
+
+    judged, far: (N,), how many of each row.
+    """
+    if far.sum() > max(2, FEW * judged.sum()):
+        said = f"at most {FEW:.0%} far off", f"{far.sum()} of {judged.sum()}"
+        yield Difference(name, "", "", *said)
+    of_each = frame.groupby("category").indices if "category" in frame else {}
+    for category, rows in of_each.items():
+        if judged[rows].sum() >= SOME and far[rows].sum() > FEW_EACH * judged[rows].sum():
+            said = f"at most {FEW_EACH:.0%} far off", f"{far[rows].sum()} of {judged[rows].sum()}"
+            yield Difference(name, "", str(category), *said)
 
 
 def _another_width(
@@ -305,9 +326,20 @@ def replicate(reference: "np.ndarray", now: "np.ndarray", reach: "np.ndarray") -
     inside = (np.abs(new - value) <= reach) | np.isclose(new, value, RTOL, ATOL)
     before, after = ((x[:, 1] > 0) * 1 - (x[:, 2] < 0) for x in (reference, now))  # above, below 0
     changed, turned = (before != after).sum(), (before * after < 0).sum()
-    near = inside | (np.abs(new - value) <= FAR * reach)
-    judged = {"judged": told.sum(), "inside": (told & inside).sum(), "far": (told & ~near).sum()}
+    far = is_far(value, new, reach).sum()
+    judged = {"judged": told.sum(), "inside": (told & inside).sum(), "far": far}
     return _counts(intervals=len(new), changed=changed, turned=turned, **judged)
+
+
+def is_far(value: "np.ndarray", now: "np.ndarray", reach: "np.ndarray") -> "np.ndarray":
+    """Tell (N,) which new numbers lie `FAR` times as far off as another run's may; missing ones do.
+
+    Not where nothing is told of other runs (reach NaN), nor by rounding alone.
+    """
+    import numpy as np
+
+    near = (np.abs(now - value) <= FAR * reach) | np.isclose(now, value, RTOL, ATOL)
+    return np.isfinite(reach) & ~near
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
