@@ -46,9 +46,9 @@ inside: learned numbers of which it is told how trainings differ; far: those thr
 as another run's may be). The exit status is 1 if what must be equal is not, if a verdict turned
 round, if fewer than {FLOOR:.0%} of the learned numbers, or {FLOOR_EACH:.0%} of a notebook's (of
 {MANY} or more), lie inside, or if a table has lost numbers, has more than {FEW:.0%} of them
-({FEW_EACH:.0%} of a category's) far off, or intervals {ALIKE:.0f} times as wide or as narrow. Pictures and sentences are not compared.
-On the machine that drew the reference the same seeds give the same digits: ask for other ones there
-(training_seed).
+({FEW_EACH:.0%} of a category's) far off, or intervals {ALIKE:.0f} times as wide or as narrow.
+Pictures and sentences are not compared. On the machine that drew the reference the same seeds give
+the same digits: ask for other ones there (training_seed).
 
 --keep makes the figures the new reference (but for photographs, which are not ours to publish),
 once all notebooks have run: for whoever changes a notebook, or what it computes. With notebooks
