@@ -61,13 +61,6 @@ def bounds(draws: Draws, level: float = LEVEL) -> tuple[Draws, Draws]:
     return ends[0], ends[1]
 
 
-def summarised(draws: Draws) -> dict[str, Draws]:
-    """Return value, low and high (…) of draws (1 + n, …), the data's own first."""
-    own: Any = draws[0]
-    low, high = bounds(draws[1:])
-    return {"value": own, "low": low, "high": high}
-
-
 def wilson(hits: ArrayLike, n: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Return Wilson's interval, at `LEVEL`, of the share that `hits` of `n` independent trials are.
 

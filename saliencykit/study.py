@@ -223,25 +223,6 @@ class Study(Settings):
         wanted = set(self.layers or self.pretrained.layers) | {self.layer}
         return [layer for layer in self.pretrained.layers if layer in wanted]
 
-    def trained(
-        self,
-        frozen: bool,
-        read: Sequence[str] | None = None,
-        encoder: models.Encoder | models.Composite | None = None,
-        data: SaliencyDataset | None = None,
-        task: models.tasks.Task | None = None,
-        seed: int | None = None,
-    ) -> tuple[models.SaliencyModel | models.Classifier, pd.DataFrame]:
-        """Return a model and its learning curve, the encoder frozen or fine-tuned.
-
-        read, encoder, data, seed: layers read, encoder, training images and seed, if not this
-        study's; task: what is learned, if not saliency.
-        """
-        how = self.training_settings(frozen, self.first_seed if seed is None else seed)
-        read = read or self.read or None
-        encoder, data = encoder or self.pretrained, data or self.train
-        return models.train(encoder, data, self.validation, read, how, task)
-
     def training_settings(self, frozen: bool, seed: int) -> models.Settings:
         """Return how a network is trained, the encoder frozen or fine-tuned."""
         return models.Settings(
@@ -312,16 +293,6 @@ class Study(Settings):
             Trained(model, curve, self.first_seed + k, unseen)
             for k, ((model, curve), (_, _, unseen)) in enumerate(zip(found, parts, strict=True))
         ]
-
-    @cached_property
-    def frozen(self) -> tuple[models.SaliencyModel, pd.DataFrame]:
-        """A readout of the frozen encoder, and its learning curve."""
-        return self.trained(frozen=True)
-
-    @cached_property
-    def fine_tuned(self) -> tuple[models.SaliencyModel, pd.DataFrame]:
-        """Readout and encoder trained together, and their learning curve."""
-        return self.trained(frozen=False)
 
     @property
     def tasks(self) -> list[models.tasks.Task]:

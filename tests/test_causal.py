@@ -19,19 +19,18 @@ from saliencykit.analyses.causal_units import tables as causal_units_tables
 from saliencykit.analyses.causal_units.tables import (
     ALL,
     MAIN,
-    AblationStudy,
     CausalUnits,
     Setup,
     ablation_matrix,
     carried,
     losses,
     losses_by,
-    method_agreement,
-    same_labels,
 )
 from saliencykit.datasets import Fixations, Region, SaliencyDataset
 from saliencykit.dissection import Dissection, Effects, Group, Role, named_groups, singles
+from saliencykit.dissection.ablation_study import AblationStudy
 from saliencykit.dissection.groups import best_groups, named, with_controls
+from saliencykit.dissection.naming import method_agreement, same_labels
 from saliencykit.dissection.overlap import Overlap
 from saliencykit.intervals import crossed, image_weights, nested
 from saliencykit.models import SaliencyModel, build_encoder

@@ -21,7 +21,6 @@ from saliencykit.intervals import (
     rank_correlation,
     resampled,
     student_p,
-    summarised,
     wilson,
     with_own,
 )
@@ -52,10 +51,6 @@ def test_bounds_of_tensors_and_arrays_are_the_same_percentiles():
     narrow = bounds(draws, level=0.5)
     assert (low < narrow[0]).all()
     assert (narrow[1] < high).all()
-    found = summarised(np.concatenate([np.full((1, 3), 7.0), draws]))
-    assert list(found) == ["value", "low", "high"]
-    assert found["value"].tolist() == [7, 7, 7]
-    assert np.array_equal(found["high"], high)
 
 
 def test_wilson_s_interval_is_the_textbook_s():

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ...dissection import Effects
 from ...dissection.ablation import Silenced
+from ...dissection.ablation_study import AblationStudy
 from ...dissection.groups import Group, Role, common, named
 from ...dissection.top_units import MIN_IMAGES
 from ...models import stimuli
@@ -13,7 +14,6 @@ from ...models.stimuli import to_float
 from ...viewing.controls import explore, slider
 from ...viewing.pictures import Picture, at_height, difference, mapped, montage, stimulus
 from ...viewing.style import label
-from .tables import AblationStudy
 
 
 class AblationBrowser:

@@ -13,7 +13,6 @@ together; that of the mean over categories holds by itself.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import combinations
 from typing import NamedTuple
@@ -25,115 +24,25 @@ from torch import Tensor
 
 from ...datasets import SaliencyDataset
 from ...dissection import OverTrainings
-from ...dissection.ablation import Effects, ablation_effects
-from ...dissection.contributions import contributions_cached
-from ...dissection.dissect import dissect_cached
+from ...dissection.ablation import Effects
+from ...dissection.ablation_study import AblationStudy
 from ...dissection.groups import (
     Group,
-    Moments,
     Role,
     best_groups,
     common,
     named,
-    named_groups,
-    unit_moments_cached,
 )
-from ...dissection.overlap import Overlap, overlap_cached
+from ...dissection.naming import UNIT_DRAWS, method_agreement, of_units, same_labels
+from ...dissection.overlap import Overlap
 from ...dissection.result import Dissection
 from ...dissection.top_units import MIN_IMAGES, ImageSums
 from ...intervals import image_weights, rank_correlation, resampled, times_drawn, with_own
-from ...metrics.upsampling import Size
-from ...models.saliency import SaliencyModel
 from ...study import Study
 
 ALL = "all categories"
-UNIT_DRAWS = 400  # resamples of units: ranks are sorted anew in each, so they are dear
 MAIN = "named by selectivity"
 WAYS = {MAIN: "selectivity", "named by contrast": "contrast"}
-
-
-# One training
-
-
-@dataclass
-class AblationStudy:
-    """Units of one model's `layer`, chosen on `choose_on` and ablated on `score_on`, all cached.
-
-    The layer is the only one that the model reads, so that what its units say is all there is. The
-    two sets share no images: the best of many noisy units look better than they are where they were
-    chosen. size: the network's input (height, width); seed: of the control groups.
-    """
-
-    model: SaliencyModel
-    layer: str
-    choose_on: SaliencyDataset
-    score_on: SaliencyDataset
-    size: Size
-    seed: int = 0
-
-    @cached_property
-    def named(self) -> Dissection:
-        """Units of `layer`, dissected on the images to choose on."""
-        return dissect_cached(self.model.encoder, self.choose_on, [self.layer], size=self.size)
-
-    @cached_property
-    def moments(self) -> Moments:
-        """Mean and spread of each unit of `layer` on the images to choose on."""
-        found = unit_moments_cached(
-            self.model.encoder, self.choose_on, [self.layer], size=self.size
-        )
-        return found[self.layer]
-
-    @cached_property
-    def traits(self) -> list[Tensor]:
-        """What control units are matched in, (C,) each, on the images to choose on.
-
-        Mean and spread of activation, and what a unit contributes to the map, on average over
-        categories: a control group says as much to the readout, wherever it says it.
-        """
-        found = contributions_cached(self.model, self.choose_on, size=self.size)
-        mean = found.selectivity(self.layer).loc[common(found)].mean()
-        return [*self.moments, torch.tensor(mean.to_numpy(float))]
-
-    @cached_property
-    def contributions(self) -> Dissection:
-        """What each unit adds to the map, on the images to score on."""
-        return contributions_cached(self.model, self.score_on, size=self.size)
-
-    @cached_property
-    def overlap(self) -> Overlap:
-        """IoU of the units of `layer` with the categories, on the images to choose on."""
-        return overlap_cached(self.model.encoder, self.choose_on, [self.layer], size=self.size)
-
-    def groups(
-        self,
-        k: int,
-        categories: Sequence[str] | None = None,
-        *,
-        matched: int = 5,
-        random: int = 10,
-        by: str = "selectivity",
-    ) -> list[Group]:
-        """Return each category's `k` best units, and controls; see `named_groups`."""
-        return named_groups(
-            self.named,
-            self.layer,
-            k,
-            self.traits,
-            categories,
-            matched=matched,
-            random=random,
-            seed=self.seed,
-            by=by,
-        )
-
-    def effects(self, asked: Mapping[Hashable, Sequence[Group]]) -> dict[Hashable, Effects]:
-        """Set groups of units to their mean on the images to choose on; the networks run once."""
-        every = list(dict.fromkeys(group for groups in asked.values() for group in groups))
-        found = ablation_effects(
-            self.model, self.score_on, self.layer, every, self.moments.mean, size=self.size
-        )
-        return {key: found.only(groups) for key, groups in asked.items()}
 
 
 # All trainings
@@ -459,15 +368,8 @@ def carried(
     draw = partial(_predicted, layer=layer, categories=categories, n=UNIT_DRAWS, seed=seed)
     rho = np.stack([draw(*pair, resample=over.crossed) for pair in pairs])
     over = OverTrainings(rho, tuple(categories), np.minimum(images, units), ())
-    tables += [_of_units(over, what="rho"), _of_units(over.averaged(ALL), what="rho")]
+    tables += [of_units(over, what="rho"), of_units(over.averaged(ALL), what="rho")]
     return pd.concat(tables, ignore_index=True)
-
-
-def _of_units(over: OverTrainings, **columns: object) -> pd.DataFrame:
-    """Return the table of correlations whose draws are of units."""
-    table = over.table(together=len(over.categories) > 1, **columns)
-    table[["low", "high"]] = table[["low", "high"]].clip(-1, 1)
-    return table.rename(columns={"se_images": "se_units"})
 
 
 def _carried(
@@ -516,92 +418,3 @@ def _predicted(
 
 def _as_many(means: np.ndarray, n: int) -> np.ndarray:
     return np.broadcast_to(means, (1 + n, means.shape[1]))
-
-
-# Another way to name units
-
-
-class Labels(NamedTuple):
-    """Each unit's best category by either measure, names (units,); "" of those that meet none."""
-
-    nss: np.ndarray
-    iou: np.ndarray
-
-
-def method_agreement(
-    both: Sequence[tuple[Overlap, Dissection]],
-    layer: str,
-    categories: Sequence[str],
-    n: int = UNIT_DRAWS,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Return category, value, low, high, se_units, sd_trainings … by_nss, by_iou, by_both.
-
-    both: of each training. value: Spearman's correlation over units of IoU and selectivity, its
-    interval over units, alike in all trainings, and trainings, together over categories; by_*: of
-    how many units the category is the best by region NSS, by IoU, by both, mean over trainings.
-    """
-    rho, counts = [], []
-    for over, res in both:
-        iou, selectivity = (t.to_numpy() for t in _tables(over, res, layer, categories))
-        drawn = resampled(iou.shape[1], n, seed)
-        pairs = zip(iou, selectivity, strict=True)
-        rho.append(np.stack([rank_correlation(x[drawn], y[drawn]) for x, y in pairs], 1))
-        labels = _labels(over, res, layer, categories)
-        found = [(labels.nss == c, labels.iou == c) for c in categories]
-        counts.append([(ours.sum(), theirs.sum(), (ours & theirs).sum()) for ours, theirs in found])
-    units = np.full(len(categories), both[0][1].of(layer).shape[1])
-    table = _of_units(OverTrainings(np.stack(rho), tuple(categories), units, ()))
-    table[["by_nss", "by_iou", "by_both"]] = np.mean(counts, 0)
-    return table
-
-
-def same_labels(
-    both: Sequence[tuple[Overlap, Dissection]],
-    layer: str,
-    categories: Sequence[str],
-    n: int = UNIT_DRAWS,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Return measure, value, low, high …: on how many units both measures' best categories agree.
-
-    "share" of the units that meet any category, in [0, 1]; "chance", the share that the labels'
-    frequencies alone would bring; "kappa", Cohen's, (share − chance) / (1 − chance). Intervals are
-    over units, alike in all trainings, and trainings.
-    """
-    values, fewest = [], np.inf
-    for over, res in both:
-        labels = _labels(over, res, layer, categories)
-        drawn = resampled(len(labels.nss), n, seed)
-        alive = (labels.iou != "")[drawn]
-        ours, theirs = labels.nss[drawn], labels.iou[drawn]
-        fewest = min(fewest, alive[0].sum())
-        with np.errstate(invalid="ignore", divide="ignore"):
-            share = _share(ours == theirs, alive)
-            chance = sum(_share(ours == c, alive) * _share(theirs == c, alive) for c in categories)
-            kappa = np.where(chance < 1, (share - chance) / (1 - chance), np.nan)
-        values.append(np.stack([share, chance, kappa], 1))
-    names = ("share", "chance", "kappa")
-    table = OverTrainings(np.stack(values), names, np.full(3, fewest), ()).table()
-    return table.rename(columns={"category": "measure", "se_images": "se_units"})
-
-
-def _share(those: np.ndarray, of: np.ndarray) -> np.ndarray:
-    """Share (…) of the last axis' entries `of` which are among `those`."""
-    return (those & of).sum(-1) / of.sum(-1)
-
-
-def _tables(
-    over: Overlap, res: Dissection, layer: str, categories: Sequence[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    if over.categories != tuple(res.categories):
-        raise ValueError("overlap and dissection know different categories; use one data set")
-    names = list(categories)
-    return over.of(layer).loc[names], res.selectivity(layer).loc[names]
-
-
-def _labels(over: Overlap, res: Dissection, layer: str, categories: Sequence[str]) -> Labels:
-    iou, selectivity = _tables(over, res, layer, categories)
-    alive = (iou.max() > 0).to_numpy()
-    best = (table.idxmax().to_numpy(str) for table in (selectivity, iou))
-    return Labels(*(np.where(alive, own, "") for own in best))
