@@ -35,11 +35,10 @@ lint: $(READY)     ## ruff over package, tests and notebooks, pyright over what 
 	$(RUN)/pyright --pythonpath $(RUN)/python
 
 bench: $(READY)    ## speed ratios, measured side by side in one run: make bench [ARGS="metrics"]
-	-VIRTUAL_ENV=$(VENV) $(RUN)/uv pip install --quiet --constraint requirements.lock --extra bench -r pyproject.toml
 	$(RUN)/python -m benchmarks $(ARGS)
 
 lock: $(READY)     ## refresh requirements.lock from pyproject.toml
-	$(RUN)/uv pip compile --universal --python-version 3.11 --extra dev --extra browser --no-header --no-annotate -q pyproject.toml -o requirements.lock
+	$(RUN)/uv pip compile --universal --python-version 3.11 --all-extras --no-header --no-annotate -q pyproject.toml -o requirements.lock
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
