@@ -15,6 +15,7 @@ ORDER = [
     "analyses",
     "running",
     "worlds",
+    "findings",
     "study",
     "viewing",
     "evaluation",

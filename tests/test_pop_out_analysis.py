@@ -6,19 +6,19 @@ import pandas as pd
 import pytest
 
 from saliencykit.analyses.pop_out import figures, sentences, tables
-from saliencykit.analyses.pop_out.tables import (
+from saliencykit.datasets.popout import EFFICIENT, INEFFICIENT, PopOut
+from saliencykit.evaluation import Evaluation, Evaluations, Kind
+from saliencykit.findings.lead import (
     CLASSICAL,
-    EFFICIENT,
-    INEFFICIENT,
     LEAD,
     LEVEL,
     LOST,
     MOST,
     NATURAL,
     NETWORKS,
+    leads,
+    searches,
 )
-from saliencykit.datasets.popout import PopOut
-from saliencykit.evaluation import Evaluation, Evaluations, Kind
 from saliencykit.intervals import of_images, of_share, wilson
 from saliencykit.viewing.style import label
 
@@ -29,7 +29,7 @@ KINDS = {
 }
 PEOPLE = {"human": Kind.PEOPLE}
 DESIGN = PopOut(features=["colour", "size", "conjunction"], repeats=1, size=(128, 160))
-ARRAYS = tables.searches(DESIGN.table)
+ARRAYS = searches(DESIGN.table)
 FAST = (ARRAYS["search"] == EFFICIENT).to_numpy()
 
 
@@ -178,20 +178,20 @@ def by_brute_force(natural, odd):
 
 def test_leads_are_differences_of_mean_shares_of_people():
     natural, odd = looked_at(), searched()
-    table = tables.leads(natural, odd, ARRAYS)
+    table = leads(natural, odd, ARRAYS)
     here, there = by_brute_force(natural, odd)
-    leads = table[table["what"] == LEAD]
-    assert row(leads, side=NATURAL, who=NETWORKS)["value"] == pytest.approx(here)
-    assert row(leads, side=EFFICIENT, who=NETWORKS)["value"] == pytest.approx(there)
-    assert row(leads, side=LOST, who=NETWORKS)["value"] == pytest.approx(here - there)
-    kinds = leads[(leads["side"] == EFFICIENT) & (leads["who"] != NETWORKS)]
+    led = table[table["what"] == LEAD]
+    assert row(led, side=NATURAL, who=NETWORKS)["value"] == pytest.approx(here)
+    assert row(led, side=EFFICIENT, who=NETWORKS)["value"] == pytest.approx(there)
+    assert row(led, side=LOST, who=NETWORKS)["value"] == pytest.approx(here - there)
+    kinds = led[(led["side"] == EFFICIENT) & (led["who"] != NETWORKS)]
     assert kinds["who"].tolist() == ["frozen", "fine-tuned"]
     assert kinds["value"].mean() == pytest.approx(there)  # the mean of the kinds
     level = {who: row(table, side=EFFICIENT, what=LEVEL, who=who) for who in (NETWORKS, CLASSICAL)}
     assert level[NETWORKS]["value"] - level[CLASSICAL]["value"] == pytest.approx(there)
-    assert (leads["models"] == 4).all()  # the centre prior is none of them
+    assert (led["models"] == 4).all()  # the centre prior is none of them
     assert (level[NETWORKS]["sd_models"], level[CLASSICAL]["sd_trainings"]) == (0, 0)
-    singles = row(leads, side=NATURAL, who=NETWORKS)[["training 1", "training 2", "training 3"]]
+    singles = row(led, side=NATURAL, who=NETWORKS)[["training 1", "training 2", "training 3"]]
     assert singles.mean() == pytest.approx(here)
 
 
@@ -203,7 +203,7 @@ def test_a_lead_is_less_certain_the_more_classical_models_differ():
         values[m][:] = k % 2  # as good on the whole, and each other all or none
     apart = evaluations({MOST: values, "gsi": values}, ARRAYS["name"], KINDS)
     spans = [
-        row(tables.leads(natural, odd, ARRAYS), side=EFFICIENT, what=LEAD, who=NETWORKS)
+        row(leads(natural, odd, ARRAYS), side=EFFICIENT, what=LEAD, who=NETWORKS)
         for odd in (alike, apart)
     ]
     assert spans[1]["sd_models"] == pytest.approx(np.std([0, 1, 0, 1], ddof=1))
@@ -216,7 +216,7 @@ def test_trainings_with_images_of_their_own_lead_by_their_own():
     values = {m: rng.normal(2, 1, (3, 20)) for m in kinds}
     values["human"] = values["human"] + 4
     natural = nested(values, kinds)
-    table = tables.leads(natural, searched(), ARRAYS)
+    table = leads(natural, searched(), ARRAYS)
     found = row(table, side=NATURAL, what=LEAD, who="frozen")
     classical = np.mean([values[m].mean(1) for m in KINDS if KINDS[m] == Kind.CLASSICAL], 0)
     each = (values["frozen"].mean(1) - classical) / values["human"].mean(1)
@@ -233,7 +233,7 @@ def test_images_that_somebody_has_no_score_on_count_for_nobody():
     scores = natural.scores.copy()
     scores.loc[(scores["model"] == "aim") & (scores["image"] == "i3"), "value"] = np.nan
     holed = Evaluations(scores, natural.first, False)
-    found = row(tables.leads(holed, searched(), ARRAYS), side=NATURAL, what=LEAD, who="frozen")
+    found = row(leads(holed, searched(), ARRAYS), side=NATURAL, what=LEAD, who="frozen")
     kept = [i for i, name in enumerate(natural.images) if name != "i3"]
     others = [m for m in KINDS if KINDS[m] == Kind.CLASSICAL]
     expected = natural.grid("frozen")[:, kept].mean() - np.mean(
@@ -257,7 +257,7 @@ def test_what_is_planted_is_what_is_said(networks, classical, finding):
 
 def test_it_holds_of_networks_only_if_of_each_that_leads_on_photographs():
     natural, odd = looked_at(), searched(0.1, 0.7)
-    table = tables.leads(natural, odd, ARRAYS)
+    table = leads(natural, odd, ARRAYS)
     assert "finding holds here" in sentences.what_we_see(table, *of_kinds(odd))
     one = (table["side"] == EFFICIENT) & (table["what"] == LEAD) & (table["who"] == "frozen")
     table.loc[one, "high"] = 0.1
@@ -278,12 +278,12 @@ def of_kinds(odd, arrays=ARRAYS):
 
 
 def words(natural, odd, arrays=ARRAYS):
-    return sentences.what_we_see(tables.leads(natural, odd, arrays), *of_kinds(odd, arrays))
+    return sentences.what_we_see(leads(natural, odd, arrays), *of_kinds(odd, arrays))
 
 
 def test_words_hold_the_table_s_numbers():
     natural, odd = looked_at(), searched()
-    text, table = words(natural, odd), tables.leads(natural, odd, ARRAYS)
+    text, table = words(natural, odd), leads(natural, odd, ARRAYS)
     lead = row(table, side=NATURAL, what=LEAD, who=NETWORKS)
     low, high = (100 * lead[end] for end in ("low", "high"))
     assert (
@@ -304,7 +304,7 @@ def test_arrays_of_one_kind_of_search_alone_can_be_told():
         assert said in text
         assert "nan" not in text
     assert "finding is not decided here" in words(natural, odd, slow)
-    figures.leads(tables.leads(natural, odd, slow))
+    figures.leads(leads(natural, odd, slow))
     figures.most_salient(tables.by_condition(odd, slow, ["search"], (MOST, tables.GSI)))
 
 
@@ -335,7 +335,7 @@ def test_figures_draw_the_tables():
     of = steps[(steps["model"] == "aim") & (steps["search"] == EFFICIENT)]
     panel = panels[list(KINDS).index("aim")]
     assert panel.lines[0].get_ydata().tolist() == of["value"].tolist()
-    lead = figures.leads(tables.leads(natural, odd, ARRAYS))
+    lead = figures.leads(leads(natural, odd, ARRAYS))
     assert [t.get_text() for t in lead.axes[0].get_yticklabels()] == [
         NETWORKS, "frozen", "fine-tuned",
     ]  # fmt: skip

@@ -7,23 +7,19 @@ import pandas as pd
 import pytest
 import torch
 
-from saliencykit.analyses.task_or_domain.tables import (
+from saliencykit.analyses.task_or_domain.tables import MEAN, apart, drift, gains, pairs
+from saliencykit.dissection import Dissection, change
+from saliencykit.findings.alike import (
     LIKENESSES,
-    MEAN,
-    apart,
     by_layer,
     by_selectivity,
     by_training,
     correlated,
     dealt,
-    drift,
-    gains,
     likeness,
     over_trainings,
-    pairs,
     within_between,
 )
-from saliencykit.dissection import Dissection, change
 from saliencykit.intervals import IMAGES
 
 UNITS, CATEGORIES = 30, ("a", "b", "c", "never")

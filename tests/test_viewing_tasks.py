@@ -8,8 +8,9 @@ import pytest
 
 from saliencykit.analyses.task_or_domain import figures as tasks
 from saliencykit.analyses.task_or_domain import sentences as task_or_domain_sentences
-from saliencykit.analyses.task_or_domain.tables import LIKENESSES, MEAN
+from saliencykit.analyses.task_or_domain.tables import MEAN
 from saliencykit.datasets import CATEGORIES
+from saliencykit.findings.alike import LIKENESSES
 from saliencykit.viewing.plots import only
 
 LAYERS = [f"conv{b}_{k}" for b in range(1, 6) for k in (1, 2)]

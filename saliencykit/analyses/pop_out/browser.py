@@ -7,10 +7,11 @@ from PIL import Image, ImageDraw
 
 from ...datasets.popout import PopOut
 from ...evaluation import Evaluation
+from ...findings.lead import MOST
 from ...viewing.controls import explore
 from ...viewing.pictures import Picture, as_picture, at_height, mapped, montage
 from ...viewing.style import label
-from .tables import GSI, MOST
+from .tables import GSI
 
 
 def ringed(image: Picture, target: np.ndarray) -> Picture:

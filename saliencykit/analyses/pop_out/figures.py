@@ -20,6 +20,7 @@ from ...datasets.popout import (
     search_of,
 )
 from ...dissection import singles
+from ...findings.lead import LEAD, MOST, NATURAL
 from ...viewing.pictures import as_picture, gallery
 from ...viewing.plots import (
     decided,
@@ -36,7 +37,7 @@ from ...viewing.plots import (
     unique,
 )
 from ...viewing.style import CONTROL, HUMAN, WIDTH, label, legend, model_looks
-from .tables import GSI, LEAD, MOST, NATURAL
+from .tables import GSI
 
 SIDES = [(6, 5, "left"), (6, -13, "left"), (-6, 5, "right"), (-6, -13, "right"), (9, -4, "left")]
 """Where a point's name may stand: offset in points, and which side of the text is there."""

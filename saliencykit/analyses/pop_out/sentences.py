@@ -4,10 +4,10 @@ import pandas as pd
 
 from ...datasets.popout import EFFICIENT, INEFFICIENT
 from ...dissection import singles
+from ...findings.lead import CLASSICAL, LARGEST, LEAD, LEVEL, LOST, MOST, NATURAL, NETWORKS
 from ...viewing.claims import Sides, Span, bullets, extremes, listed, mention, percent, spans
 from ...viewing.plots import only, unique
 from ...viewing.style import label
-from .tables import CLASSICAL, LARGEST, LEAD, LEVEL, LOST, MOST, NATURAL, NETWORKS
 
 TAUGHT = "fine-tuned"  # the network whose kinds of search are told
 HOLDS, IN_PART = "holds", "holds in part"

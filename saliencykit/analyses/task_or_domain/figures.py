@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ...findings.alike import LIKENESSES
 from ...intervals import RATE
 from ...viewing.plots import (
     level,
@@ -18,7 +19,7 @@ from ...viewing.plots import (
 )
 from ...viewing.style import BEFORE, legend, look_of
 from ...viewing.units import TOP, present
-from .tables import LIKENESSES, MEAN
+from .tables import MEAN
 
 DRIFTS = {"cka_debiased": "linear CKA, debiased", "correlation": "mean correlation of units"}
 NAMES = dict(zip(LIKENESSES, ("linear CKA", "selectivity", "change of selectivity"), strict=True))
