@@ -444,6 +444,26 @@ def relabelled(kinds: int, trainings: int, n: int = 10_000, seed: int = 0) -> np
     return dealt.swapaxes(1, 2) * trainings + np.arange(trainings)
 
 
+def differ(values: ArrayLike, *parts: tuple[ArrayLike, ArrayLike]) -> float:
+    """Return the p-value that K means, each known with an error of its own, are one.
+
+    values: (K,); parts: variances (K,) whose sum is each mean's squared error, and of how many
+    values each was estimated (…). Welch's test (1951, Biometrika 38, 330–336), degrees of freedom
+    of `_summed`. Means that share images, or whatever else, differ by less than it expects: it then
+    alarms less often than it may. NaN of fewer than two means, or where one is NaN.
+    """
+    means = np.asarray(values, float)
+    k = len(means)
+    total, free = _summed(*((np.asarray(v, float), n) for v, n in parts))
+    if k < 2 or np.isnan(means).any() or not (total > 0).all():
+        return float("nan")
+    weight = 1 / total
+    mean = (weight * means).sum() / weight.sum()
+    less = np.sum((1 - weight / weight.sum()) ** 2 / free)
+    f = np.sum(weight * (means - mean) ** 2) / (k - 1) / (1 + 2 * (k - 2) / (k**2 - 1) * less)
+    return float(stats.f.sf(f, k - 1, (k**2 - 1) / (3 * less)))
+
+
 def student_p(t: ArrayLike, free: ArrayLike) -> np.ndarray:
     """Return two-sided p-values of values |t| of Student's t with `free` degrees of freedom."""
     return 2 * stats.t.sf(t, free)

@@ -151,3 +151,47 @@ def check_kind(name: str, value: object, default: object, where: str = "") -> No
     raise ValueError(
         f"{where}{name!r} cannot be {value!r}: its default is {default!r}, so give {kind(default)}."
     )
+
+
+def typed(text: str, default: object = None) -> object:
+    """Value of a parameter typed on the command line, by papermill's rules and those of YAML lists.
+
+    >>> typed("3"), typed("1e-3"), typed("True"), typed("[a, 2]"), typed("vgg16")
+    (3, 0.001, True, ['a', 2], 'vgg16')
+
+    Where the notebook's `default` is a text, "2020" stays a text.
+    """
+    words = {"True": True, "true": True, "False": False, "false": False}
+    words |= {"None": None, "null": None}
+    if text in words and not (isinstance(default, str) and words[text] is not None):
+        return words[text]
+    if isinstance(default, str):
+        return text
+    if text.startswith("["):
+        try:
+            return yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ValueError(f"{text!r} is not a list: {error}") from error
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
+def read_row(text: str) -> tuple[str, dict[str, Any]]:
+    """Return profile and changes of a text "PROFILE setting=value …", values typed as for `-p`.
+
+    How a list of several studies writes one. Raises UnknownNameError for a setting, ValueError for
+    what is no setting=value, or a value of another kind.
+    """
+    name, *words = text.split() or [""]
+    changes = {}
+    for word in words:
+        setting, sign, value = word.partition("=")
+        if not sign:
+            raise ValueError(f"{text!r}: {word!r} is no setting=value (without spaces)")
+        changes[setting] = typed(value, DEFAULTS.get(setting))
+    check_changes(changes)
+    return name, changes

@@ -35,7 +35,7 @@ from .evaluation import (
     prior_maps,
 )
 from .paths import NOTEBOOK, PHOTOGRAPHS, SETTINGS_MIME
-from .settings import Settings, check_changes, read_profile
+from .settings import Settings, check_changes, read_profile, read_row
 from .viewing.style import show_figure, write_figure
 
 ARRAY_METRICS = ("most_salient", "gsi", "fixations_to_find")
@@ -88,6 +88,15 @@ class Study(Settings):
             changes, "change"
         )
         return study
+
+    @classmethod
+    def from_row(cls, row: str, **changes: Any) -> "Study":
+        """Return the study that a text "PROFILE setting=value …" names (see `settings.read_row`).
+
+        changes: of what the text leaves as the profile has it. Raises as `from_profile` does.
+        """
+        profile, own = read_row(row)
+        return cls.from_profile(profile, **{**changes, **own})
 
     def table(self) -> pd.DataFrame:
         """Return the settings: name, value, set by ("default", "profile" or "change"), meaning."""

@@ -8,8 +8,9 @@ import torch
 
 import saliencykit as sk
 from saliencykit import viewing
-from saliencykit.analyses.fine_tuning import figures, sentences, tables
+from saliencykit.analyses.fine_tuning import figures, sentences
 from saliencykit.dissection import singles
+from saliencykit.findings import fine_tuning as tables
 from saliencykit.study import Trained
 from tests.conftest import Blobs
 

@@ -1,9 +1,10 @@
 """What the paper found, each asked of a study: several notebooks say something of it.
 
-`fine_tuning` (F2), `lead` (F3) and `alike` (F4) each compute one number with an interval over
+`FineTuning` (F2), `lead` (F3) and `alike` (F4) each tell one number with an interval over
 trainings and images; F1 is `dissection.best_beyond`. Imports studies and the kit, no analysis.
 """
 
 from . import alike, lead
+from .fine_tuning import FineTuning
 
-__all__ = ["alike", "lead"]
+__all__ = ["FineTuning", "alike", "lead"]

@@ -12,11 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..paths import NOTEBOOKS
 from ..registry import check_name
-from ..settings import DEFAULTS, Profile, check_changes, check_kind
+from ..settings import DEFAULTS, Profile, check_changes, check_kind, typed
 
 NUMBERED = "[0-9][0-9]_*.ipynb"
 PROFILE, CHANGES = GIVEN = "profile", "changes"
@@ -134,30 +132,3 @@ def _own(
     if changes:
         given[CHANGES] = {**(defaults.get(CHANGES) or {}), **changes}
     return values | {name: value for name, value in given.items() if name in defaults}
-
-
-def typed(text: str, default: object = None) -> object:
-    """Value of a parameter typed on the command line, by papermill's rules and those of YAML lists.
-
-    >>> typed("3"), typed("1e-3"), typed("True"), typed("[a, 2]"), typed("vgg16")
-    (3, 0.001, True, ['a', 2], 'vgg16')
-
-    Where the notebook's `default` is a text, "2020" stays a text.
-    """
-    words = {"True": True, "true": True, "False": False, "false": False}
-    words |= {"None": None, "null": None}
-    if text in words and not (isinstance(default, str) and words[text] is not None):
-        return words[text]
-    if isinstance(default, str):
-        return text
-    if text.startswith("["):
-        try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ValueError(f"{text!r} is not a list: {error}") from error
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text

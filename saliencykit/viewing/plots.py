@@ -174,10 +174,16 @@ def points(
     axis.errorbar(x, y, **spans, elinewidth=1.6, lw=line, **look)
 
 
-def faint(axis: Axes, values: pd.DataFrame, places: ArrayLike, colour: Colour = "0.25") -> None:
-    """Draw single trainings, one a column, as small faint marks below each row's place."""
+def faint(
+    axis: Axes,
+    values: pd.DataFrame,
+    places: ArrayLike,
+    colour: Colour = "0.25",
+    below: float = 0.13,
+) -> None:
+    """Draw single trainings, one a column, as small faint marks `below` each row's place."""
     for column in values:
-        at = np.asarray(places) - 0.13
+        at = np.asarray(places) - below
         axis.plot(values[column], at, "|", color=colour, ms=5, alpha=0.45, zorder=1)
 
 

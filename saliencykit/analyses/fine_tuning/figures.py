@@ -6,10 +6,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ...dissection import singles
+from ...findings.fine_tuning import UNITS
 from ...viewing import units
 from ...viewing.plots import faint, level, offsets, only, points, row_panels
 from ...viewing.style import AFTER, BEFORE, HUMAN, WIDTH, Colour, label, legend
-from .tables import UNITS
 
 MAP = "region NSS of the map,\nshare of people's"
 

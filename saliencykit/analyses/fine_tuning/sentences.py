@@ -2,10 +2,10 @@
 
 import pandas as pd
 
+from ...findings.fine_tuning import AFTER, BEFORE, CHANGE, MAP, NSS, SHARE, UNITS, same_sign
 from ...viewing.claims import Sides, Span, bullets, extremes, pairs_above, spans
 from ...viewing.plots import only
 from ...viewing.style import label
-from .tables import AFTER, BEFORE, CHANGE, MAP, NSS, SHARE, UNITS, same_sign
 
 AGREEMENT = ("For this pair they contradict the map.", "For this pair they agree with the map.")
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from ...datasets import SaliencyDataset
-from ...dissection import (
+from ..datasets import SaliencyDataset
+from ..dissection import (
     Dissection,
     OverTrainings,
     best_of,
@@ -17,10 +17,10 @@ from ...dissection import (
     report,
     singles,
 )
-from ...dissection.readout_maps import MAP
-from ...evaluation import PEOPLE, human_regions_cached
-from ...models import Encoder
-from ...study import Study, Trained
+from ..dissection.readout_maps import MAP
+from ..evaluation import PEOPLE, human_regions_cached
+from ..models import Encoder
+from ..study import Study, Trained
 
 BEFORE, AFTER, CHANGE = "before", "after", "change"
 SHARE, NSS, UNITS = "share", "region NSS", "best units"
