@@ -50,8 +50,8 @@ def test_a_wrong_row_is_told_before_anything_runs(row, said):
 
 
 def test_settings_are_named_by_network_and_photographs():
-    rows = ["osie_mobilenet", "osie_mobilenet data=crowd", "toy", "toy read=[conv5_3]"]
-    rows.append("osie_mobilenet data=crowd train_data=osie")
+    rows = ["osie", "osie data=crowd", "toy", "toy read=[conv5_3]"]
+    rows.append("osie data=crowd train_data=osie")
     about = Settings(rows, {}).about
     assert about["network"].tolist() == [
         "mobilenet_v2",
