@@ -15,6 +15,7 @@ from scipy.io import savemat
 
 SR_IDS = (1, 10, 16, 22, 27, 37, 46, 51, 57, 63, 68, 73)
 OSIE_SIZE = (600, 800)  # what OSIE's fixations refer to, whatever the size of the image files
+MILLISECONDS = 250.0  # what the first fixation of a trial lasts; the next lasts one longer, …
 
 
 def _random(name, seed):
@@ -63,7 +64,7 @@ def cell(items):
 
 
 def save_osie_gaze(path, by_image):
-    """OSIE's fixations.mat from {file name: list over observers of (N, 2) x, y}."""
+    """OSIE's fixations.mat from {file name: list over observers of (N, 2) x, y in sequence}."""
     path.parent.mkdir(parents=True, exist_ok=True)
     structs = [
         {
@@ -73,7 +74,7 @@ def save_osie_gaze(path, by_image):
                     {
                         "fix_x": xy[:, 0].reshape(1, -1),
                         "fix_y": xy[:, 1].reshape(1, -1),
-                        "fix_duration": np.full((1, len(xy)), 250.0),
+                        "fix_duration": MILLISECONDS + np.arange(len(xy)).reshape(1, -1),
                     }
                     for xy in observers
                 ]

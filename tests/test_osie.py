@@ -53,6 +53,14 @@ def test_osie_reads_what_was_written(osie):
     ]
 
 
+def test_osie_knows_order_and_duration_in_seconds(small_osie):
+    trials = [np.ones((3, 2)), np.ones((0, 2)), np.ones((2, 2))]
+    miniature.save_osie_gaze(small_osie / "eye" / "fixations.mat", {"1001.jpg": trials})
+    fixations = datasets.load("osie", small_osie).fixations(0)
+    assert fixations.order.tolist() == [0, 1, 2, 0, 1]
+    assert fixations.duration.tolist() == [0.25, 0.251, 0.252, 0.25, 0.251]
+
+
 def test_osie_is_found_in_the_official_tree(osie):
     root, _ = osie
     (root / "data").mkdir()
