@@ -164,13 +164,15 @@ class Fixations:
 class Region:
     """An annotated image part: category name, a polygon (P, 2) of x, y or a mask (H, W) bool.
 
-    `sure` is False where an annotator might have decided otherwise.
+    `sure` is False where an annotator might have decided otherwise; `attributes` are what else the
+    data say of it ("frontal", "occluded"), in the data set's words.
     """
 
     category: str
     polygon: Tensor | None = None
     mask: Tensor | None = None
     sure: bool = True
+    attributes: tuple[str, ...] = ()
 
     def __post_init__(self):
         if (self.polygon is None) == (self.mask is None):
