@@ -9,10 +9,10 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from saliencykit import datasets
+from saliencykit.datasets.base import DATASETS
 from saliencykit.registry import UnknownNameError
 from tests import miniature
 from tests.miniature import assert_same_trials
@@ -109,6 +109,17 @@ def test_missing_folder_says_where_it_looked_and_what_to_do(name, tmp_path, monk
     (tmp_path / name).mkdir()
     with pytest.raises(FileNotFoundError, match=f"saliencykit fetch {name}"):
         datasets.load(name)
+
+
+def test_every_loader_of_files_says_where_its_files_come_from_and_what_to_cite():
+    sources = {name: getattr(kind, "source", None) for name, kind in DATASETS.items()}
+    assert {name for name, source in sources.items() if source is None} == {"toyworld", "popout"}
+    for source in filter(None, sources.values()):
+        assert source.page
+        assert source.licence
+        assert source.citation
+        assert len(source.licence.partition(";")[0]) <= 15  # a column of a table
+        assert "{root}" in source.steps
 
 
 def test_unknown_data_set_names_the_nearest():

@@ -40,6 +40,10 @@ class Cat2000(FileDataset):
     source = Source(
         page="http://saliency.mit.edu/results_cat2000.html",
         licence="none stated",
+        citation=(
+            "Borji, Itti: CAT2000: A large scale fixation dataset for boosting saliency research. "
+            "CVPR 2015 workshop on the Future of Datasets, arXiv 1505.03581"
+        ),
         steps=(
             "download trainSet.zip there, put it into {root} and run the same command again: it\n"
             "unpacks it, so that there are\n"

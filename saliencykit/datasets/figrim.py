@@ -62,6 +62,10 @@ class Figrim(FileDataset):
     source = Source(
         page="http://figrim.mit.edu/index_eyetracking.html",
         licence="none stated; pictures from the SUN database",
+        citation=(
+            "Bylinskii, Isola, Bainbridge, Torralba, Oliva: Intrinsic and extrinsic effects on "
+            "image memorability. Vision Research 116:165–178, 2015"
+        ),
         steps=(
             "download Targets.zip and Fillers.zip there, and allImages_release.mat and\n"
             "allImages_fillers.mat from https://github.com/cvzoya/figrim (targetData/ and\n"

@@ -38,6 +38,10 @@ class Mit1003(FileDataset):
     source = Source(
         page="http://people.csail.mit.edu/tjudd/WherePeopleLook/",
         licence="none stated; pictures from Flickr (Creative Commons) and LabelMe",
+        citation=(
+            "Judd, Ehinger, Durand, Torralba: Learning to predict where humans look. ICCV 2009, "
+            "2106–2113"
+        ),
         steps=(
             "download ALLSTIMULI.zip and ALLFIXATIONMAPS.zip there and unpack them into {root},\n"
             "so that there are\n"

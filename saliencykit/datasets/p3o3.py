@@ -19,7 +19,11 @@ from .reading import number_column, read_grey, read_table
 from .types import Fixations
 
 PAGE = "http://data.nvision2.eecs.yorku.ca/P3O3/"
-TERMS = "see that page for its terms"
+TERMS = "see its page"
+CITATION = (
+    "Kotseruba, Wloka, Rasouli, Tsotsos: Do saliency models detect odd-one-out targets? New "
+    "datasets and evaluations. BMVC 2019"
+)
 MASKS = {"target": ("targ_labels", "targ_images"), "distractor": ("dist_labels", "dist_images")}
 """Folders of masks beside `images/`, under the names that the data and the authors' code use."""
 PROPERTIES = ("image_properties.txt", "image_properties.csv")
@@ -120,6 +124,7 @@ class P3(OddOneOut):
     source = Source(
         page=PAGE,
         licence=TERMS,
+        citation=CITATION,
         steps=(
             "download P3_data.zip there and unpack it into {root}, so that there are\n"
             "  {root}/colors/images/*.png, targ_labels/, dist_labels/, image_properties.txt\n"
@@ -154,6 +159,7 @@ class O3(OddOneOut):
     source = Source(
         page=PAGE,
         licence=TERMS,
+        citation=CITATION,
         steps=(
             "download O3_data.zip there and unpack it into {root}, so that there are\n"
             "  {root}/images/*.jpg, {root}/targ_labels/, {root}/dist_labels/,\n"
