@@ -15,6 +15,7 @@ from scipy.io import savemat
 
 SR_IDS = (1, 10, 16, 22, 27, 37, 46, 51, 57, 63, 68, 73)
 OSIE_SIZE = (600, 800)  # what OSIE's fixations refer to, whatever the size of the image files
+MILLISECONDS = 250.0  # what the first fixation of a trial lasts; the next lasts one longer, …
 
 
 def _random(name, seed):
@@ -63,7 +64,7 @@ def cell(items):
 
 
 def save_osie_gaze(path, by_image):
-    """OSIE's fixations.mat from {file name: list over observers of (N, 2) x, y}."""
+    """OSIE's fixations.mat from {file name: list over observers of (N, 2) x, y in sequence}."""
     path.parent.mkdir(parents=True, exist_ok=True)
     structs = [
         {
@@ -73,7 +74,7 @@ def save_osie_gaze(path, by_image):
                     {
                         "fix_x": xy[:, 0].reshape(1, -1),
                         "fix_y": xy[:, 1].reshape(1, -1),
-                        "fix_duration": np.full((1, len(xy)), 250.0),
+                        "fix_duration": MILLISECONDS + np.arange(len(xy)).reshape(1, -1),
                     }
                     for xy in observers
                 ]
@@ -97,6 +98,51 @@ def write_osie(folder, n=12, size=(600, 800), seed=0, observers=15, ids=None):
         write_image(folder / "stimuli" / f"{number}.jpg", size, seed)
         found[str(number)] = gaze(number, OSIE_SIZE, observers, seed=seed)
     save_osie_gaze(folder / "eye" / "fixations.mat", {f"{k}.jpg": v for k, v in found.items()})
+    return found
+
+
+CROWD_SIZE = (768, 1024)  # what Crowd's fixations and boxes refer to
+FACE_FIELDS = ("isFrontalFace", "isProfileFace", "isBackFace", "isOccluded")
+FACE_ATTRIBUTES = ("frontal", "profile", "back", "occluded")
+
+
+def face(left, top, width, height, *attributes):
+    """A labelled face as Crowd's labels.mat has it; attributes of `FACE_ATTRIBUTES`."""
+    box = {"left": left, "top": top, "width": width, "height": height}
+    centre = np.array([[int(left + width / 2), int(top + height / 2)]])
+    named = zip(FACE_FIELDS, FACE_ATTRIBUTES, strict=True)
+    return {**box, "center": centre, **{f: int(a in attributes) for f, a in named}}
+
+
+def save_labels(path, by_image):
+    """Crowd's labels.mat from {file name: list of `face`s}."""
+    structs = [
+        {"img": name, "nFaces": len(faces), "faces": cell(faces)}
+        for name, faces in by_image.items()
+    ]
+    savemat(path, {"labels": cell(structs)})
+
+
+def write_crowd(folder, n=6, size=CROWD_SIZE, seed=0, observers=16):
+    """Crowd's official layout, images 001, 003, …; returns {name: (observers' x, y, faces)}.
+
+    The squares are the faces, frontal and profile in turn, the last occluded.
+    """
+    folder, found = Path(folder), {}
+    height, width = CROWD_SIZE
+    for number in range(1, 2 * n, 2):
+        name = f"{number:03}"
+        write_image(folder / "stimuli" / f"{name}.jpg", size, seed)
+        centres, half = squares(name, seed)
+        boxes = [
+            ((x - half) * width, (y - half) * height, 2 * half * width, 2 * half * height)
+            for x, y in centres
+        ]
+        faces = [face(*box, FACE_ATTRIBUTES[k % 2]) for k, box in enumerate(boxes[:-1])]
+        faces.append(face(*boxes[-1], "back", "occluded"))
+        found[name] = (gaze(name, CROWD_SIZE, observers, seed=seed), faces)
+    save_osie_gaze(folder / "eye" / "fixations.mat", {f"{k}.jpg": v for k, (v, _) in found.items()})
+    save_labels(folder / "labels.mat", {f"{k}.jpg": v for k, (_, v) in found.items()})
     return found
 
 
@@ -168,6 +214,113 @@ def save_salicon_split(folder, split, by_image, size=(480, 640), form="mat"):
             annotations.append({"image_id": 100 + k, "worker_id": 7 * worker, "fixations": yx})
     text = json.dumps({"images": images, "annotations": annotations})
     (folder / f"fixations_{split}2014.json").write_text(text)
+
+
+def points_map(name, size, seed=0, observers=15):
+    """Pixels (H, W), bool, that anybody fixated: CAT2000's and MIT1003's way to tell of gaze."""
+    x, y = np.concatenate(gaze(name, size, observers, seed=seed)).astype(int).T
+    marked = np.zeros(size, dtype=bool)
+    marked[y, x] = True
+    return marked
+
+
+def write_mit1003(folder, n=4, size=(60, 80), seed=0):
+    """MIT1003's layout, its points maps as Matlab saves JPEG, the stray file among them.
+
+    Returns {name: pixels that were fixated}.
+    """
+    folder, found = Path(folder), {}
+    stray = "i05june05_static_street_boston_p1010764"
+    maps = folder / "ALLFIXATIONMAPS"
+    maps.mkdir(parents=True, exist_ok=True)
+    for name in (stray, *(f"i{100 + k}" for k in range(n - 1))):
+        write_image(folder / "ALLSTIMULI" / f"{name}.jpeg", size, seed)
+        found[name] = points_map(name, size, seed)
+        points = Image.fromarray(found[name].astype(np.uint8) * 255)
+        points.save(maps / f"{name}_fixPts.jpg", quality=75)
+        points.save(maps / f"{name}_fixMap.jpg", quality=75)
+    Image.new("L", size[::-1], 255).save(maps / f"{stray}fixPts.jpg")
+    return found
+
+
+def write_cat2000(folder, n=3, size=(60, 80), seed=0):
+    """CAT2000's training set, `n` images of each of two categories, those of one grey.
+
+    Returns {name: pixels that were fixated}.
+    """
+    train, found = Path(folder) / "trainSet", {}
+    for category in ("Action", "LineDrawing"):
+        for k in range(1, n + 1):
+            name = f"{category}/{k:03}"
+            path = train / "Stimuli" / f"{name}.jpg"
+            write_image(path, size, seed)
+            if category == "LineDrawing":
+                Image.open(path).convert("L").save(path)
+            found[name] = points_map(name, size, seed)
+            save_points(train / "FIXATIONLOCS" / f"{name}.mat", found[name])
+            write_image(train / "Stimuli" / category / "Output" / f"{k:03}_SaliencyMap.jpg", size)
+    write_image(train / "Stimuli" / "Output" / "001.jpg", size)
+    return found
+
+
+def save_points(path, marked):
+    """CAT2000's FIXATIONLOCS file of one image."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    savemat(path, {"fixLocs": marked.astype(np.uint8)})
+
+
+FIGRIM_SIZE = (1000, 1000)
+
+
+def seen_by(enc=(), rec=(), rec2=()):
+    """One observer in FIGRIM's userdata: x, y of three showings, counted from 1."""
+    looks = {"enc": enc, "rec": rec, "rec2": rec2}
+    return np.array([[7.0]]), {k: np.reshape(v, (-1, 2)) for k, v in looks.items()}
+
+
+UNSEEN = (np.zeros((0, 0)), np.zeros((0, 0)))
+"""An observer in FIGRIM's userdata who did not see the image."""
+
+
+def save_figrim_gaze(path, by_image):
+    """FIGRIM's .mat from {file name: list of `seen_by` or `UNSEEN`, one an observer}."""
+    images = np.empty((1, len(by_image)), dtype=[("filename", object), ("userdata", object)])
+    for k, (file, people) in enumerate(by_image.items()):
+        userdata = np.empty((1, len(people)), dtype=[("trial", object), ("fixations", object)])
+        for j, person in enumerate(people):
+            userdata[0, j] = person
+        images[0, k] = (file, userdata)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    savemat(path, {"allImages": images})
+
+
+def write_figrim(folder, n=3, size=FIGRIM_SIZE, seed=0, observers=5):
+    """FIGRIM's layout, `n` targets and fillers each of two scenes; every fifth observer is absent.
+
+    Returns {name: {showing: list over observers of x, y counted from 1}}.
+    """
+    folder, found = Path(folder), {}
+    files = {"Targets": "allImages_release.mat", "Fillers": "allImages_fillers.mat"}
+    for kind, file in files.items():
+        by_image = {}
+        for scene in ("airport_terminal", "tower"):
+            for k in range(n):
+                image = f"sun_{kind[0].lower()}{scene[0]}{k}"
+                name = f"{kind}/{scene}/{image}"
+                write_image(folder / f"{name}.jpg", size, seed)
+                times = ("enc", "rec", "rec2") if kind == "Targets" else ("enc",)
+                looks = {t: gaze(f"{name} {t}", FIGRIM_SIZE, observers, seed=seed) for t in times}
+                absent = [j % 5 == k % 5 for j in range(observers)]
+                by_image[f"{image}.jpg"] = [
+                    UNSEEN if away else seen_by(**{t: looks[t][j] + 0.5 for t in times})
+                    for j, away in enumerate(absent)
+                ]
+                found[name] = {
+                    t: [v[:0] if away else v for v, away in zip(looks[t], absent, strict=True)]
+                    for t in times
+                }
+        save_figrim_gaze(folder / file, by_image)
+    return found
 
 
 def write_folder(folder, n=6, size=(90, 120), seed=0, observers=3, suffix=".png"):

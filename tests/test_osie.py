@@ -12,7 +12,6 @@ from PIL import Image
 from scipy.io import savemat
 
 from saliencykit import datasets
-from saliencykit.datasets.base import DATASETS
 from saliencykit.datasets.osie import read_gaze
 from saliencykit.datasets.osie_sr import IDS
 from saliencykit.datasets.reading import read_mat
@@ -51,6 +50,14 @@ def test_osie_reads_what_was_written(osie):
     assert [ds.split_of(n) for n in ("1400", "1401", "1500", "1501")] == [
         *("train", "val", "val", "test")
     ]
+
+
+def test_osie_knows_order_and_duration_in_seconds(small_osie):
+    trials = [np.ones((3, 2)), np.ones((0, 2)), np.ones((2, 2))]
+    miniature.save_osie_gaze(small_osie / "eye" / "fixations.mat", {"1001.jpg": trials})
+    fixations = datasets.load("osie", small_osie).fixations(0)
+    assert fixations.order.tolist() == [0, 1, 2, 0, 1]
+    assert fixations.duration.tolist() == [0.25, 0.251, 0.252, 0.25, 0.251]
 
 
 def test_osie_is_found_in_the_official_tree(osie):
@@ -277,11 +284,3 @@ def test_real_osie_regions_hold_the_fixations_that_the_annotation_counted(real_o
         for region, want in zip(regions, shipped[real_osie.names[i]], strict=True):
             agree.append(abs(region.as_mask(600, 800)[y, x].sum() - want["fixations"]) <= 1)
     assert np.mean(agree) > 0.95
-
-
-def test_every_loader_of_files_says_where_its_files_come_from():
-    for name in ("osie", "osie_sr", "salicon", "folder"):
-        source = DATASETS[name].source
-        assert source.page
-        assert source.licence
-        assert "{root}" in source.steps

@@ -35,7 +35,10 @@ def test_salicon_reads_what_was_written(tmp_path, form):
     ds = datasets.load("salicon", tmp_path)
     assert [len(ds.split(s)) for s in ("train", "val", "test")] == [3, 2, 1]
     for name, trials in written.items():
-        assert_same_trials(ds.fixations(ds.names.index(name)), trials, shift=1)
+        fixations = ds.fixations(ds.names.index(name))
+        assert_same_trials(fixations, trials, shift=1)
+        assert fixations.order.tolist() == [k for trial in trials for k in range(len(trial))]
+        assert fixations.duration is None
     assert len(ds.split("test")[0].fixations) == 0
 
 
@@ -162,6 +165,18 @@ def test_folder_takes_names_with_and_without_suffix_and_named_observers(folder):
     assert ds.fixations(1).observer.tolist() == [1]  # one number a person, over all images
 
 
+def test_folder_takes_order_and_duration_where_they_are(folder):
+    columns = ("image", "x", "y", "observer", "duration", "order")
+    rows = [("photo0", 1, 2, 0, 0.25, 1), ("photo1", 3, 4, 0, 0.5, 0), ("photo0", 5, 6, 0, "", 0)]
+    assert datasets.load("folder", folder).fixations(0).duration is None
+    assert datasets.load("folder", folder).fixations(0).order is None
+    miniature.save_table(folder / "fixations.csv", columns, rows)
+    fixations = datasets.load("folder", folder).fixations(0)
+    assert fixations.order.tolist() == [1, 0]
+    assert fixations.duration[0] == 0.25
+    assert fixations.duration[1].isnan()
+
+
 def test_folder_own_categories_scenes_and_image_size(folder):
     write_json(
         folder / "regions.json",
@@ -227,6 +242,21 @@ def test_folder_splits_by_file_or_by_a_hash_that_newcomers_do_not_change(folder)
             "line 4: y is 'two'",
         ),
         ("fixations.csv", "image,x,y,observer\nphoto0,1,2,0\nphoto0,1,2,0,9,9\n", "line 3"),
+        (
+            "fixations.csv",
+            "image,x,y,observer,order\nphoto0,1,2,0,0\nphoto0,1,2,0,1.5\n",
+            "line 3: order is '1.5', not 0, 1, 2",
+        ),
+        (
+            "fixations.csv",
+            "image,x,y,observer,duration\n\nphoto0,1,2,0,-0.2\n",
+            "line 3: duration is -0.2, below 0",
+        ),
+        (
+            "fixations.csv",
+            "image,x,y,observer,duration\nphoto0,1,2,0,210\nphoto0,1,2,0,190\n",
+            "half of the durations are above 200; they are to be in seconds",
+        ),
         ("splits.csv", "image,split\nphoto0,trian\n", "line 2: 'trian'. Did you mean 'train'"),
         ("splits.csv", "image,split\nphoto0,train\n", "no split for 3 images, the first 'photo1'"),
         ("regions.json", '{"images":\n {"photo0": [}}', "line 2: not valid JSON"),

@@ -4,7 +4,19 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import folder, osie, osie_sr, p3o3, popout, salicon, toyworld  # noqa: F401 (each registers)
+from . import (  # noqa: F401 (each registers)
+    cat2000,
+    crowd,
+    figrim,
+    folder,
+    mit1003,
+    osie,
+    osie_sr,
+    p3o3,
+    popout,
+    salicon,
+    toyworld,
+)
 from .base import DATASETS, SaliencyDataset
 from .joined import Joined
 from .types import CATEGORIES, Fixations, Region, Sample

@@ -1,6 +1,5 @@
 """A user's own images: any folder, with fixations, regions, scenes and splits where there are."""
 
-import hashlib
 import os
 import warnings
 from collections.abc import Sequence
@@ -13,11 +12,11 @@ from ..registry import check_name
 from .annotated import AnnotatedDataset, Regions, Scenes, read_regions, read_scenes
 from .base import DATASETS, SPLITS, file_stamps
 from .files import Source, existing_root, list_images, missing
-from .reading import number_column, read_table
+from .reading import number_column, read_table, whole_column
 from .types import CATEGORIES, Fixations
 
-SHARES = {"train": 0.70, "val": 0.85, "test": 1.0}
-"""Upper ends of the shares of images in each split, where no splits.csv says otherwise."""
+LONGEST = 10
+"""Seconds above which no median duration of fixations can lie."""
 
 
 @DATASETS.register("folder")
@@ -27,7 +26,8 @@ class Folder(AnnotatedDataset):
     A stimulus is named by its path without suffix ("cat", "outdoor/cat"). Beside the images may lie
 
     - `fixations.csv` with columns image, x, y, observer: pixels, x right, y down, origin at the top
-      left corner; observers are numbers or any names;
+      left corner; observers are numbers or any names; also, if it has them, order (0, 1, … within
+      a trial) and duration (seconds, empty where unknown);
     - `regions.json`, `scenes.json`: see `annotated.py`; the categories may be your own;
     - `splits.csv` with columns image, split ("train", "val", "test"), one line for every image;
       without it a hash of the name puts 70 % in train, 15 % in val, 15 % in test, so that an
@@ -41,6 +41,7 @@ class Folder(AnnotatedDataset):
     source = Source(
         page="your own images",
         licence="yours",
+        citation="yours",
         steps=(
             "put images into {root} (or pass another folder as root=), and beside them, if you\n"
             "have them, fixations.csv (columns image, x, y, observer), regions.json, scenes.json\n"
@@ -68,7 +69,7 @@ class Folder(AnnotatedDataset):
 
     def split_of(self, name: str) -> str:
         """Return the split by splits.csv, else by a hash of the name."""
-        return self._splits[name] if self._splits else _hashed_split(name)
+        return self._splits[name] if self._splits else super().split_of(name)
 
     def contents(self) -> object:
         """Return what identifies images, fixations, regions, scenes and splits."""
@@ -88,11 +89,6 @@ def _named_images(root: Path) -> dict[str, Path]:
     return files
 
 
-def _hashed_split(name: str) -> str:
-    share = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
-    return next(split for split, end in SHARES.items() if share < end)
-
-
 def _only_known(path: Path, names: Sequence[str], known: dict[str, str]) -> list[bool]:
     """Whether each of `names` is an image; a warning counts those that are none."""
     keep = [n in known for n in names]
@@ -107,8 +103,10 @@ def _only_known(path: Path, names: Sequence[str], known: dict[str, str]) -> list
     return keep
 
 
-def _known_rows(path: Path, columns: tuple[str, ...], known: dict[str, str]) -> pd.DataFrame:
-    table = read_table(path, columns)
+def _known_rows(
+    path: Path, columns: tuple[str, ...], known: dict[str, str], optional: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    table = read_table(path, columns, optional)
     table["image"] = table["image"].str.strip()
     table = table.loc[_only_known(path, table["image"].tolist(), known)]
     return table.assign(image=[known[n] for n in table["image"]])
@@ -117,11 +115,29 @@ def _known_rows(path: Path, columns: tuple[str, ...], known: dict[str, str]) -> 
 def _read_fixations(path: Path, known: dict[str, str]) -> dict[str, Fixations]:
     if not path.is_file():
         return {}
-    table = _known_rows(path, ("image", "x", "y", "observer"), known)
-    x, y = (number_column(table, c, path) for c in "xy")
-    observer = _observers(table["observer"].str.strip())
+    table = _known_rows(path, ("image", "x", "y", "observer"), known, ("order", "duration"))
+    columns = {c: number_column(table, c, path) for c in "xy"}
+    columns["observer"] = _observers(table["observer"].str.strip())
+    if "order" in table:
+        columns["order"] = whole_column(table, "order", path)
+    if "duration" in table:
+        columns["duration"] = _seconds(table, path)
     rows = table.groupby("image", sort=False).indices
-    return {str(n): Fixations.of(x[k], y[k], observer[k]) for n, k in rows.items()}
+    return {str(n): Fixations.of(**{c: v[k] for c, v in columns.items()}) for n, k in rows.items()}
+
+
+def _seconds(table: pd.DataFrame, path: Path) -> np.ndarray:
+    """Durations; ValueError for a negative one, and if most can't be seconds."""
+    found = number_column(table, "duration", path)
+    if (found < 0).any():
+        line = table.index[np.flatnonzero(found < 0)[0]]
+        raise ValueError(f"{path}, line {line}: duration is {table['duration'][line]}, below 0.")
+    if (middle := pd.Series(found).median()) > LONGEST:
+        raise ValueError(
+            f"{path}: half of the durations are above {middle:g}; they are to be in seconds, and "
+            "these look like milliseconds."
+        )
+    return found
 
 
 def _observers(labels: pd.Series) -> np.ndarray:

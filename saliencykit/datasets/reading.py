@@ -96,10 +96,13 @@ def read_json(path: Path, packed: Callable[[dict], dict] | None = None) -> dict[
     return found
 
 
-def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+def read_table(
+    path: Path, columns: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> pd.DataFrame:
     """Return the named columns of a CSV file as text; the index is the line in the file.
 
-    Blank lines are skipped. Raises ValueError naming the file and the missing columns or the line.
+    Of `optional` those that are there. Blank lines are skipped. Raises ValueError naming the file
+    and the missing columns or the line.
     """
     try:
         table = pd.read_csv(
@@ -113,6 +116,7 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
             f"{path}, line 1: no column {', '.join(lost)}. Columns in it: "
             f"{', '.join(table.columns)}; expected {', '.join(columns)}."
         )
+    columns += tuple(c for c in optional if c in table.columns)
     table = table[list(columns)].fillna("").set_axis(np.arange(2, len(table) + 2))
     return table.loc[(table != "").any(axis=1)]
 
@@ -128,6 +132,12 @@ def number_column(table: pd.DataFrame, column: str, path: Path) -> np.ndarray:
     return found.to_numpy(np.float64)
 
 
+def read_grey(path: Path, kind: str) -> np.ndarray:
+    """Return a picture as float32 (H, W), 0…1. Raises ValueError naming the file, if no `kind`."""
+    with naming(path, kind), Image.open(path) as image:
+        return np.array(image.convert("L"), dtype=np.float32) / 255
+
+
 def read_mask(path: Path) -> np.ndarray:
     """Return an index mask (H, W), int64: a palette or grey PNG's indices, or a plain .npy."""
     with naming(path, "a mask"):
@@ -141,3 +151,13 @@ def read_mask(path: Path) -> np.ndarray:
     if mask.ndim != 2 or mask.dtype.kind not in "iub":
         raise ValueError(f"{path}: a mask is (H, W) integers, not {mask.shape} {mask.dtype}.")
     return mask.astype(np.int64)
+
+
+def whole_column(table: pd.DataFrame, column: str, path: Path) -> np.ndarray:
+    """Return a column of `read_table` as int64. Raises ValueError for what does not count."""
+    text = table[column].str.strip()
+    wrong = ~text.str.fullmatch(r"\d{1,18}")
+    if wrong.any():
+        line = wrong.idxmax()
+        raise ValueError(f"{path}, line {line}: {column} is {text[line]!r}, not 0, 1, 2 …")
+    return text.to_numpy(dtype=np.int64)

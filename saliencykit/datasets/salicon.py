@@ -4,6 +4,7 @@ Jiang, Huang, Duan, Zhao, *SALICON: Saliency in Context*, CVPR 2015.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ class Salicon(FileDataset):
     fixations. No regions are annotated. Observers are numbered within an image (.mat), or by
     worker over a split (JSON).
 
+    The order of an observer's fixations is their place in the files' lists, which hold no
+    durations.
+
     Positions in the files count pixels from 1; here the first pixel is 0. The release of 2017 has
     positions beyond the image: they are clipped to the nearest pixel, as that release needs.
     Each .mat is read when its image is asked for.
@@ -38,7 +42,8 @@ class Salicon(FileDataset):
     name = "salicon"
     source = Source(
         page="http://salicon.net/challenge-2017/",
-        licence="see that page for its terms",
+        licence="see its page",
+        citation="Jiang, Huang, Duan, Zhao: SALICON: Saliency in context. CVPR 2015",
         steps=(
             "download images.zip and fixations.zip there (their host asks questions that only a\n"
             "browser answers), put both into {root} and run the same command again: it unpacks\n"
@@ -101,9 +106,7 @@ def read_gaze(path: Path) -> tuple[Fixations, tuple[int, int]]:
         for k, gaze in enumerate(entries(found["gaze"]))
         for where in [f"{path}, gaze({k + 1})"]
     ]
-    observer = np.repeat(np.arange(len(trials)), [len(t) for t in trials])
-    xy = np.concatenate([np.zeros((0, 2)), *trials])
-    return _placed(xy, observer, (height, width)), (height, width)
+    return _placed(trials, None, (height, width)), (height, width)
 
 
 def read_gaze_json(path: Path) -> Gaze:
@@ -135,15 +138,18 @@ def _packed(note: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _joined(looks: list, workers: dict[Any, int], size: tuple[int, int]) -> Fixations:
-    yx = np.concatenate([np.zeros((0, 2)), *(p for p, _ in looks)])
-    observer = [workers[w] for p, w in looks for _ in range(len(p))]
-    return _placed(yx[:, ::-1], np.array(observer, dtype=np.int64), size)
+    return _placed([yx[:, ::-1] for yx, _ in looks], [workers[w] for _, w in looks], size)
 
 
-def _placed(xy: np.ndarray, observer: np.ndarray, size: tuple[int, int]) -> Fixations:
-    """Fixations from 1-based positions (N, 2), clipped to an image of (height, width) `size`."""
-    xy = np.clip(xy - 1, 0, (size[1] - 1, size[0] - 1))  # NaN stays, to be dropped and counted
-    return Fixations.of(xy[:, 0], xy[:, 1], observer)
+def _placed(
+    trials: Sequence[np.ndarray], observers: Sequence[int] | None, size: tuple[int, int]
+) -> Fixations:
+    """Fixations from trials of 1-based x, y (N, 2), clipped to an image of (height, width) `size`.
+
+    NaN stays, to be dropped and counted.
+    """
+    end = (size[1] - 1, size[0] - 1)
+    return Fixations.of_trials([np.clip(xy - 1, 0, end) for xy in trials], observers)
 
 
 def _image_size(image: dict[str, Any]) -> tuple[int, int]:
