@@ -21,6 +21,7 @@ COMMANDS = (
     "predict",
     "models",
     "evaluate",
+    "import",
 )
 
 

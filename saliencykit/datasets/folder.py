@@ -29,8 +29,8 @@ class Folder(AnnotatedDataset):
     A stimulus is named by its path without suffix ("cat", "outdoor/cat"). Beside the images may lie
 
     - `fixations.csv` with columns image, x, y, observer: pixels, x right, y down, origin at the top
-      left corner; observers have any names, by whose order they are numbered from 0; also, if it has them, order (0, 1, … within
-      a trial) and duration (seconds, empty where unknown);
+      left corner; observers have any names, and are numbered from 0 in the order of these; also, if
+      it has them, order (0, 1, … within a trial) and duration (seconds, empty where unknown);
     - `regions.json`, `scenes.json`: see `annotated.py`; the categories may be your own;
     - `splits.csv` with columns image, split ("train", "val", "test"), one line for every image;
       without it a hash of the name puts 70 % in train, 15 % in val, 15 % in test, so that an
@@ -53,7 +53,7 @@ class Folder(AnnotatedDataset):
 
     def __init__(self, root: str | os.PathLike | None = None):
         self.folder = existing_root("folder", root)
-        files = _named_images(self.folder)
+        files = named_images(self.folder)
         if not files:
             raise missing("folder", "image", self.folder)
         known = {n: n for n in files} | {
@@ -80,7 +80,8 @@ class Folder(AnnotatedDataset):
         return [super().contents(), file_stamps([p for p in beside if p.is_file()])]
 
 
-def _named_images(root: Path) -> dict[str, Path]:
+def named_images(root: Path) -> dict[str, Path]:
+    """Return the images in `root` and one level below, by path without suffix. Names are unique."""
     below = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     files: dict[str, Path] = {}
     for path in [p for folder in (root, *below) for p in list_images(folder)]:
@@ -138,9 +139,9 @@ def _check_pixels(x: np.ndarray, y: np.ndarray, path: Path) -> None:
     """Raise ValueError if all positions lie in [0, 1]², as parts of the image's sides do."""
     if fractions(x, y):
         raise ValueError(
-            f"{path}: x and y of all {len(x)} fixations lie between 0 and 1, which looks like parts "
-            "of the image's sides; pixels are expected. `saliencykit import TABLE --units fraction "
-            "--images DIR --out DIR` makes pixels of them."
+            f"{path}: x and y of all {len(x)} fixations lie between 0 and 1: parts of the "
+            "image's sides, it seems; pixels are expected. `saliencykit import TABLE --units "
+            "fraction --images DIR --out DIR` makes pixels of them."
         )
 
 
