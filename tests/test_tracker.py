@@ -274,7 +274,7 @@ ROWS = "cat,10,20,ann\ncat,30,40,ann\ndog,50,10,bob\n"
         (
             HEAD + "cat,0.2,0.5,a\ncat,0.25,1,a\n",
             {},
-            "x runs from 0.2 to 0.25, y from 0.5 to 1.*corner.*--units fraction",
+            "x runs from 0.2 to 0.25,.*in one corner.*--units fraction",
         ),
         (HEAD + ROWS, {"screen": Screen("fraction")}, "only 0%.*As --units pixels-of-image, 100%"),
         (

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..paths import whole
+from ..registry import check_name
 
 if TYPE_CHECKING:
     from ..datasets import SaliencyDataset
+    from ..datasets.tracker import Units
 
 HELP = """Make a data set of an eye tracker's table and the images that were shown.
 
@@ -40,6 +42,13 @@ def _pair(text: str) -> tuple[float, float]:
     if not found:
         raise typer.BadParameter(f"two numbers are expected, as in 1024x768, not {text!r}.")
     return float(found[1]), float(found[2])
+
+
+def _units(name: str | None) -> "Units | None":
+    from ..datasets.tracker import Units
+
+    known = [unit.value for unit in Units]
+    return None if name is None else Units(check_name("unit", name, known))
 
 
 def _size(help_: str) -> typer.models.OptionInfo:
@@ -96,8 +105,7 @@ def import_table(
 ) -> None:
     """Make a data set of an eye tracker's table: see `HELP`."""
     from ..datasets import load
-    from ..datasets.tracker import Screen, Units, import_table
-    from ..registry import check_name
+    from ..datasets.tracker import Screen, import_table
 
     picture = out.with_name(f"{out.resolve().name}_looked.png")
     if picture.exists():
@@ -107,9 +115,7 @@ def import_table(
         images,
         out,
         Screen(
-            units=None
-            if units is None
-            else Units(check_name("unit", units, [u.value for u in Units])),
+            units=_units(units),
             size=screen,
             at=image_at,
             shown=shown,
