@@ -101,6 +101,51 @@ def write_osie(folder, n=12, size=(600, 800), seed=0, observers=15, ids=None):
     return found
 
 
+CROWD_SIZE = (768, 1024)  # what Crowd's fixations and boxes refer to
+FACE_FIELDS = ("isFrontalFace", "isProfileFace", "isBackFace", "isOccluded")
+FACE_ATTRIBUTES = ("frontal", "profile", "back", "occluded")
+
+
+def face(left, top, width, height, *attributes):
+    """A labelled face as Crowd's labels.mat has it; attributes of `FACE_ATTRIBUTES`."""
+    box = {"left": left, "top": top, "width": width, "height": height}
+    centre = np.array([[int(left + width / 2), int(top + height / 2)]])
+    named = zip(FACE_FIELDS, FACE_ATTRIBUTES, strict=True)
+    return {**box, "center": centre, **{f: int(a in attributes) for f, a in named}}
+
+
+def save_labels(path, by_image):
+    """Crowd's labels.mat from {file name: list of `face`s}."""
+    structs = [
+        {"img": name, "nFaces": len(faces), "faces": cell(faces)}
+        for name, faces in by_image.items()
+    ]
+    savemat(path, {"labels": cell(structs)})
+
+
+def write_crowd(folder, n=6, size=CROWD_SIZE, seed=0, observers=16):
+    """Crowd's official layout, images 001, 003, …; returns {name: (observers' x, y, faces)}.
+
+    The squares are the faces, frontal and profile in turn, the last occluded.
+    """
+    folder, found = Path(folder), {}
+    height, width = CROWD_SIZE
+    for number in range(1, 2 * n, 2):
+        name = f"{number:03}"
+        write_image(folder / "stimuli" / f"{name}.jpg", size, seed)
+        centres, half = squares(name, seed)
+        boxes = [
+            ((x - half) * width, (y - half) * height, 2 * half * width, 2 * half * height)
+            for x, y in centres
+        ]
+        faces = [face(*box, FACE_ATTRIBUTES[k % 2]) for k, box in enumerate(boxes[:-1])]
+        faces.append(face(*boxes[-1], "back", "occluded"))
+        found[name] = (gaze(name, CROWD_SIZE, observers, seed=seed), faces)
+    save_osie_gaze(folder / "eye" / "fixations.mat", {f"{k}.jpg": v for k, (v, _) in found.items()})
+    save_labels(folder / "labels.mat", {f"{k}.jpg": v for k, (_, v) in found.items()})
+    return found
+
+
 def write_osie_sr(folder, osie, seed=0):
     """OSIE-SR's masks for the images of the OSIE folder `osie`: its squares, all ids in turn."""
     folder, turn = Path(folder), 0

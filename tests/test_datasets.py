@@ -23,13 +23,15 @@ FEW = settings(max_examples=20, deadline=None, suppress_health_check=list(Health
 # --- what every loader of files must do ---------------------------------------------------------
 
 
-@pytest.fixture(params=["osie", "osie_sr", "salicon mat", "salicon json", "folder"])
+@pytest.fixture(params=["osie", "osie_sr", "crowd", "salicon mat", "salicon json", "folder"])
 def any_set(request, tmp_path):
     name, _, form = request.param.partition(" ")
     if name == "salicon":
         miniature.write_salicon(tmp_path / name, n=(4, 2, 1), size=SMALL, form=form)
     elif name == "folder":
         miniature.write_folder(tmp_path / name)
+    elif name == "crowd":
+        miniature.write_crowd(tmp_path / name, size=SMALL)
     else:
         miniature.write_osie(tmp_path / "osie", n=6, size=SMALL)
     if name == "osie_sr":
@@ -79,7 +81,7 @@ def test_truncated_image_is_named(any_set):
         ds.image(0)
 
 
-@pytest.mark.parametrize("name", ["osie", "osie_sr", "salicon", "folder"])
+@pytest.mark.parametrize("name", ["osie", "osie_sr", "crowd", "salicon", "folder"])
 def test_missing_folder_says_where_it_looked_and_what_to_do(name, tmp_path, monkeypatch):
     monkeypatch.setenv("SALIENCYKIT_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError) as error:

@@ -1,6 +1,7 @@
 """Dissection against brute force, planted units, and data without any effect."""
 
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -205,6 +206,64 @@ def test_dissect_is_region_nss_image_by_image(size, permutations):
     assert row == len(res.regions)
 
 
+class Timed(World):
+    """`World` whose fixations last as `seconds(n)` says."""
+
+    def __init__(self, n, seconds):
+        super().__init__(n)
+        self.seconds = seconds
+
+    def __getitem__(self, i):
+        sample = super().__getitem__(i)
+        looks = sample.fixations
+        timed = replace(looks, duration=self.seconds(len(looks)))
+        return replace(sample, fixations=timed)
+
+
+def test_dissect_weighs_fixations_by_duration():
+    ds, enc = Timed(5, lambda n: torch.linspace(0, 1, n, dtype=torch.float64) ** 2), Pools()
+    res = dissect(enc, ds, weights="duration", batch=3, progress=False)
+    for i in range(len(ds)):
+        sample = ds[i]
+        weighed = sample.fixations.count_map(*sample.size, weights="duration")
+        inside = torch.stack([weighed * r.as_mask(*sample.size) for r in sample.regions])
+        maps = enc.maps(sample.image[None].float() / 255, "fine")
+        there = brute_force(maps, inside, torch.zeros(3, dtype=torch.long))
+        here = res.scores["fine"][3 * i : 3 * i + 3].double()
+        torch.testing.assert_close(here, there, atol=1e-5, rtol=0, equal_nan=True)
+    assert not torch.equal(res.scores["fine"], dissect(enc, ds, progress=False).scores["fine"])
+
+
+def test_dissect_by_equal_durations_is_dissect():
+    ds = Timed(6, lambda n: torch.full((n,), 0.3, dtype=torch.float64))
+    plain, timed = (
+        dissect(Pools(), ds, weights=w, permutations=9, progress=False) for w in (None, "duration")
+    )
+    for layer in plain.layers:
+        torch.testing.assert_close(
+            plain.scores[layer], timed.scores[layer], atol=0, rtol=0, equal_nan=True
+        )
+        pd.testing.assert_frame_equal(plain.p_values(layer), timed.p_values(layer))
+
+
+def test_fixations_that_last_no_time_are_not_counted():
+    def seconds(n):
+        return (torch.arange(n) % 2).double()
+
+    whole = dissect(Pools(), World(6), progress=False)
+    half = dissect(Pools(), Timed(6, seconds), weights="duration", progress=False)
+    assert (half.regions["fixations"] < whole.regions["fixations"]).sum() > 6
+    unseen = torch.tensor((half.regions["fixations"] == 0).tolist())
+    assert torch.equal(half.scores["fine"].isnan().any(1), unseen)
+
+
+def test_dissect_names_the_image_without_durations():
+    with pytest.raises(ValueError, match=r"world/000: these fixations have no durations"):
+        dissect(Pools(), World(2), weights="duration", progress=False)
+    with pytest.raises(UnknownNameError, match="'time'"):
+        dissect(Pools(), World(0), weights="time", progress=False)
+
+
 def test_dissect_reads_each_image_once_and_leaves_the_mode():
     ds, enc = World(7), Pools().train()
     dissect(enc, ds, ["coarse"], batch=2, progress=False)
@@ -293,6 +352,9 @@ def test_saved_and_loaded_and_cached(tmp_path, monkeypatch):
     assert ds.read == []  # from the cache
     other = dissect_cached(Pools(), ds, permutations=8, progress=False)
     assert other.permutations == 8
+    timed = Timed(6, lambda n: torch.linspace(0.1, 1, n, dtype=torch.float64))
+    flat, weighed = (dissect_cached(Pools(), timed, weights=w) for w in (None, "duration"))
+    assert not torch.equal(flat.scores["fine"], weighed.scores["fine"])
     res.save(tmp_path / "it.safetensors")
     for back in (again, Dissection.load(tmp_path / "it.safetensors")):
         pd.testing.assert_frame_equal(back.regions, res.regions)

@@ -4,7 +4,16 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import folder, osie, osie_sr, p3o3, popout, salicon, toyworld  # noqa: F401 (each registers)
+from . import (  # noqa: F401 (each registers)
+    crowd,
+    folder,
+    osie,
+    osie_sr,
+    p3o3,
+    popout,
+    salicon,
+    toyworld,
+)
 from .base import DATASETS, SaliencyDataset
 from .joined import Joined
 from .types import CATEGORIES, Fixations, Region, Sample

@@ -1,6 +1,5 @@
 """A user's own images: any folder, with fixations, regions, scenes and splits where there are."""
 
-import hashlib
 import os
 import warnings
 from collections.abc import Sequence
@@ -16,8 +15,6 @@ from .files import Source, existing_root, list_images, missing
 from .reading import number_column, read_table, whole_column
 from .types import CATEGORIES, Fixations
 
-SHARES = {"train": 0.70, "val": 0.85, "test": 1.0}
-"""Upper ends of the shares of images in each split, where no splits.csv says otherwise."""
 LONGEST = 10
 """Seconds above which no median duration of fixations can lie."""
 
@@ -71,7 +68,7 @@ class Folder(AnnotatedDataset):
 
     def split_of(self, name: str) -> str:
         """Return the split by splits.csv, else by a hash of the name."""
-        return self._splits[name] if self._splits else _hashed_split(name)
+        return self._splits[name] if self._splits else super().split_of(name)
 
     def contents(self) -> object:
         """Return what identifies images, fixations, regions, scenes and splits."""
@@ -90,11 +87,6 @@ def named_images(root: Path) -> dict[str, Path]:
             raise ValueError(f"{path} and {files[name]} have one name; rename one of them.")
         files[name] = path
     return files
-
-
-def _hashed_split(name: str) -> str:
-    share = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
-    return next(split for split, end in SHARES.items() if share < end)
 
 
 def _only_known(path: Path, names: Sequence[str], known: dict[str, str]) -> list[bool]:

@@ -4,9 +4,10 @@ Xu, Jiang, Wang, Kankanhalli, Zhao, *Predicting human gaze beyond pixels*, Journ
 """
 
 import os
-import re
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,26 +19,62 @@ from .files import Source, existing_root, list_images, missing
 from .reading import entries, member, numbers, read_mat
 from .types import Fixations
 
-RECORDED = (600, 800)
-"""(height, width) that fixations and polygons refer to."""
 LAST = {"train": 1400, "val": 1500, "test": 1700}
 """Last image id of each split; ids begin at 1001."""
 FIELDS = ("fix_x", "fix_y", "fix_duration")
 """What `fixations.mat` says of each observer's fixations, in sequence."""
 
 
+class NusDataset(AnnotatedDataset):
+    """Images and fixations laid out as the NUS VIP lab publishes OSIE and Crowd.
+
+    `root` holds `stimuli/<id>.jpg` and `eye/fixations.mat`, or `data/` with them, as the official
+    repositories have it. Of the images named by `ids`, those on disk make the data set. Fixations
+    and polygons follow images that were resized from `recorded` (height, width); an image of
+    another shape is an error. `called` is the name that errors give the data set.
+    """
+
+    own_split = False
+    recorded: tuple[int, int]
+
+    def __init__(
+        self,
+        called: str,
+        root: str | os.PathLike | None,
+        ids: Sequence[str],
+        regions: Regions,
+        scenes: Scenes,
+    ):
+        self.folder = official_folder(called, root)
+        self.gaze_file = self.folder / "eye" / "fixations.mat"
+        if not self.gaze_file.is_file():
+            raise missing(called, "eye/fixations.mat", self.folder)
+        found = {p.stem: p for p in list_images(self.folder / "stimuli")}
+        files = {name: found[name] for name in ids if name in found}
+        if not files:
+            raise missing(called, f"stimuli/{ids[0]}.jpg …", self.folder)
+        super().__init__(files, regions, scenes)
+
+    def fixations(self, i: int) -> Fixations:
+        """Return the fixations of observers 0, 1, … on stimulus `i`, in its pixels."""
+        gaze = self.once("gaze", lambda: read_gaze(self.gaze_file))
+        return self.fitted(i, gaze.get(self.names[i], Fixations.of([], [])), self.recorded)
+
+    def contents(self) -> object:
+        """Return what identifies images and fixations."""
+        return [super().contents(), file_stamps([self.gaze_file])]
+
+
 @DATASETS.register("osie")
-class Osie(AnnotatedDataset):
+class Osie(NusDataset):
     """OSIE from its official layout, regions and scenes from the annotation in this package.
 
-    `root` holds `stimuli/1001.jpg …` and `eye/fixations.mat`, or `data/` with them, as the official
-    repository has it. The images on disk make the data set; ids 1001–1400 train, 1401–1500 val,
-    1501–1700 test. Fixations and polygons follow images that were resized from 800×600; an image
-    of another shape is an error.
+    See `NusDataset` for the layout. Ids 1001–1400 train, 1401–1500 val, 1501–1700 test: our choice.
+    Fixations and polygons refer to 800×600 pixels.
     """
 
     name = "osie"
-    own_split = False  # the ids in the docstring are our choice
+    recorded = (600, 800)
     source = Source(
         page="https://github.com/NUS-VIP/predicting-human-gaze-beyond-pixels",
         licence="MIT licence",
@@ -50,19 +87,8 @@ class Osie(AnnotatedDataset):
     )
 
     def __init__(self, root: str | os.PathLike | None = None):
-        self.folder = _official_folder(existing_root("osie", root))
-        self.gaze_file = self.folder / "eye" / "fixations.mat"
-        if not self.gaze_file.is_file():
-            raise missing("osie", "eye/fixations.mat", self.folder)
-        files = {p.stem: p for p in list_images(self.folder / "stimuli") if _is_id(p.stem)}
-        if not files:
-            raise missing("osie", "stimuli/1001.jpg …", self.folder)
-        super().__init__(files, *annotation())
-
-    def fixations(self, i: int) -> Fixations:
-        """Return the fixations of observers 0 … 14 on stimulus `i`, in its pixels."""
-        gaze = self.once("gaze", lambda: read_gaze(self.gaze_file))
-        return self.fitted(i, gaze.get(self.names[i], Fixations.of([], [])), RECORDED)
+        ids = [str(k) for k in range(1001, LAST["test"] + 1)]
+        super().__init__("osie", root, ids, *annotation())
 
     def split_of(self, name: str) -> str:
         """Return the split of the image by its id."""
@@ -71,7 +97,7 @@ class Osie(AnnotatedDataset):
     def contents(self) -> object:
         """Return what identifies images, fixations and annotation."""
         annotation = [f.read_text("utf-8") for f in sorted(ANNOTATIONS.glob("osie_*.json"))]
-        return [super().contents(), file_stamps([self.gaze_file]), digest(annotation)]
+        return [super().contents(), digest(annotation)]
 
 
 @cache
@@ -82,29 +108,39 @@ def annotation() -> tuple[Regions, Scenes]:
 
 
 def read_gaze(path: Path) -> dict[str, Fixations]:
-    """Return the fixations in OSIE's `fixations.mat` by image name, in pixels of 800×600.
+    """Return the fixations in OSIE's and Crowd's `fixations.mat` by image name, in its pixels.
 
     `fix_x`, `fix_y` are taken as they stand, as positions with the origin at the image's corner.
-    Evidence from this package's annotation, whose makers say how they did it: the density of ⌊x⌋,
-    ⌊y⌋ peaks at the stated pixel in 187 of 188 regions (every tenth image); with x − 1, y − 1, as
-    if counted from one, in none of them. So positions and regions fit together. The values alone
-    (multiples of 0.1 from 1.2 to 799.2 across, 1.2 to 597.5 down) would allow both. Polygons run
-    through pixel indices (from −0.5 to 799.5): of all regions' stated fixation counts, ⌊x⌋, ⌊y⌋
-    inside the polygon meets 92 %, x, y themselves 86 %. That half pixel is left as it is.
-    `fix_duration` is in milliseconds (of 69,876 the shortest is 20, the median 191, the longest
-    1975), and each observer's fixations stand in the order in which they were made.
+    Evidence for OSIE, from this package's annotation, whose makers say how they did it: the density
+    of ⌊x⌋, ⌊y⌋ peaks at the stated pixel in 187 of 188 regions (every tenth image); with x − 1,
+    y − 1, as if counted from one, in none of them. So positions and regions fit together. The
+    values alone (multiples of 0.1 from 1.2 to 799.2 across, 1.2 to 597.5 down) would allow both.
+    Polygons run through pixel indices (from −0.5 to 799.5): of all regions' stated fixation counts,
+    ⌊x⌋, ⌊y⌋ inside the polygon meets 92 %, x, y themselves 86 %. That half pixel is left as it is.
+    For Crowd, see `crowd.read_labels`; its values run from 1.0 to 1023.9 across (13 of 63,301 of
+    them at 1023.0 or more, none at 1024) and from 2.4 to 768.0 down.
+    `fix_duration` is in milliseconds (OSIE's 69,876 from 20 to 1975, their median 191; Crowd's
+    from 21 to 3495, 206), and each observer's fixations stand in the order in which they were made.
     """
-    images = entries(read_mat(path, "fixations")["fixations"])
+    return {
+        name: _all_observers(entries(member(image, "subjects", where)), where)
+        for name, image, where in structs(path, "fixations")
+    }
+
+
+def structs(path: Path, variable: str) -> Iterator[tuple[str, Any, str]]:
+    """Iterate over a .mat file's cell of structs of images: name, struct, and where it stands.
+
+    The name is that in field `img`, without suffix. Raises as `read_mat` does, and ValueError.
+    """
+    images = entries(read_mat(path, variable)[variable])
     if not images:
-        raise ValueError(f"{path}: variable 'fixations' is no cell array of structs.")
-    found = {}
-    for k, image in enumerate(images):
-        file = np.ravel(member(image, "img", f"{path}, fixations{{{k + 1}}}"))
+        raise ValueError(f"{path}: variable {variable!r} is no cell array of structs.")
+    for k, image in enumerate(images, 1):
+        file = np.ravel(member(image, "img", f"{path}, {variable}{{{k}}}"))
         if file.size != 1 or not isinstance(file[0], str):
-            raise ValueError(f"{path}, fixations{{{k + 1}}}: 'img' is no file name.")
-        where = f"{path}, image {file[0]}"
-        found[Path(file[0]).stem] = _all_observers(entries(member(image, "subjects", where)), where)
-    return found
+            raise ValueError(f"{path}, {variable}{{{k}}}: 'img' is no file name.")
+        yield Path(file[0]).stem, image, f"{path}, image {file[0]}"
 
 
 def _all_observers(observers: list, where: str) -> Fixations:
@@ -124,12 +160,10 @@ def _trial(observer: object, where: str) -> np.ndarray:
     return np.stack(columns, axis=1) / (1, 1, 1000)  # from milliseconds
 
 
-def _official_folder(root: Path) -> Path:
-    for folder in (root, root / "data"):
+def official_folder(called: str, root: str | os.PathLike | None) -> Path:
+    """Return the folder with `stimuli/`: `root`, or `data/` in it. Raises FileNotFoundError."""
+    found = existing_root(called, root)
+    for folder in (found, found / "data"):
         if (folder / "stimuli").is_dir():
             return folder
-    raise missing("osie", "stimuli/ (nor data/stimuli/)", root)
-
-
-def _is_id(stem: str) -> bool:
-    return bool(re.fullmatch(r"\d{4}", stem)) and 1001 <= int(stem) <= LAST["test"]
+    raise missing(called, "stimuli/ (nor data/stimuli/)", found)

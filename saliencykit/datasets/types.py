@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from ..registry import check_name
+
 CATEGORIES = (
     "person_head",
     "person_part",
@@ -29,6 +31,8 @@ CATEGORIES = (
     "other",
 )
 """The twelve region categories of OSIE-SR (He et al. 2019, section 3)."""
+WEIGHTS = ("duration",)
+"""What fixations can weigh by, where they do not weigh the same."""
 
 
 @dataclass(frozen=True)
@@ -121,14 +125,38 @@ class Fixations:
         """Fixations on the image after it was resized from `old` to `new` (height, width)."""
         return replace(self, x=self.x * (new[1] / old[1]), y=self.y * (new[0] / old[0]))
 
-    def count_map(self, height: int, width: int, binary: bool = False) -> Tensor:
+    def weights(self, by: str | None = None) -> Tensor:
+        """What each counts, (N,) float32: 1, or `by` "duration" in proportion to that, mean 1.
+
+        A fixation whose duration is NaN, unknown, weighs 1. In float32 the weights of equal
+        durations are exactly 1. Raises UnknownNameError for anything else to weigh by, and
+        ValueError where there are no durations or all of them are 0.
+        """
+        if by is None or not len(self):
+            return torch.ones(len(self))
+        check_name("what fixations weigh by", by, WEIGHTS)
+        if self.duration is None:
+            raise ValueError("these fixations have no durations to weigh by")
+        if not (middle := self.duration.nanmean()).ne(0):
+            raise ValueError("these fixations all last 0 seconds: durations say nothing here")
+        return (self.duration / middle).nan_to_num(nan=1.0).float()
+
+    def count_map(
+        self, height: int, width: int, binary: bool = False, weights: str | None = None
+    ) -> Tensor:
         """Map (height, width), float32: pixel (⌊y⌋, ⌊x⌋) gets +1 per fixation.
 
         Out-of-image fixations are dropped and counted in a warning; `binary` caps counts at 1.
+        With `weights` "duration" a fixation counts in proportion to how long it lasted, those in
+        the image 1 in the mean, and 1 where that is unknown (see `weights`, also for what it
+        raises). Raises ValueError for a map that is to be both.
         """
+        if binary and weights:
+            raise ValueError(f"a binary map knows no weights, so none by {weights!r}")
         kept = self.inside(height, width)
         index = kept.y.long() * width + kept.x.long()
-        counts = torch.bincount(index, minlength=height * width).float().view(height, width)
+        counts = torch.bincount(index, kept.weights(weights).double(), minlength=height * width)
+        counts = counts.float().view(height, width)
         return counts.clamp(max=1) if binary else counts
 
 
@@ -136,13 +164,15 @@ class Fixations:
 class Region:
     """An annotated image part: category name, a polygon (P, 2) of x, y or a mask (H, W) bool.
 
-    `sure` is False where an annotator might have decided otherwise.
+    `sure` is False where an annotator might have decided otherwise; `attributes` are what else the
+    data say of it ("frontal", "occluded"), in the data set's words.
     """
 
     category: str
     polygon: Tensor | None = None
     mask: Tensor | None = None
     sure: bool = True
+    attributes: tuple[str, ...] = ()
 
     def __post_init__(self):
         if (self.polygon is None) == (self.mask is None):

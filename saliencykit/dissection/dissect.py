@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .. import cache
 from ..datasets import SaliencyDataset
+from ..datasets.types import WEIGHTS
 from ..metrics.upsampling import Size, size_of
 from ..registry import check_name
 from .region_nss import region_scores
@@ -41,6 +42,7 @@ def dissect(
     layers: Sequence[str] | None = None,
     *,
     size: Size | None = None,
+    weights: str | None = None,
     batch: int = 16,
     permutations: int = 0,
     seed: int = 0,
@@ -51,22 +53,34 @@ def dissect(
 
     A score is the region NSS (see `region_nss`) on maps upsampled to the image as it was shown;
     the fixations of a region are those inside its polygon or mask. The network sees the images at
-    `size` (height, width), None for their own. One streamed pass: maps are reduced where they
-    arise, and only the scores are kept, so memory does not grow with the images' number.
+    `size` (height, width), None for their own. `weights` "duration": fixations weigh by how long
+    they lasted (NaN, unknown: as the mean of their image; 0: not at all). One streamed pass: maps
+    are reduced where they arise, and only the scores are kept, so memory does not grow with the
+    images' number.
 
     `permutations` > 0 adds p-values (see `significance`), seeded by `seed`; they cost memory of
     permutations × categories × units × 4 bytes. `device`: None for where the encoder is. The
     encoder runs in evaluation mode and is left in the mode it was in. Raises UnknownNameError for
-    a layer that is not there, ValueError for data without annotated regions or `batch` < 1.
+    a layer that is not there, ValueError for data without annotated regions, without durations that
+    are to weigh, or `batch` < 1.
     """
     if permutations < 0:
         raise ValueError(f"permutations is {permutations}; it must be at least 0")
+    if weights is not None:
+        check_name("what fixations weigh by", weights, WEIGHTS)
     layers = list(dict.fromkeys(enc.layers if layers is None else layers))
     for layer in layers:
         check_name("layer", layer, enc.layers)
     run = _Units(enc, layers, ds.categories, Null(permutations, len(ds.categories), seed))
     with streamed(
-        [enc], ds, "dissecting", size=size, batch=batch, progress=progress, device=device
+        [enc],
+        ds,
+        "dissecting",
+        size=size,
+        batch=batch,
+        progress=progress,
+        device=device,
+        weights=weights,
     ) as batches:
         found = run.gathered(ds.name, batches)
     p = {layer: run.null.p_values(layer) for layer in run.null.null}
@@ -102,7 +116,7 @@ class Pass:
         rows = [
             (s.index, s.name, category, sure, len(x))
             for s in stimuli
-            for category, sure, (x, _) in zip(s.categories, s.sure, s.fixated, strict=True)
+            for category, sure, (x, *_) in zip(s.categories, s.sure, s.fixated, strict=True)
         ]
         for row in rows:
             check_name("region category", row[2], self.categories)

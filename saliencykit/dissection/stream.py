@@ -20,7 +20,8 @@ class Stimulus:
     """One image ready for the network, and where people looked inside each of its regions.
 
     `image` is float (3, h, w) in [0, 1]; `size` is (H, W) of the image as it was shown; `fixated`
-    holds, region by region, the x and y of the fixations inside it, in pixels of that size.
+    holds, region by region, the x and y of the fixations inside it, in pixels of that size, and
+    what each weighs.
     """
 
     index: int
@@ -29,15 +30,24 @@ class Stimulus:
     size: Size
     categories: list[str]
     sure: list[bool]
-    fixated: list[tuple[Tensor, Tensor]]
+    fixated: list[tuple[Tensor, Tensor, Tensor]]
 
 
-def load_stimulus(ds: SaliencyDataset, i: int, size: Size | None) -> Stimulus:
-    """Read stimulus `i`, resized to `size` unless None."""
+def load_stimulus(
+    ds: SaliencyDataset, i: int, size: Size | None, weights: str | None = None
+) -> Stimulus:
+    """Read stimulus `i`, resized to `size` unless None; fixations that weigh nothing are left out.
+
+    Raises ValueError, naming the image, for fixations that can't be weighed so.
+    """
     sample = ds[i]
     height, width = sample.size
     x, y = sample.fixations.x.long(), sample.fixations.y.long()  # inside the image, so ⌊·⌋
-    inside = [region.as_mask(height, width)[y, x] for region in sample.regions]
+    try:
+        weight = sample.fixations.weights(weights)
+    except ValueError as error:
+        raise ValueError(f"{ds.name}/{sample.name}: {error}") from error
+    inside = [r.as_mask(height, width)[y, x] & (weight > 0) for r in sample.regions]
     return Stimulus(
         index=i,
         name=sample.name,
@@ -45,7 +55,7 @@ def load_stimulus(ds: SaliencyDataset, i: int, size: Size | None) -> Stimulus:
         size=(height, width),
         categories=[region.category for region in sample.regions],
         sure=[region.sure for region in sample.regions],
-        fixated=[(x[keep], y[keep]) for keep in inside],
+        fixated=[(x[keep], y[keep], weight[keep]) for keep in inside],
     )
 
 
@@ -72,19 +82,22 @@ class RegionBatch:
     """The regions of a batch of stimuli, pulled back to whatever grid a layer has.
 
     Attributes: `sizes` of the images; `owner` (R,) index of each region's image in the batch;
-    `counts` (R,) fixations in each region.
+    `counts` (R,) fixations in each region, `total` (R,) what they weigh together.
     """
 
     def __init__(self, stimuli: list[Stimulus], device: torch.device):
         self.sizes = [s.size for s in stimuli]
         self.device = device
-        fixated = [(i, xy) for i, s in enumerate(stimuli) for xy in s.fixated]
-        self.owner = torch.tensor([i for i, _ in fixated], dtype=torch.long)
-        self.counts = torch.tensor([len(x) for _, (x, _) in fixated], dtype=torch.long)
+        owners = [i for i, s in enumerate(stimuli) for _ in s.fixated]
+        self.owner = torch.tensor(owners, dtype=torch.long)
+        columns = list(zip(*(columns for s in stimuli for columns in s.fixated), strict=True))
+        x, y, weight = columns or ((), (), ())
+        self.counts = torch.tensor([len(one) for one in x], dtype=torch.long)
         none = torch.zeros(0, dtype=torch.long)
-        self.x = torch.cat([none, *(x for _, (x, _) in fixated)])
-        self.y = torch.cat([none, *(y for _, (_, y) in fixated)])
-        self.region = torch.arange(len(fixated)).repeat_interleave(self.counts)
+        self.x, self.y = torch.cat([none, *x]), torch.cat([none, *y])
+        self.weight = torch.cat([none.float(), *weight])
+        self.total = torch.tensor([float(one.sum()) for one in weight])
+        self.region = torch.arange(len(owners)).repeat_interleave(self.counts)
         self._weights: dict[Size, Tensor] = {}
         self._tables: dict[Size, tuple[Tensor, Tensor]] = {}
 
@@ -95,9 +108,9 @@ class RegionBatch:
             for size in set(self.sizes):
                 of_size = torch.tensor([s == size for s in self.sizes])[self.owner][self.region]
                 x, y, region = self.x[of_size], self.y[of_size], self.region[of_size]
-                one = torch.ones(len(x))
-                parts.append(pull_back(x, y, one, region, len(self.owner), size, inner))
-            self._weights[inner] = mean_at(reduce(torch.add, parts), self.counts).to(self.device)
+                weight = self.weight[of_size]
+                parts.append(pull_back(x, y, weight, region, len(self.owner), size, inner))
+            self._weights[inner] = mean_at(reduce(torch.add, parts), self.total).to(self.device)
         return self._weights[inner]
 
     def table(self, inner: Size) -> tuple[Tensor, Tensor]:
@@ -121,13 +134,15 @@ def streamed(
     batch: int,
     progress: bool = True,
     device: str | torch.device | None = None,
+    weights: str | None = None,
 ) -> Iterator[Batches]:
     """Give an iterator over (stimuli, images float (B, 3, h, w) in [0, 1]), to be used inside.
 
     Images come at `size`, None for their own, and those of a batch have one size. Inside, the
     networks are in evaluation mode (batch norm must neither mix images nor learn) and nothing
     records gradients; afterwards they are in the mode they were in. `device`: None for where the
-    first network is. Raises ValueError for `batch` < 1.
+    first network is. `weights`: what fixations weigh by, see `Fixations.weights`. Raises ValueError
+    for `batch` < 1.
     """
     if batch < 1:
         raise ValueError(f"batch is {batch}; it must be at least 1")
@@ -140,7 +155,7 @@ def streamed(
     ):
 
         def batches() -> Batches:
-            read = read_ahead(lambda i: load_stimulus(ds, i, size), len(ds), ahead=batch)
+            read = read_ahead(lambda i: load_stimulus(ds, i, size, weights), len(ds), ahead=batch)
             for stimuli in in_batches(read, batch):
                 yield stimuli, torch.stack([s.image for s in stimuli]).to(device)
                 bar.update(len(stimuli))
