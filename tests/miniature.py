@@ -216,6 +216,113 @@ def save_salicon_split(folder, split, by_image, size=(480, 640), form="mat"):
     (folder / f"fixations_{split}2014.json").write_text(text)
 
 
+def points_map(name, size, seed=0, observers=15):
+    """Pixels (H, W), bool, that anybody fixated: CAT2000's and MIT1003's way to tell of gaze."""
+    x, y = np.concatenate(gaze(name, size, observers, seed=seed)).astype(int).T
+    marked = np.zeros(size, dtype=bool)
+    marked[y, x] = True
+    return marked
+
+
+def write_mit1003(folder, n=4, size=(60, 80), seed=0):
+    """MIT1003's layout, its points maps as Matlab saves JPEG, the stray file among them.
+
+    Returns {name: pixels that were fixated}.
+    """
+    folder, found = Path(folder), {}
+    stray = "i05june05_static_street_boston_p1010764"
+    maps = folder / "ALLFIXATIONMAPS"
+    maps.mkdir(parents=True, exist_ok=True)
+    for name in (stray, *(f"i{100 + k}" for k in range(n - 1))):
+        write_image(folder / "ALLSTIMULI" / f"{name}.jpeg", size, seed)
+        found[name] = points_map(name, size, seed)
+        points = Image.fromarray(found[name].astype(np.uint8) * 255)
+        points.save(maps / f"{name}_fixPts.jpg", quality=75)
+        points.save(maps / f"{name}_fixMap.jpg", quality=75)
+    Image.new("L", size[::-1], 255).save(maps / f"{stray}fixPts.jpg")
+    return found
+
+
+def write_cat2000(folder, n=3, size=(60, 80), seed=0):
+    """CAT2000's training set, `n` images of each of two categories, those of one grey.
+
+    Returns {name: pixels that were fixated}.
+    """
+    train, found = Path(folder) / "trainSet", {}
+    for category in ("Action", "LineDrawing"):
+        for k in range(1, n + 1):
+            name = f"{category}/{k:03}"
+            path = train / "Stimuli" / f"{name}.jpg"
+            write_image(path, size, seed)
+            if category == "LineDrawing":
+                Image.open(path).convert("L").save(path)
+            found[name] = points_map(name, size, seed)
+            save_points(train / "FIXATIONLOCS" / f"{name}.mat", found[name])
+            write_image(train / "Stimuli" / category / "Output" / f"{k:03}_SaliencyMap.jpg", size)
+    write_image(train / "Stimuli" / "Output" / "001.jpg", size)
+    return found
+
+
+def save_points(path, marked):
+    """CAT2000's FIXATIONLOCS file of one image."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    savemat(path, {"fixLocs": marked.astype(np.uint8)})
+
+
+FIGRIM_SIZE = (1000, 1000)
+
+
+def seen_by(enc=(), rec=(), rec2=()):
+    """One observer in FIGRIM's userdata: x, y of three showings, counted from 1."""
+    looks = {"enc": enc, "rec": rec, "rec2": rec2}
+    return np.array([[7.0]]), {k: np.reshape(v, (-1, 2)) for k, v in looks.items()}
+
+
+UNSEEN = (np.zeros((0, 0)), np.zeros((0, 0)))
+"""An observer in FIGRIM's userdata who did not see the image."""
+
+
+def save_figrim_gaze(path, by_image):
+    """FIGRIM's .mat from {file name: list of `seen_by` or `UNSEEN`, one an observer}."""
+    images = np.empty((1, len(by_image)), dtype=[("filename", object), ("userdata", object)])
+    for k, (file, people) in enumerate(by_image.items()):
+        userdata = np.empty((1, len(people)), dtype=[("trial", object), ("fixations", object)])
+        for j, person in enumerate(people):
+            userdata[0, j] = person
+        images[0, k] = (file, userdata)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    savemat(path, {"allImages": images})
+
+
+def write_figrim(folder, n=3, size=FIGRIM_SIZE, seed=0, observers=5):
+    """FIGRIM's layout, `n` targets and fillers each of two scenes; every fifth observer is absent.
+
+    Returns {name: {showing: list over observers of x, y counted from 1}}.
+    """
+    folder, found = Path(folder), {}
+    files = {"Targets": "allImages_release.mat", "Fillers": "allImages_fillers.mat"}
+    for kind, file in files.items():
+        by_image = {}
+        for scene in ("airport_terminal", "tower"):
+            for k in range(n):
+                image = f"sun_{kind[0].lower()}{scene[0]}{k}"
+                name = f"{kind}/{scene}/{image}"
+                write_image(folder / f"{name}.jpg", size, seed)
+                times = ("enc", "rec", "rec2") if kind == "Targets" else ("enc",)
+                looks = {t: gaze(f"{name} {t}", FIGRIM_SIZE, observers, seed=seed) for t in times}
+                absent = [j % 5 == k % 5 for j in range(observers)]
+                by_image[f"{image}.jpg"] = [
+                    UNSEEN if away else seen_by(**{t: looks[t][j] + 0.5 for t in times})
+                    for j, away in enumerate(absent)
+                ]
+                found[name] = {
+                    t: [v[:0] if away else v for v, away in zip(looks[t], absent, strict=True)]
+                    for t in times
+                }
+        save_figrim_gaze(folder / file, by_image)
+    return found
+
+
 def write_folder(folder, n=6, size=(90, 120), seed=0, observers=3, suffix=".png"):
     """A user's own folder: images and fixations.csv; returns {name: observers' x, y}."""
     folder, found = Path(folder), {}

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 import types
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 import saliencykit
 from saliencykit import cli, settings
 from saliencykit.running import runner
+from tests import miniature
 from tests.small_notebooks import write_profile
 
 COMMANDS = (
@@ -195,10 +197,10 @@ def test_data_sets_are_listed_whatever_is_wrong_with_one(monkeypatch, tmp_path):
     assert "saliencykit fetch NAME" in advice
     rows = [line.split(maxsplit=2) for line in lines]
     assert rows == [
-        ["damaged", "broken", "a bad file"],
-        ["drawn", "yes", "7       drawn by code"],
-        ["missing", "no", "get it there"],
-        ["present", "yes", f"7       {tmp_path / 'present'}"],
+        ["damaged", "broken", "MIT licence  a bad file"],
+        ["drawn", "yes", "7       MIT licence  drawn by code"],
+        ["missing", "no", "MIT licence  get it there"],
+        ["present", "yes", f"7       MIT licence  {tmp_path / 'present'}"],
     ]
 
 
@@ -210,6 +212,38 @@ def test_every_registered_data_set_is_listed(monkeypatch, tmp_path):
     assert done.exit_code == 0, done.output
     listed = [line.split()[0] for line in done.output.splitlines()[1:-1]]
     assert listed == datasets.names()
+
+
+def test_all_about_one_data_set(monkeypatch, tmp_path):
+    monkeypatch.setenv("SALIENCYKIT_DATA", str(tmp_path))
+    miniature.write_crowd(tmp_path / "crowd", n=3, size=(48, 64))
+    miniature.write_mit1003(tmp_path / "mit1003", n=2)
+    told = {name: call("datasets", name) for name in ("crowd", "mit1003", "popout", "osie")}
+    for name, done in told.items():
+        assert done.exit_code == 0, done.output
+        assert re.search(rf"^data set +{name}$", done.output, re.M)
+    for line in (
+        r"page +https://github\.com/NUS-VIP/saliency-in-crowd",
+        r"licence +MIT licence",
+        r"citation +Jiang, Xu, Zhao: Saliency in crowd\. ECCV 2014",
+        rf"here +{tmp_path / 'crowd'}",
+        r"images +3: 3 train, 0 val, 0 test, a split of ours",
+        r"size +64×48",
+        r"fixations +96 an image",
+        r"observers +16 an image",
+        r"also known +order, duration",
+        r"regions +person_head; 4 an image",
+        r"scenes +none",
+    ):
+        assert re.search(f"^{line}$", told["crowd"].output, re.M), line
+    assert re.search(r"^observers +not told apart$", told["mit1003"].output, re.M)
+    assert re.search(r"^also known +neither order nor duration$", told["mit1003"].output, re.M)
+    assert re.search(r"^page +drawn by this package$", told["popout"].output, re.M)
+    assert re.search(r"^images +720: 0 train, 0 val, 720 test, the", told["popout"].output, re.M)
+    assert re.search(r"^here +no: .*saliencykit fetch osie", told["osie"].output, re.M)
+    wrong = call("datasets", "mit103")
+    assert wrong.exit_code == 2
+    assert "Did you mean 'mit1003'" in wrong.output
 
 
 class Network:

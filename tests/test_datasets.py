@@ -9,9 +9,10 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from saliencykit import datasets
+from saliencykit.datasets.base import DATASETS
 from saliencykit.registry import UnknownNameError
 from tests import miniature
 from tests.miniature import assert_same_trials
@@ -23,15 +24,24 @@ FEW = settings(max_examples=20, deadline=None, suppress_health_check=list(Health
 # --- what every loader of files must do ---------------------------------------------------------
 
 
-@pytest.fixture(params=["osie", "osie_sr", "crowd", "salicon mat", "salicon json", "folder"])
+WRITERS = {
+    "crowd": miniature.write_crowd,
+    "mit1003": miniature.write_mit1003,
+    "cat2000": miniature.write_cat2000,
+    "figrim": miniature.write_figrim,
+}
+OF_FILES = ["osie", "osie_sr", "salicon", "folder", *WRITERS]
+
+
+@pytest.fixture(params=["osie", "osie_sr", "salicon mat", "salicon json", "folder", *WRITERS])
 def any_set(request, tmp_path):
     name, _, form = request.param.partition(" ")
     if name == "salicon":
         miniature.write_salicon(tmp_path / name, n=(4, 2, 1), size=SMALL, form=form)
     elif name == "folder":
         miniature.write_folder(tmp_path / name)
-    elif name == "crowd":
-        miniature.write_crowd(tmp_path / name, size=SMALL)
+    elif name in WRITERS:
+        WRITERS[name](tmp_path / name, size=SMALL if name != "figrim" else (60, 60))
     else:
         miniature.write_osie(tmp_path / "osie", n=6, size=SMALL)
     if name == "osie_sr":
@@ -59,9 +69,17 @@ def test_every_set_gives_samples_splits_and_pickles(any_set):
 
 def test_fixations_and_sizes_do_not_decode_images(any_set, monkeypatch):
     ds = any_set()
-    monkeypatch.setattr(Image.Image, "load", lambda *a: pytest.fail("decoded an image"))
+    stimuli, load = {str(p) for p in ds.files.values()}, ImageFile.load
+
+    def loaded(image):  # maps of points may be pictures too
+        assert str(image.filename) not in stimuli, "decoded an image"
+        return load(image)
+
+    monkeypatch.setattr(ImageFile, "load", loaded)
+    with pytest.raises(AssertionError, match="decoded"):
+        ds.image(0)
     assert len(ds.fixations(0)) > 0
-    assert ds.size_of(0) == (SMALL if ds.name != "folder" else (90, 120))
+    assert ds.size_of(0) == {"folder": (90, 120), "figrim": (60, 60)}.get(ds.name, SMALL)
 
 
 def test_fingerprint_is_stable_and_follows_the_files(any_set):
@@ -81,7 +99,7 @@ def test_truncated_image_is_named(any_set):
         ds.image(0)
 
 
-@pytest.mark.parametrize("name", ["osie", "osie_sr", "crowd", "salicon", "folder"])
+@pytest.mark.parametrize("name", OF_FILES)
 def test_missing_folder_says_where_it_looked_and_what_to_do(name, tmp_path, monkeypatch):
     monkeypatch.setenv("SALIENCYKIT_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError) as error:
@@ -91,6 +109,17 @@ def test_missing_folder_says_where_it_looked_and_what_to_do(name, tmp_path, monk
     (tmp_path / name).mkdir()
     with pytest.raises(FileNotFoundError, match=f"saliencykit fetch {name}"):
         datasets.load(name)
+
+
+def test_every_loader_of_files_says_where_its_files_come_from_and_what_to_cite():
+    sources = {name: getattr(kind, "source", None) for name, kind in DATASETS.items()}
+    assert {name for name, source in sources.items() if source is None} == {"toyworld", "popout"}
+    for source in filter(None, sources.values()):
+        assert source.page
+        assert source.licence
+        assert source.citation
+        assert len(source.licence.partition(";")[0]) <= 15  # a column of a table
+        assert "{root}" in source.steps
 
 
 def test_unknown_data_set_names_the_nearest():

@@ -8,6 +8,7 @@ import torch
 from saliencykit import datasets, metrics, models
 from saliencykit.models import classical
 from saliencykit.paths import ROOT
+from tests import miniature
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 
@@ -30,6 +31,25 @@ def test_the_example_of_a_classical_model_is_one():
         assert flat.min() == flat.max()
     finally:
         classical.CLASSICAL.pop("edges", None)
+
+
+def test_the_example_of_order_and_duration_is_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("SALIENCYKIT_DATA", str(tmp_path))
+    miniature.write_crowd(tmp_path / "crowd", n=2, size=(48, 64), observers=3)
+    (source,) = blocks(ROOT / "docs" / "own_data.md", "python")
+    made = {}
+    exec(source, made)
+    assert len(made["firsts"]) == 3
+    assert float(made["lasting"].sum()) == pytest.approx(len(made["looks"]))
+    assert len(made["frontal"]) == 2
+    assert len(made["units"].regions) == 8
+
+
+def test_the_table_of_data_sets_names_all_there_are():
+    text = (ROOT / "docs" / "own_data.md").read_text(encoding="utf-8")
+    table = re.search(r"^\| data set .*?(?=\n\n)", text, re.M | re.S)[0]
+    rows = [row.split("|")[1] for row in table.splitlines()[2:]]
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == datasets.names()
 
 
 def test_encoders_named_in_the_docs_can_be_built():

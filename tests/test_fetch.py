@@ -184,6 +184,10 @@ def test_killed_download_leaves_no_data_set_and_the_next_one_cleans_up(server, t
         ("osie", "github.com/NUS-VIP/predicting-human-gaze-beyond-pixels"),
         ("osie_sr", "github.com/SenHe/uavdvsm"),
         ("salicon", "salicon.net"),
+        ("crowd", "github.com/NUS-VIP/saliency-in-crowd"),
+        ("mit1003", "people.csail.mit.edu/tjudd"),
+        ("cat2000", "saliency.mit.edu"),
+        ("figrim", "figrim.mit.edu"),
         ("folder", "fixations.csv"),
     ],
 )
@@ -228,6 +232,31 @@ def test_fetch_downloads_the_archives_of_a_source(server, tmp_path, monkeypatch)
     folder = fetch("osie", tmp_path / "osie")
     assert len(datasets.load("osie", folder)) == 3
     assert left(folder) == left(made)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "zips"),
+    [
+        ("cat2000", miniature.write_cat2000, {"trainSet.zip": "trainSet"}),
+        ("figrim", miniature.write_figrim, {"Targets.zip": "Targets", "Fillers.zip": "Fillers"}),
+    ],
+)
+def test_fetch_unpacks_the_official_zips(tmp_path, name, write, zips):
+    made, root = tmp_path / "made", tmp_path / name
+    write(made, n=1, size=(10, 10))
+    root.mkdir()
+    for path in made.glob("*.mat"):
+        path.rename(root / path.name)
+    for archive, folder in zips.items():
+        files = {
+            p.relative_to(made).as_posix(): p.read_bytes()
+            for p in (made / folder).rglob("*")
+            if p.is_file()
+        }
+        (root / archive).write_bytes(zipped(files))
+    assert fetch(name, root) == root
+    ds = datasets.load(name, root)
+    assert len(ds.fixations(len(ds) - 1)) > 0
 
 
 def test_fetch_unpacks_what_a_person_downloaded(tmp_path):

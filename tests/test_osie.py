@@ -12,7 +12,6 @@ from PIL import Image
 from scipy.io import savemat
 
 from saliencykit import datasets
-from saliencykit.datasets.base import DATASETS
 from saliencykit.datasets.osie import read_gaze
 from saliencykit.datasets.osie_sr import IDS
 from saliencykit.datasets.reading import read_mat
@@ -285,11 +284,3 @@ def test_real_osie_regions_hold_the_fixations_that_the_annotation_counted(real_o
         for region, want in zip(regions, shipped[real_osie.names[i]], strict=True):
             agree.append(abs(region.as_mask(600, 800)[y, x].sum() - want["fixations"]) <= 1)
     assert np.mean(agree) > 0.95
-
-
-def test_every_loader_of_files_says_where_its_files_come_from():
-    for name in ("osie", "osie_sr", "salicon", "folder"):
-        source = DATASETS[name].source
-        assert source.page
-        assert source.licence
-        assert "{root}" in source.steps

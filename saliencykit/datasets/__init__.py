@@ -5,8 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import (  # noqa: F401 (each registers)
+    cat2000,
     crowd,
+    figrim,
     folder,
+    mit1003,
     osie,
     osie_sr,
     p3o3,

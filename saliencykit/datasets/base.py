@@ -55,6 +55,7 @@ class SaliencyDataset(Dataset[Sample]):
     categories: Sequence[str] = CATEGORIES
     scenes: Sequence[str] = ()
     own_split: bool = True  # whether train, val and test are the data set's own, or ours
+    pooled: bool = False  # whether all observers' fixations are one observer's: the data don't tell
     shareable: bool = False  # whether pictures of the stimuli may be published by anybody
     names: list[str]
 

@@ -52,6 +52,7 @@ class Crowd(NusDataset):
     source = Source(
         page="https://github.com/NUS-VIP/saliency-in-crowd",
         licence="MIT licence",
+        citation="Jiang, Xu, Zhao: Saliency in crowd. ECCV 2014",
         # The repository publishes no archive with a fixed checksum; git verifies what it clones.
         steps=(
             "git clone https://github.com/NUS-VIP/saliency-in-crowd {root}\n"

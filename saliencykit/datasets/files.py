@@ -30,8 +30,9 @@ class Archive:
 class Source:
     """Where a data set comes from.
 
-    `page` is the official page, `licence` what it allows, `steps` what a person has to do ("{root}"
-    stands for the data set's folder). `archives` are downloaded by `saliencykit fetch`; leave them
+    `page` is the official page, `licence` what it allows (a word or two, more after a semicolon),
+    `citation` what to cite, `steps` what a person has to do ("{root}" stands for the data set's
+    folder). `archives` are downloaded by `saliencykit fetch`; leave them
     out unless licence, address and checksum are all known. `by_hand` maps the names of zips that
     a person downloads to the subfolder they unpack into.
     """
@@ -41,6 +42,7 @@ class Source:
     steps: str
     archives: tuple[Archive, ...] = ()
     by_hand: Mapping[str, str] | None = None
+    citation: str = ""
 
 
 def missing(name: str, wanted: str | os.PathLike, folder: Path) -> FileNotFoundError:

@@ -41,6 +41,7 @@ class Folder(AnnotatedDataset):
     source = Source(
         page="your own images",
         licence="yours",
+        citation="yours",
         steps=(
             "put images into {root} (or pass another folder as root=), and beside them, if you\n"
             "have them, fixations.csv (columns image, x, y, observer), regions.json, scenes.json\n"

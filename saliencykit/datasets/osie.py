@@ -78,6 +78,10 @@ class Osie(NusDataset):
     source = Source(
         page="https://github.com/NUS-VIP/predicting-human-gaze-beyond-pixels",
         licence="MIT licence",
+        citation=(
+            "Xu, Jiang, Wang, Kankanhalli, Zhao: Predicting human gaze beyond pixels. Journal of "
+            "Vision 14(1):28, 2014"
+        ),
         # The repository publishes no archive with a fixed checksum; git verifies what it clones.
         steps=(
             "git clone https://github.com/NUS-VIP/predicting-human-gaze-beyond-pixels {root}\n"

@@ -38,7 +38,11 @@ class OsieSR(Osie):
     name = "osie_sr"
     source = Source(
         page="https://github.com/SenHe/uavdvsm",
-        licence="no licence stated",
+        licence="none stated",
+        citation=(
+            "He, Tavakoli, Borji, Mi, Pugeault: Understanding and visualizing deep visual saliency "
+            "models. CVPR 2019, 10206–10215; and what `osie` cites"
+        ),
         steps=(
             "download OSIE-SR by the link on that page, so that there are\n"
             "  {root}/SegmentationClass/1001.png …\n  {root}/SegmentationObject/1001.png …\n"

@@ -11,16 +11,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 from torch import Tensor
 
-from .base import DATASETS, file_stamps, naming
+from .base import DATASETS, file_stamps
 from .files import FileDataset, Source, existing_root, list_images, missing
-from .reading import number_column, read_table
+from .reading import number_column, read_grey, read_table
 from .types import Fixations
 
 PAGE = "http://data.nvision2.eecs.yorku.ca/P3O3/"
-TERMS = "see that page for its terms"
+TERMS = "see its page"
+CITATION = (
+    "Kotseruba, Wloka, Rasouli, Tsotsos: Do saliency models detect odd-one-out targets? New "
+    "datasets and evaluations. BMVC 2019"
+)
 MASKS = {"target": ("targ_labels", "targ_images"), "distractor": ("dist_labels", "dist_images")}
 """Folders of masks beside `images/`, under the names that the data and the authors' code use."""
 PROPERTIES = ("image_properties.txt", "image_properties.csv")
@@ -91,7 +94,12 @@ class OddOneOut(FileDataset):
 
     def _mask(self, i: int, kind: str, soft: bool) -> Tensor:
         path, (height, width) = self._mask_file(self.names[i], kind), self.size_of(i)
-        mask = read_grey(path, self.name)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path} is not there: every image of {self.name!r} needs both its masks. "
+                f"`saliencykit fetch {self.name}` says where the files come from."
+            )
+        mask = torch.from_numpy(read_grey(path, "a mask"))
         if mask.shape != (height, width):
             raise ValueError(
                 f"{path} is {mask.shape[1]}×{mask.shape[0]} pixels, its image {self.path(i)} is "
@@ -116,6 +124,7 @@ class P3(OddOneOut):
     source = Source(
         page=PAGE,
         licence=TERMS,
+        citation=CITATION,
         steps=(
             "download P3_data.zip there and unpack it into {root}, so that there are\n"
             "  {root}/colors/images/*.png, targ_labels/, dist_labels/, image_properties.txt\n"
@@ -150,6 +159,7 @@ class O3(OddOneOut):
     source = Source(
         page=PAGE,
         licence=TERMS,
+        citation=CITATION,
         steps=(
             "download O3_data.zip there and unpack it into {root}, so that there are\n"
             "  {root}/images/*.jpg, {root}/targ_labels/, {root}/dist_labels/,\n"
@@ -164,17 +174,6 @@ class O3(OddOneOut):
         if not files:
             raise missing("o3", "images/*.jpg", folder)
         super().__init__(files, _o3_rows(_properties(self.name, folder)))
-
-
-def read_grey(path: Path, data_set: str) -> Tensor:
-    """Return a grey image as float32 (H, W), 0…1. Raises as `OddOneOut.targets` does."""
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is not there: every image of {data_set!r} needs both its masks. "
-            f"`saliencykit fetch {data_set}` says where the files come from."
-        )
-    with naming(path, "a mask"), Image.open(path) as image:
-        return torch.from_numpy(np.array(image.convert("L"), dtype=np.float32) / 255)
 
 
 def _properties(data_set: str, folder: Path) -> Path:

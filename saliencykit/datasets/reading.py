@@ -183,6 +183,12 @@ def number_column(table: pd.DataFrame, column: str, path: Path, decimal: str = "
     return found.to_numpy(np.float64)
 
 
+def read_grey(path: Path, kind: str) -> np.ndarray:
+    """Return a picture as float32 (H, W), 0…1. Raises ValueError naming the file, if no `kind`."""
+    with naming(path, kind), Image.open(path) as image:
+        return np.array(image.convert("L"), dtype=np.float32) / 255
+
+
 def read_mask(path: Path) -> np.ndarray:
     """Return an index mask (H, W), int64: a palette or grey PNG's indices, or a plain .npy."""
     with naming(path, "a mask"):

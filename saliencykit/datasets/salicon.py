@@ -42,7 +42,8 @@ class Salicon(FileDataset):
     name = "salicon"
     source = Source(
         page="http://salicon.net/challenge-2017/",
-        licence="see that page for its terms",
+        licence="see its page",
+        citation="Jiang, Huang, Duan, Zhao: SALICON: Saliency in context. CVPR 2015",
         steps=(
             "download images.zip and fixations.zip there (their host asks questions that only a\n"
             "browser answers), put both into {root} and run the same command again: it unpacks\n"

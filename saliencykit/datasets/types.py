@@ -101,6 +101,15 @@ class Fixations:
         seconds = rows[:, 2] if rows.shape[1] > 2 else None
         return cls.of(rows[:, 0], rows[:, 1], observer, order, seconds)
 
+    @classmethod
+    def at(cls, pixels: np.ndarray) -> "Fixations":
+        """Build one fixation, in the middle of it, for each pixel that a map (H, W) marks.
+
+        All are observer 0's: such a map does not tell whose they are, nor in which order.
+        """
+        y, x = np.nonzero(pixels)
+        return cls.of(x + 0.5, y + 0.5)
+
     def _columns(self) -> dict[str, Tensor]:
         """What there is of each fixation, by name."""
         columns = {f.name: getattr(self, f.name) for f in fields(self)}
