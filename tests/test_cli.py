@@ -23,6 +23,7 @@ COMMANDS = (
     "predict",
     "models",
     "evaluate",
+    "import",
 )
 
 

@@ -177,6 +177,33 @@ def test_folder_takes_order_and_duration_where_they_are(folder):
     assert fixations.duration[1].isnan()
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("image,x,y,observer\nphoto0,3,4,b,\n\nphoto0,5,6,a,\n", "utf-8"),
+        ("image\tx\ty\tobserver\t\nphoto0\t3\t4\tb\t\nphoto0\t5\t6\ta\t\n", "utf-16"),
+        ("image;x;y;observer\r\nphoto0;3;4;b\r\nphoto0;5;6;a\r\n", "utf-8-sig"),
+    ],
+)
+def test_tables_of_the_usual_kinds_are_read_alike(folder, text, encoding):
+    (folder / "fixations.csv").write_bytes(text.encode(encoding))
+    fixations = datasets.load("folder", folder).fixations(0)
+    assert (fixations.x.tolist(), fixations.y.tolist()) == ([3, 5], [4, 6])
+    assert fixations.observer.tolist() == [1, 0]
+
+
+def test_observers_are_names_not_indices(folder):
+    rows = [("photo0", 3, 4, day) for day in (20240110, 20240102, 9, 20240110)]
+    miniature.save_table(folder / "fixations.csv", ("image", "x", "y", "observer"), rows)
+    assert datasets.load("folder", folder).fixations(0).observer.tolist() == [2, 1, 0, 2]
+
+
+def test_whole_positions_may_be_small(folder):
+    rows = [("photo0", 1, 0, 0), ("photo0", 0, 1, 0)]
+    miniature.save_table(folder / "fixations.csv", ("image", "x", "y", "observer"), rows)
+    assert len(datasets.load("folder", folder)[0].fixations) == 2
+
+
 def test_folder_own_categories_scenes_and_image_size(folder):
     write_json(
         folder / "regions.json",
@@ -234,7 +261,16 @@ def test_folder_splits_by_file_or_by_a_hash_that_newcomers_do_not_change(folder)
     ("file", "text", "message"),
     [
         ("fixations.csv", "image,x,y\n", "line 1: no column observer. Columns in it: image, x, y"),
-        ("fixations.csv", "image;x;y;observer\n", "no column image, x, y, observer"),
+        ("fixations.csv", "image|x|y|observer\n", "no column image, x, y, observer"),
+        ("fixations.csv", "image,x,y,observer\nphoto0,1,2,0,9\nphoto0,1,2,0\n", "line 2: 5 val"),
+        ("fixations.csv", "image,x,y,x,observer\n", "line 1: there are two columns x"),
+        ("fixations.csv", "image;x;y;observer\nphoto0;1,5;2;0\n", "line 2: x is '1,5'.*decimal"),
+        ("fixations.csv", 'image,x,y,observer\n"photo0,1,2,0\n', "unexpected end of data"),
+        (
+            "fixations.csv",
+            "image,x,y,observer\nphoto0,0.5,0,0\nphoto0,1,0.25,0\nphoto0,nan,,0\n",
+            "all 3 fixations lie between 0 and 1.*--units fraction",
+        ),
         ("fixations.csv", "", "cannot be read as CSV"),
         (
             "fixations.csv",

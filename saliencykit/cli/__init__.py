@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from .. import __version__
 from ..paths import PACKAGE
 from ..registry import UnknownNameError
-from . import data, figures, measure
+from . import data, figures, measure, tracker
 
 
 class _Plain(TyperGroup):
@@ -81,6 +81,7 @@ def main(
 
 app.command(cls=_Pairs, help=figures.HELP)(figures.figures)
 app.command(cls=_Pairs)(figures.explore)
+app.command("import", help=tracker.HELP)(tracker.import_table)
 for command in (
     figures.profiles,
     data.datasets,

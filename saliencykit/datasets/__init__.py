@@ -19,6 +19,7 @@ from . import (  # noqa: F401 (each registers)
 )
 from .base import DATASETS, SaliencyDataset
 from .joined import Joined
+from .pysaliency_data import from_pysaliency, to_pysaliency
 from .types import CATEGORIES, Fixations, Region, Sample
 
 Setting = bool | int | float | str | os.PathLike | Sequence[Any] | Mapping[str, float] | None
@@ -47,6 +48,8 @@ __all__ = [
     "Region",
     "SaliencyDataset",
     "Sample",
+    "from_pysaliency",
     "load",
     "names",
+    "to_pysaliency",
 ]

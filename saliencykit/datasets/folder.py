@@ -26,8 +26,8 @@ class Folder(AnnotatedDataset):
     A stimulus is named by its path without suffix ("cat", "outdoor/cat"). Beside the images may lie
 
     - `fixations.csv` with columns image, x, y, observer: pixels, x right, y down, origin at the top
-      left corner; observers are numbers or any names; also, if it has them, order (0, 1, … within
-      a trial) and duration (seconds, empty where unknown);
+      left corner; observers have any names, and are numbered from 0 in the order of these; also, if
+      it has them, order (0, 1, … within a trial) and duration (seconds, empty where unknown);
     - `regions.json`, `scenes.json`: see `annotated.py`; the categories may be your own;
     - `splits.csv` with columns image, split ("train", "val", "test"), one line for every image;
       without it a hash of the name puts 70 % in train, 15 % in val, 15 % in test, so that an
@@ -51,7 +51,7 @@ class Folder(AnnotatedDataset):
 
     def __init__(self, root: str | os.PathLike | None = None):
         self.folder = existing_root("folder", root)
-        files = _named_images(self.folder)
+        files = named_images(self.folder)
         if not files:
             raise missing("folder", "image", self.folder)
         known = {n: n for n in files} | {
@@ -78,7 +78,8 @@ class Folder(AnnotatedDataset):
         return [super().contents(), file_stamps([p for p in beside if p.is_file()])]
 
 
-def _named_images(root: Path) -> dict[str, Path]:
+def named_images(root: Path) -> dict[str, Path]:
+    """Return the images in `root` and one level below, by path without suffix. Names are unique."""
     below = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     files: dict[str, Path] = {}
     for path in [p for folder in (root, *below) for p in list_images(folder)]:
@@ -117,6 +118,7 @@ def _read_fixations(path: Path, known: dict[str, str]) -> dict[str, Fixations]:
         return {}
     table = _known_rows(path, ("image", "x", "y", "observer"), known, ("order", "duration"))
     columns = {c: number_column(table, c, path) for c in "xy"}
+    _check_pixels(columns["x"], columns["y"], path)
     columns["observer"] = _observers(table["observer"].str.strip())
     if "order" in table:
         columns["order"] = whole_column(table, "order", path)
@@ -124,6 +126,23 @@ def _read_fixations(path: Path, known: dict[str, str]) -> dict[str, Fixations]:
         columns["duration"] = _seconds(table, path)
     rows = table.groupby("image", sort=False).indices
     return {str(n): Fixations.of(**{c: v[k] for c, v in columns.items()}) for n, k in rows.items()}
+
+
+def _check_pixels(x: np.ndarray, y: np.ndarray, path: Path) -> None:
+    """Raise ValueError if all positions lie in [0, 1]², as parts of the image's sides do."""
+    if fractions(x, y):
+        raise ValueError(
+            f"{path}: x and y of all {len(x)} fixations lie between 0 and 1: parts of the "
+            "image's sides, it seems; pixels are expected. `saliencykit import TABLE --units "
+            "fraction --images DIR --out DIR` makes pixels of them."
+        )
+
+
+def fractions(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether positions, NaN left out, can be no pixels: all within [0, 1]², some not whole."""
+    values = np.concatenate([x, y])
+    values = values[~np.isnan(values)]
+    return bool(((values >= 0) & (values <= 1)).all() and (values % 1 != 0).any())
 
 
 def _seconds(table: pd.DataFrame, path: Path) -> np.ndarray:
@@ -141,10 +160,11 @@ def _seconds(table: pd.DataFrame, path: Path) -> np.ndarray:
 
 
 def _observers(labels: pd.Series) -> np.ndarray:
-    """Observer numbers as they stand if all are whole and not negative, else numbered by name."""
-    if labels.str.fullmatch(r"\d{1,18}").all():
-        return labels.to_numpy(dtype=np.int64)
-    return np.unique(labels.to_numpy(dtype=str), return_inverse=True)[1]
+    """Number observers from 0, in the order of their names, or of their numbers if all are."""
+    names, index = np.unique(labels.to_numpy(dtype=str), return_inverse=True)
+    if all(name.isdecimal() for name in names):
+        return np.argsort(np.argsort([int(name) for name in names], kind="stable"))[index]
+    return index
 
 
 def _keyed(path: Path, by_image: dict, known: dict[str, str]) -> dict:

@@ -1,7 +1,9 @@
 """Reading .mat, JSON, CSV and mask files, with errors that name the file. Nothing is unpickled."""
 
+import codecs
+import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,10 @@ import scipy.io
 from PIL import Image
 
 from .base import naming
+
+DELIMITERS = ",\t;"
+MISSING = ("", ".", "-", "na", "n/a", "nan", "null", "none")
+"""What stands for no value, in small letters: a point in EyeLink's reports."""
 
 
 def read_mat(path: Path, *variables: str) -> dict[str, np.ndarray]:
@@ -99,36 +105,81 @@ def read_json(path: Path, packed: Callable[[dict], dict] | None = None) -> dict[
 def read_table(
     path: Path, columns: tuple[str, ...], optional: tuple[str, ...] = ()
 ) -> pd.DataFrame:
-    """Return the named columns of a CSV file as text; the index is the line in the file.
+    """Return the named columns of a text table as text; the index is the line in the file.
 
-    Of `optional` those that are there. Blank lines are skipped. Raises ValueError naming the file
-    and the missing columns or the line.
+    Of `optional` those that are there. Values stand between commas, tabs or semicolons, whichever
+    the header has most of, in UTF-8 or UTF-16. Blank lines are skipped, values that a row lacks at
+    its end are empty. Raises ValueError naming the file and the missing columns, or the line of a
+    row that has a value too many.
     """
-    try:
-        table = pd.read_csv(
-            path, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig"
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as CSV: {str(error).strip()}.") from error
-    table.columns = table.columns.str.strip()
-    if lost := [c for c in columns if c not in table.columns]:
+    rows = _rows(path)
+    _, header = next(rows)
+    if lost := [c for c in columns if c not in header]:
         raise ValueError(
             f"{path}, line 1: no column {', '.join(lost)}. Columns in it: "
-            f"{', '.join(table.columns)}; expected {', '.join(columns)}."
+            f"{', '.join(header)}; expected {', '.join(columns)}."
         )
-    columns += tuple(c for c in optional if c in table.columns)
-    table = table[list(columns)].fillna("").set_axis(np.arange(2, len(table) + 2))
-    return table.loc[(table != "").any(axis=1)]
+    chosen = [*columns, *(c for c in optional if c in header)]
+    if twice := [c for c in chosen if header.count(c) > 1]:
+        raise ValueError(f"{path}, line 1: there are two columns {twice[0]}; rename one of them.")
+    places = [header.index(c) for c in chosen]
+    lines, found = [], []
+    for line, row in rows:
+        if any(row):
+            lines.append(line)
+            found.append([row[k] if k < len(row) else "" for k in places])
+    return pd.DataFrame(found, index=lines, columns=chosen, dtype=str)
 
 
-def number_column(table: pd.DataFrame, column: str, path: Path) -> np.ndarray:
-    """Return a column of `read_table` as float64; empty cells and "nan" are NaN."""
+def column_names(path: Path) -> list[str]:
+    """Return the names in the first line of a text table. Raises as `read_table`."""
+    return next(_rows(path))[1]
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield line number and values of each row of a text table, none longer than the first."""
+    try:
+        with path.open(encoding=_encoding(path), newline="") as file:
+            head = file.readline()
+            file.seek(0)
+            reader = csv.reader(file, delimiter=max(DELIMITERS, key=head.count), strict=True)
+            header = [name.strip() for name in next(reader, [])]
+            if not any(header):
+                raise ValueError(f"{path} cannot be read as CSV: its first line is empty.")
+            yield 1, header
+            for row in reader:
+                if any(row[len(header) :]):
+                    raise ValueError(
+                        f"{path}, line {reader.line_num}: {len(row)} values, but line 1 names "
+                        f"{len(header)} columns. Is there a delimiter or a quote too many?"
+                    )
+                yield reader.line_num, row
+    except (csv.Error, UnicodeError) as error:
+        raise ValueError(
+            f"{path} cannot be read as CSV: {error}. Save it as text, UTF-8 or UTF-16."
+        ) from error
+
+
+def _encoding(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(2)
+    return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+
+
+def number_column(table: pd.DataFrame, column: str, path: Path, decimal: str = ".") -> np.ndarray:
+    """Return a column of `read_table` as float64; what stands for no value (`MISSING`) is NaN.
+
+    `decimal` is what stands before decimals, "." or ",". Raises ValueError naming the line.
+    """
     text = table[column].str.strip()
-    found = pd.Series(pd.to_numeric(text, errors="coerce"), index=text.index)
-    wrong = found.isna() & ~text.str.lower().isin(["", "nan", "na"])
+    plain = text.str.replace(decimal, ".", regex=False)
+    found = pd.Series(pd.to_numeric(plain, errors="coerce"), index=text.index)
+    wrong = found.isna() & ~text.str.lower().isin(MISSING)
     if wrong.any():
         line = wrong.idxmax()
-        raise ValueError(f"{path}, line {line}: {column} is {text[line]!r}, not a number.")
+        comma = "," in text[line] and decimal == "."
+        hint = " A decimal comma? `saliencykit import … --decimal ,` reads it." if comma else ""
+        raise ValueError(f"{path}, line {line}: {column} is {text[line]!r}, not a number.{hint}")
     return found.to_numpy(np.float64)
 
 

@@ -8,6 +8,7 @@ from .predictors import (
     Predictor,
     classical_maps,
     file_maps,
+    model_maps,
     network_maps,
     prior_maps,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "human_ceiling",
     "human_regions",
     "human_regions_cached",
+    "model_maps",
     "network_maps",
     "observer_curve",
     "prior_maps",

@@ -15,7 +15,8 @@ from torch.nn.functional import interpolate
 
 from ..datasets import SaliencyDataset
 from ..datasets.base import IMAGE_ERRORS, file_stamps
-from ..models import CentrePrior, SaliencyModel, classical, stimuli, upsample
+from ..datasets.pysaliency_data import FromPysaliency
+from ..models import CentrePrior, PysaliencyModel, SaliencyModel, classical, stimuli, upsample
 from ..models.stimuli import device_of, to_float
 from ..sources import code_of
 
@@ -40,8 +41,8 @@ class Predictor:
     """Somebody who answers every image of one data set with a saliency map.
 
     `map_of(i)` is the map (H, W) of image number i, at the image's own size. `key` says all that
-    the maps depend on beside the data, as JSON-able values: scores are cached under it. `kind` is
-    what tables and figures tell predictors apart by.
+    the maps depend on beside the data, as JSON-able values: scores are cached under it, and not at
+    all if it is None. `kind` is what tables and figures tell predictors apart by.
     """
 
     map_of: Callable[[int], Tensor]
@@ -92,6 +93,22 @@ def classical_maps(name: str, data: SaliencyDataset, **parameters: Any) -> Predi
     code = code_of(classical_maps)
     key = {"classical": name, "parameters": parameters, "code": code}
     return Predictor(map_of, key, Kind.CLASSICAL)
+
+
+def model_maps(model: Callable[[Tensor], Tensor], data: SaliencyDataset) -> Predictor:
+    """Return the maps of any function of images (B, 3, H, W) in [0, 1] → (B, H, W), uncached.
+
+    It sees images as they are; a model of pysaliency sees pysaliency's own stimuli, if `data` comes
+    from there, since it may know the maps of these alone.
+    """
+
+    @torch.inference_mode()
+    def map_of(i: int) -> Tensor:
+        if isinstance(model, PysaliencyModel) and isinstance(data, FromPysaliency):
+            return model.of(data.stimulus(i))
+        return model(data.image(i)[None].float() / 255)[0]
+
+    return Predictor(map_of, None)
 
 
 def file_maps(folder: Path, data: SaliencyDataset) -> Predictor:

@@ -1,6 +1,6 @@
 """Every model on every image and metric, one long table; each model's scores are cached."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Protocol, runtime_checkable
@@ -17,7 +17,7 @@ from ..metrics import ARRAY_METRICS, METRICS, density, scores
 from ..models import CentrePrior
 from ..registry import check_name
 from ..sources import code_of
-from .predictors import Kind, Predictor
+from .predictors import Kind, Predictor, model_maps
 
 DEFAULT_METRICS = (
     "nss",
@@ -76,12 +76,15 @@ class Evaluation:
 
 
 def evaluate(
-    models: Mapping[str, Predictor],
+    models: Mapping[str, Predictor | Callable[[Tensor], Tensor]],
     data: SaliencyDataset,
     metrics: Sequence[str] = DEFAULT_METRICS,
     prior: CentrePrior | None = None,
 ) -> Evaluation:
     """Score every model on every image of `data` and metric, at the image's own size.
+
+    A model is a predictor, or a function of images (B, 3, H, W) in [0, 1] → (B, H, W), such as
+    `models.from_pysaliency` gives, whose scores are not cached (see `model_maps`).
 
     Fixations are all observers', as count maps; the density is their Gaussian blur of about one
     degree (`metrics.default_sigma`); the baseline of information gain is `prior` (None: a centred
@@ -94,7 +97,11 @@ def evaluate(
     for metric in metrics:
         check_name("metric", metric, ALL)
     truth = Truth(data, prior or CentrePrior())
-    found = {name: _scored(name, model, truth, list(metrics)) for name, model in models.items()}
+    given = {
+        name: model if isinstance(model, Predictor) else model_maps(model, data)
+        for name, model in models.items()
+    }
+    found = {name: _scored(name, model, truth, list(metrics)) for name, model in given.items()}
     rows = [
         pd.DataFrame({"model": name, "image": data.names, "metric": m, "value": entry.tensors[m]})
         for name, entry in found.items()
@@ -102,7 +109,7 @@ def evaluate(
     ]
     scores = pd.concat(rows, ignore_index=True)
     shown = {name: entry.tensors["shown"] for name, entry in found.items()}
-    return Evaluation(scores, shown, {name: model.kind for name, model in models.items()})
+    return Evaluation(scores, shown, {name: model.kind for name, model in given.items()})
 
 
 def _scored(name: str, model: Predictor, truth: "Truth", metrics: list[str]) -> Entry:
@@ -120,6 +127,8 @@ def _scored(name: str, model: Predictor, truth: "Truth", metrics: list[str]) -> 
             shown[i] = _shrunk(saliency)
         return Entry({"shown": shown, **dict(zip(metrics, values, strict=True))})
 
+    if model.key is None:
+        return compute()
     key = {
         "code": code_of(_scored, *(ALL[metric].function for metric in metrics)),
         "data": data.fingerprint,

@@ -7,6 +7,7 @@ from .checkpoints import by_name, keep, kept_models, model_names
 from .composite import Composite, TwoScales, WithContrast, build_encoder
 from .encoders import Encoder, Tapped, encoder_names
 from .fitted import Fitted, fit
+from .pysaliency_models import PysaliencyModel, from_pysaliency, to_pysaliency
 from .saliency import Classifier, SaliencyModel, upsample
 from .stimuli import features, stimuli
 from .training import Settings, Training, train, train_side_by_side
@@ -17,6 +18,7 @@ __all__ = [
     "Composite",
     "Encoder",
     "Fitted",
+    "PysaliencyModel",
     "SaliencyModel",
     "Settings",
     "Tapped",
@@ -30,11 +32,13 @@ __all__ = [
     "encoder_names",
     "features",
     "fit",
+    "from_pysaliency",
     "keep",
     "kept_models",
     "model_names",
     "stimuli",
     "tasks",
+    "to_pysaliency",
     "toyvgg",
     "train",
     "train_side_by_side",

@@ -1,0 +1,311 @@
+"""Data sets to and from pysaliency (Kümmerer et al.), whose stimuli and fixations are two things.
+
+Both packages count pixels alike: x right, y down, pixel (0, 0) covers [0, 1) × [0, 1). pysaliency
+is an optional extra, imported when it is needed.
+"""
+
+import importlib
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..cache import digest
+from ..paths import whole
+from .base import SaliencyDataset, file_stamps, naming
+from .files import FileDataset
+from .types import Fixations
+
+FILES = ("stimuli.hdf5", "fixations.hdf5")
+"""What pysaliency calls the two files of a data set."""
+ORIENTATION = 0x0112  # the EXIF tag that turns a photograph
+
+
+def pysaliency_package(name: str = "pysaliency") -> Any:
+    """Return pysaliency, or h5py, which its files need. Raises ImportError: how to get it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*pkg_resources", UserWarning)
+            return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f'{name} cannot be imported ({error}): pip install "saliencykit[pysaliency]".'
+        ) from error
+
+
+def from_pysaliency(
+    stimuli: Any, fixations: Any = None, name: str = "pysaliency"
+) -> "FromPysaliency":
+    """Return a data set of pysaliency's stimuli and fixations, or of the paths of their HDF5 files.
+
+    stimuli: `Stimuli` (arrays uint8 (H, W, 3) or grey (H, W)) or `FileStimuli`, which are read when
+    asked for. fixations: `Fixations`, or trains of them, whose sequence becomes `order`; their
+    attribute `duration` or `durations` is taken for seconds, as in pysaliency's own data sets. One
+    path alone is a folder with stimuli.hdf5 and fixations.hdf5. Subjects are numbered from 0 in the
+    order of theirs. `name` is what tables call the data set.
+
+    Raises FileNotFoundError; ImportError without the extra; ValueError for fixations without
+    images, files that hold something else, or anything that is no such data.
+    """
+    if isinstance(stimuli, str | os.PathLike):
+        if fixations is None and Path(stimuli).is_dir():
+            return from_pysaliency(*(Path(stimuli, file) for file in FILES), name=name)
+        stimuli = _read(Path(stimuli))
+    if isinstance(fixations, str | os.PathLike):
+        fixations = _read(Path(fixations))
+    return FromPysaliency(stimuli, fixations, name)
+
+
+class FromPysaliency(SaliencyDataset):
+    """Stimuli and fixations of pysaliency: see `from_pysaliency`.
+
+    Files are named as they are, without suffix and shared folders; arrays by an attribute `names`
+    of the stimuli, else by their number.
+    """
+
+    own_split = False
+
+    def __init__(self, stimuli: Any, fixations: Any, name: str = "pysaliency"):
+        _check(stimuli, fixations)
+        self.name, self.stimuli = name, stimuli
+        self.names = _names(stimuli)
+        self._number = {known: k for k, known in enumerate(self.names)}
+        self._gaze = _gaze(fixations)
+        n = np.asarray(fixations.n, dtype=np.int64)
+        sorted_, ends = np.argsort(n, kind="stable"), np.cumsum(np.bincount(n, minlength=len(self)))
+        self._rows = np.split(torch.from_numpy(sorted_).numpy(), ends[:-1])
+
+    def stimulus(self, i: int) -> Any:
+        """Return stimulus `i` as pysaliency has it, which its models want."""
+        return self.stimuli[self._number[self.names[i]]]
+
+    def image(self, i: int) -> Tensor:
+        """Return stimulus `i` as uint8 (3, H, W). Raises ValueError if a file is damaged."""
+        k = self._number[self.names[i]]
+        if files := getattr(self.stimuli, "filenames", None):
+            with naming(Path(files[k])):
+                return as_image(self.stimuli.load_stimulus(k))  # past its cache of whole images
+        return as_image(self.stimulus(i).stimulus_data)
+
+    def size_of(self, i: int) -> tuple[int, int]:
+        """Return (height, width) of stimulus `i` without decoding it."""
+        height, width = self.stimulus(i).size
+        return int(height), int(width)
+
+    def fixations(self, i: int) -> Fixations:
+        """Return the fixations on stimulus `i`."""
+        return self._gaze[torch.from_numpy(self._rows[self._number[self.names[i]]])]
+
+    def contents(self) -> object:
+        """Return what identifies images and fixations."""
+        numbers = [self._number[name] for name in self.names]
+        if files := getattr(self.stimuli, "filenames", None):
+            images: object = file_stamps([Path(files[k]) for k in numbers])
+        else:
+            images = [self.stimuli[k].stimulus_id for k in numbers]
+        gaze = [column for column in vars(self._gaze).values() if column is not None]
+        return [images, digest(*gaze, *(self._rows[k] for k in numbers))]
+
+
+def to_pysaliency(data: SaliencyDataset, out: str | os.PathLike | None = None) -> tuple[Any, Any]:
+    """Return `data` as pysaliency's stimuli and fixations; write both as HDF5 into `out`, if given.
+
+    Stimuli are `FileStimuli` where the data set has plain image files, else `Stimuli` that ask for
+    an image when they need it. Fixations are trains, one an observer and image, if their order is
+    known; durations go along as `duration`, in seconds. Those outside the image, which
+    pysaliency's metrics cannot take, are left out, with a warning that counts them.
+
+    `out` is a folder, made if need be, which gets stimuli.hdf5 and fixations.hdf5. Raises
+    FileExistsError if they are there; ImportError without the extra.
+    """
+    package = pysaliency_package()
+    stimuli, fixations = _stimuli(data, package), _trains(data, package)
+    if out is not None:
+        _write(stimuli, fixations, Path(out))
+    return stimuli, fixations
+
+
+def as_image(pixels: Any) -> Tensor:
+    """Return an array uint8 (H, W), (H, W, 1), (H, W, 3) or with alpha as uint8 (3, H, W).
+
+    uint16 is scaled. Raises ValueError for others, whose white is not known.
+    """
+    pixels = np.asarray(pixels)
+    if pixels.dtype == np.uint16:
+        pixels = (pixels // 257).astype(np.uint8)
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4):
+        raise ValueError(
+            f"a stimulus is uint8 (H, W) or (H, W, 3), not {pixels.dtype} {pixels.shape}"
+        )
+    image = torch.from_numpy(pixels[..., :3].copy()).permute(2, 0, 1)
+    return image.expand(3, -1, -1).contiguous()
+
+
+# --- from pysaliency ------------------------------------------------------------------------------
+
+
+def _read(path: Path) -> Any:
+    """What an HDF5 file holds, read anew: pysaliency remembers files by their names."""
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no {path}.")
+    package, h5py = pysaliency_package(), pysaliency_package("h5py")
+    try:
+        with h5py.File(path, "r") as file:
+            return package.read_hdf5(file)
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is no HDF5 file of pysaliency, or damaged ({error}).") from error
+
+
+def _check(stimuli: Any, fixations: Any) -> None:
+    if stimuli is None:
+        raise ValueError("pysaliency data without images: stimuli is None.")
+    if not all(hasattr(stimuli, part) for part in ("stimulus_objects", "sizes")):
+        raise ValueError(f"stimuli are to be pysaliency's Stimuli, not {type(stimuli).__name__}.")
+    if not all(hasattr(fixations, part) for part in ("x", "y", "n")):
+        raise ValueError(
+            f"fixations are to be pysaliency's Fixations, not {type(fixations).__name__}."
+        )
+    n = np.asarray(fixations.n)
+    if len(n) and (n.min() < 0 or n.max() >= len(stimuli)):
+        raise ValueError(
+            f"pysaliency data without images: fixations are on stimuli {n.min()} to {n.max()}, but "
+            f"there are {len(stimuli)}, numbered from 0."
+        )
+    files = [Path(file) for file in getattr(stimuli, "filenames", ())]
+    if gone := [file for file in files if not file.is_file()]:
+        raise FileNotFoundError(
+            f"pysaliency data without images: {len(gone)} of {len(files)} files are not there, the "
+            f"first {gone[0]}."
+        )
+
+
+def _names(stimuli: Any) -> list[str]:
+    numbered = [f"{k:0{len(str(len(stimuli) - 1))}d}" for k in range(len(stimuli))]
+    files = getattr(stimuli, "filenames", None)
+    if files is None:
+        given = [str(name) for name in stimuli.attributes.get("names", numbered)]
+        return given if len(set(given)) == len(given) else numbered
+    paths = [PurePath(file).with_suffix("") for file in files]
+    for depth in range(1, 1 + max((len(path.parts) for path in paths), default=0)):
+        names = ["/".join(path.parts[-depth:]) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    return numbered  # a file that is there twice
+
+
+def _gaze(fixations: Any) -> Fixations:
+    subjects = getattr(fixations, "subjects", getattr(fixations, "subject", None))
+    subjects = np.zeros(len(fixations.x)) if subjects is None else np.asarray(subjects)
+    observer = np.unique(subjects, return_inverse=True)[1]
+    seconds = getattr(fixations, "duration", getattr(fixations, "durations", None))
+    return Fixations.of(fixations.x, fixations.y, observer, _order(fixations, observer), seconds)
+
+
+def _order(fixations: Any, observer: np.ndarray) -> np.ndarray | None:
+    """How many fixations came before; None if none is said to, though observers made several."""
+    before = np.asarray(fixations.lengths, dtype=np.int64)
+    trials = np.stack([np.asarray(fixations.n, dtype=np.int64), observer], axis=1)
+    known = before.any() or len(np.unique(trials, axis=0)) == len(trials)
+    return before if known else None
+
+
+# --- to pysaliency --------------------------------------------------------------------------------
+
+
+def _stimuli(data: SaliencyDataset, package: Any) -> Any:
+    attributes = {"names": list(data.names)}
+    if isinstance(data, FileDataset):
+        files = [data.path(i) for i in range(len(data))]
+        shapes = [_plain_shape(file) for file in files]
+        if None not in shapes:
+            return package.FileStimuli([str(f) for f in files], False, shapes, attributes)
+
+    class Shown(package.datasets.Stimulus):
+        """A stimulus that is read when its pixels are asked for."""
+
+        def __init__(self, i: int):
+            self.i, self._stimulus_id = i, None
+            self._size = data.size_of(i)
+            self._shape = (*self._size, 3)
+
+        @property
+        def stimulus_data(self) -> np.ndarray:
+            return data.image(self.i).permute(1, 2, 0).numpy()
+
+    found = package.datasets.ObjectStimuli([Shown(i) for i in range(len(data))], attributes)
+    found.stimuli.cache = False
+    return found
+
+
+def _plain_shape(path: Path) -> tuple[int, ...] | None:
+    """The shape of a file's pixels, if everybody reads them alike: 8 bits, not turned by EXIF."""
+    with naming(path), Image.open(path) as image:
+        if image.mode not in ("L", "RGB") or image.getexif().get(ORIENTATION, 1) != 1:
+            return None
+        return (image.height, image.width) + ((3,) if image.mode == "RGB" else ())
+
+
+def _trains(data: SaliencyDataset, package: Any) -> Any:
+    looks = {i: data.fixations(i) for i in range(len(data))}
+    looks = {i: g.inside(*data.size_of(i), data.names[i]) for i, g in looks.items() if len(g)}
+    if not looks or any(look.order is None for look in looks.values()):
+        return _without_order(looks, package)
+    trains = [(i, *train) for i, look in looks.items() for train in _by_observer(look)]
+    ns, subjects, trials = zip(*trains, strict=True)
+    x, y, order = (
+        [getattr(trial, part).numpy() for trial in trials] for part in ("x", "y", "order")
+    )
+    seconds = _durations(trials)
+    return package.FixationTrains.from_fixation_trains(
+        *(x, y, order, ns, subjects),
+        scanpath_fixation_attributes={"durations": seconds} if seconds else None,
+        scanpath_attribute_mapping={"durations": "duration"},
+    )
+
+
+def _without_order(looks: dict[int, Fixations], package: Any) -> Any:
+    n = np.repeat(list(looks), [len(look) for look in looks.values()]).astype(np.int64)
+    x, y, observer = (
+        np.concatenate([np.zeros(0), *(getattr(look, part).numpy() for look in looks.values())])
+        for part in ("x", "y", "observer")
+    )
+    before = [np.full((len(n), 1), np.nan)] * 3
+    seconds = _durations(list(looks.values()))
+    return package.Fixations(
+        *(x, y, np.zeros(len(n)), *before, n, observer.astype(np.int64)),
+        attributes={"duration": np.concatenate(seconds)} if seconds else None,
+    )
+
+
+def _durations(looks: Sequence[Fixations]) -> list[np.ndarray]:
+    """Durations of each of `looks`; nothing if some have none."""
+    found = [look.duration.numpy() for look in looks if look.duration is not None]
+    return found if len(found) == len(looks) else []
+
+
+def _by_observer(look: Fixations) -> Iterator[tuple[int, Fixations]]:
+    assert look.order is not None
+    for observer in look.observer.unique().tolist():
+        trial = look[look.observer == observer]
+        assert trial.order is not None
+        yield observer, trial[torch.argsort(trial.order, stable=True)]
+
+
+def _write(stimuli: Any, fixations: Any, out: Path) -> None:
+    pysaliency_package("h5py")  # said before anything is written
+    paths = [out / file for file in FILES]
+    if there := [path for path in paths if path.exists()]:
+        raise FileExistsError(f"{there[0]} is there already; nothing is written over.")
+    out.mkdir(parents=True, exist_ok=True)
+    with patch.object(np, "string_", np.bytes_, create=True):  # pysaliency 0.2.22 wants numpy 1's
+        for part, path in zip((stimuli, fixations), paths, strict=True):
+            with whole(path) as unfinished:
+                part.to_hdf5(str(unfinished))

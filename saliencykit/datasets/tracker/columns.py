@@ -1,0 +1,123 @@
+"""Which column of an eye tracker's table is what: as the user says, else by its usual name."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...registry import check_name
+from .screen import Units
+
+USUAL = {
+    "image": (
+        *("image", "imagename", "imagefile", "stimulus", "stimulusname", "picture", "filename"),
+        *("medianame", "presentedmedianame", "presentedstimulusname"),  # Tobii
+    ),
+    "x": (
+        *("x", "fixx", "fixationx", "xpx", "xpixel", "xdeg", "fixationxdeg"),
+        "currentfixx",  # EyeLink Data Viewer
+        *("fixationpointx", "fixationpointxmcspx", "fixationpointxmcsnorm"),  # Tobii
+        *("fixationpointxdacspx", "fixationpointxadcspx", "mappedfixationx"),
+        "fixationpositionxpx",  # SMI BeGaze
+        "fpogx",  # Gazepoint
+    ),
+    "observer": (
+        *("observer", "observerid", "subject", "subjectid", "participant", "participantid"),
+        "recordingsessionlabel",
+        "participantname",
+    ),
+    "order": (
+        *("order", "fixationorder", "fixationnumber", "fixindex", "index"),
+        "currentfixindex",
+        *("fixationindex", "eyemovementtypeindex"),
+        "fpogid",
+    ),
+    "duration": (
+        *("duration", "fixationduration", "fixduration", "durationms", "durations"),
+        "currentfixduration",
+        *("gazeeventduration", "gazeeventdurationms", "eyemovementeventduration"),
+        "eyemovementeventdurationms",
+        "eventdurationms",
+        "fpogd",
+    ),
+    "kind": ("gazeeventtype", "eyemovementtype", "category", "eventtype"),
+}
+"""Names of columns, without capitals, blanks and signs, by what they hold. y is called as x is."""
+
+UNITS = {
+    "x": Units.IMAGE,
+    "currentfixx": Units.SCREEN,
+    "fixationpointx": Units.SCREEN,
+    "fixationpointxdacspx": Units.SCREEN,
+    "fixationpointxadcspx": Units.SCREEN,
+    "fixationpointxmcspx": Units.IMAGE,  # the media's coordinate system
+    "mappedfixationx": Units.IMAGE,
+    "fixationpointxmcsnorm": Units.FRACTION,
+    "fixationpositionxpx": Units.SCREEN,
+    "fpogx": Units.FRACTION,
+    "xdeg": Units.DEGREES,
+    "fixationxdeg": Units.DEGREES,
+}
+"""What the x of a usual name is measured in, where the name tells."""
+
+NEEDED = ("image", "x", "y", "observer")
+OPTIONS = {role: f"--{role}" for role in (*USUAL, "y")} | {"image": "--image-column"}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The column of each role ("image", "x", "y", "observer", "order", "duration", "kind").
+
+    `guessed` are the roles whose column nobody named.
+    """
+
+    named: Mapping[str, str]
+    guessed: Sequence[str]
+
+    @property
+    def units(self) -> Units | None:
+        """What x is measured in, as far as its column's name tells."""
+        return UNITS.get(_key(self.named["x"]))
+
+
+def find_columns(path: Path, header: Sequence[str], given: Mapping[str, str | None]) -> Columns:
+    """Return which column of the table at `path` is what: those `given`, the others by their names.
+
+    Raises UnknownNameError, naming the nearest, for a column that is not there; ValueError if a
+    needed one has no usual name, or several columns have one.
+    """
+    named: dict[str, str] = {}
+    guessed = []
+    for role in ("image", "x", "y", *(r for r in USUAL if r not in ("image", "x"))):
+        if wanted := given.get(role):
+            named[role] = check_name(f"column in {path} for {OPTIONS[role]}", wanted, header)
+        elif found := _guess(role, path, header, named):
+            named[role] = found
+            guessed.append(role)
+    return Columns(named, guessed)
+
+
+def _guess(role: str, path: Path, header: Sequence[str], named: Mapping[str, str]) -> str | None:
+    usual = _mates(named["x"]) if role == "y" else USUAL[role]
+    found = [name for name in header if _key(name) in usual]
+    if len(found) > 1:
+        raise ValueError(
+            f"{path}: {' and '.join(map(repr, found))} could each be the {role}; say which with "
+            f"{OPTIONS[role]}."
+        )
+    if not found and role in NEEDED:
+        raise ValueError(
+            f"{path}: no column is called as the {role} usually is; name it with {OPTIONS[role]}. "
+            f"Columns in it: {', '.join(header)}."
+        )
+    return found[0] if found else None
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def _mates(x: str) -> set[str]:
+    """What the y may be called that belongs to a column `x`: an x in it becomes a y."""
+    key = _key(x)
+    return {f"{key[:i]}y{key[i + 1 :]}" for i, letter in enumerate(key) if letter == "x"}

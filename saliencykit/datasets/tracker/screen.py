@@ -1,0 +1,115 @@
+"""Where on the image a position is that a tracker wrote down: units, screen, the image's place."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+Size = tuple[float, float]
+"""(width, height), as people write screens."""
+
+
+class Units(StrEnum):
+    """What positions in a table are measured in."""
+
+    SCREEN = "pixels-of-screen"  # origin at the screen's top left corner
+    IMAGE = "pixels-of-image"  # origin at the image's top left corner
+    FRACTION = "fraction"  # 0 … 1 over the image's sides, or the screen's, if one is given
+    DEGREES = "degrees"  # of visual angle, origin at the screen's centre
+
+
+@dataclass(frozen=True)
+class Screen:
+    """How positions become pixels of the image file.
+
+    `units`: None for what the name of the table's column tells. `size` of the screen in pixels;
+    `at`, its left and top, is where the image was shown (None: in the middle), `shown` how large
+    (None: pixel by pixel). Degrees need `size` and either `per_degree`, pixels a degree, taken to
+    be the same all over the screen, or `distance` of the eye and `centimetres`, the screen's
+    (width, height): then x = tan(angle) · distance. `upward`: y grows upward, from the bottom of
+    image or screen. Raises ValueError for what does not go together.
+    """
+
+    units: Units | None = None
+    size: Size | None = None
+    at: Size | None = None
+    shown: Size | None = None
+    distance: float | None = None
+    centimetres: Size | None = None
+    per_degree: float | None = None
+    upward: bool = False
+
+    def __post_init__(self):
+        if self.size is None and self.units in (Units.SCREEN, Units.DEGREES):
+            raise ValueError(f"--units {self.units} needs --screen WxH, the screen's pixels.")
+        if self.size is None and self.at is not None:
+            raise ValueError("--image-at is a place on the screen: say --screen WxH too.")
+        flat = self.distance is not None and self.centimetres is not None
+        if self.units == Units.DEGREES and flat == (self.per_degree is not None):
+            raise ValueError(
+                "--units degrees needs either --pixels-per-degree, or --distance and "
+                "--screen-size in centimetres."
+            )
+        for positive in (self.size, self.shown, self.centimetres, self.distance, self.per_degree):
+            if positive is not None and not np.min(positive) > 0:
+                raise ValueError(f"Sizes and distances are above 0, not {positive}.")
+
+    @property
+    def on_screen(self) -> bool:
+        """Whether positions count from the screen, so that they need the image's place on it."""
+        relative = self.units == Units.IMAGE or (self.units == Units.FRACTION and not self.size)
+        return not relative
+
+    def lost(self, xy: np.ndarray) -> np.ndarray:
+        """Return which of positions (N, 2) trackers write for no gaze: NaN, (0, 0), negative ones.
+
+        Left of an image, or of the screen's centre, negative ones are as good as others; an angle
+        is less than 90 degrees.
+        """
+        x, y = xy.T
+        if self.units == Units.DEGREES:
+            return ~((np.abs(x) < 90) & (np.abs(y) < 90))
+        nowhere = np.isnan(x) | np.isnan(y) | ((x == 0) & (y == 0))
+        return nowhere | (x < 0) | (y < 0) if self.on_screen else nowhere
+
+    def pixels(self, xy: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return positions (N, 2) in the image's pixels, and in the screen's, if it is known.
+
+        own: the (width, height) of each position's image file, (N, 2).
+        """
+        shown = own if self.shown is None else np.asarray(self.shown, dtype=np.float64)
+        corner = self._corner(shown)
+        if self.on_screen:
+            screen = self._of_screen(xy)
+            assert corner is not None  # there is a screen
+            return (screen - corner) * (own / shown), screen
+        xy = _flipped(xy, shown if self.units == Units.IMAGE else np.ones(2), self.upward)
+        image = xy * (own / shown if self.units == Units.IMAGE else own)
+        return image, None if corner is None else corner + image * (shown / own)
+
+    def _corner(self, shown: np.ndarray) -> np.ndarray | None:
+        """Where the image's top left corner was, in the screen's pixels; None without a screen."""
+        if self.at is not None:
+            return np.asarray(self.at, dtype=np.float64)
+        return None if self.size is None else (np.asarray(self.size, dtype=np.float64) - shown) / 2
+
+    def _of_screen(self, xy: np.ndarray) -> np.ndarray:
+        size = np.asarray(self.size, dtype=np.float64)
+        if self.units == Units.SCREEN:
+            return _flipped(xy, size, self.upward)
+        if self.units == Units.FRACTION:
+            return _flipped(xy, np.ones(2), self.upward) * size
+        xy = _flipped(xy, np.zeros(2), self.upward)
+        if self.per_degree is not None:
+            return size / 2 + xy * self.per_degree
+        assert self.distance is not None  # by __post_init__
+        centimetres = np.tan(np.radians(xy)) * self.distance
+        return size / 2 + centimetres * (size / np.asarray(self.centimetres))
+
+
+def _flipped(xy: np.ndarray, sides: np.ndarray, upward: bool) -> np.ndarray:
+    """Positions (N, 2) with y downward; `sides` are (width, height) of what y counts from."""
+    if not upward:
+        return xy
+    height = np.broadcast_to(sides, xy.shape)[:, 1]
+    return np.stack([xy[:, 0], height - xy[:, 1]], axis=1)

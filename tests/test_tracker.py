@@ -1,0 +1,421 @@
+"""An eye tracker's table becomes a data set: units, columns, names, what is left out, bad input."""
+
+import json
+import math
+import unicodedata
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from typer.testing import CliRunner
+
+from saliencykit import cli, datasets
+from saliencykit.datasets.tracker import Screen, import_table
+from saliencykit.datasets.tracker.columns import UNITS, USUAL
+from saliencykit.datasets.tracker.names import match_names
+from saliencykit.registry import UnknownNameError
+from tests import miniature
+
+SIZE = (60, 80)  # height, width of the images
+SCREEN = (200, 120)
+FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A folder with images cat and dog, and a way to import a table beside it."""
+    for name in ("cat.png", "dog.jpg"):
+        miniature.write_image(tmp_path / "images" / name, SIZE)
+
+    def imported(text, screen=None, encoding="utf-8", **how):
+        table = tmp_path / "table.txt"
+        table.write_bytes(text.encode(encoding))
+        return import_table(table, tmp_path / "images", tmp_path / "out", screen, **how)
+
+    imported.place = tmp_path
+    return imported
+
+
+def opened(study):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # whatever was written is as the folder wants it
+        data = datasets.load("folder", study.place / "out")
+        return data, [data[i].fixations for i in range(len(data))]
+
+
+# --- units --------------------------------------------------------------------------------------
+
+
+def written(x, y, own, screen):
+    """What a tracker writes of a position on an image, the other way round than the package."""
+    width, height = screen.shown or own
+    left, top = screen.at or ((SCREEN[0] - width) / 2, (SCREEN[1] - height) / 2)
+    x, y = x * width / own[0], y * height / own[1]
+    if screen.units == "pixels-of-image":
+        return x, (height - y if screen.upward else y)
+    if screen.units == "fraction" and screen.size is None:
+        return x / width, (1 - y / height if screen.upward else y / height)
+    x, y = left + x, top + y
+    if screen.units == "degrees":
+        x, y = x - SCREEN[0] / 2, y - SCREEN[1] / 2
+        if screen.per_degree:
+            x, y = x / screen.per_degree, y / screen.per_degree
+        else:
+            x, y = (
+                math.degrees(math.atan2(v * cm / n, screen.distance))
+                for v, cm, n in zip((x, y), screen.centimetres, SCREEN, strict=True)
+            )
+        return x, -y if screen.upward else y
+    y = SCREEN[1] - y if screen.upward else y
+    return (x, y) if screen.units == "pixels-of-screen" else (x / SCREEN[0], y / SCREEN[1])
+
+
+screens = st.builds(
+    lambda units, at, shown, upward: Screen(upward=upward, at=at, shown=shown, **units),
+    st.sampled_from(
+        [
+            {"units": "pixels-of-screen", "size": SCREEN},
+            {"units": "fraction", "size": SCREEN},
+            {"units": "degrees", "size": SCREEN, "per_degree": 21.5},
+            {"units": "degrees", "size": SCREEN, "distance": 57.0, "centimetres": (37.6, 30.1)},
+        ]
+    ),
+    st.sampled_from([None, (3.5, 7.0)]),
+    st.sampled_from([None, (120, 90), (31.5, 40)]),
+    st.booleans(),
+) | st.builds(
+    Screen,
+    units=st.sampled_from(["pixels-of-image", "fraction"]),
+    shown=st.sampled_from([None, (120, 90)]),
+    upward=st.booleans(),
+)
+places = st.lists(
+    st.tuples(st.floats(0.5, 79.5), st.floats(0.5, 59.5)), min_size=1, max_size=8, unique=True
+)
+
+
+@FEW
+@given(screens, places)
+def test_pixels_come_back_from_every_unit(tmp_path_factory, screen, pixels):
+    place = tmp_path_factory.mktemp("units")
+    miniature.write_image(place / "images" / "cat.png", SIZE)
+    pixels = [*pixels, (40, 30)]  # all in the topmost pixel would be taken for fractions
+    rows = [("cat", *written(x, y, SIZE[::-1], screen), "ann") for x, y in pixels]
+    miniature.save_table(place / "table.csv", ("image", "x", "y", "observer"), rows)
+    import_table(place / "table.csv", place / "images", place / "out", screen)
+    found = datasets.load("folder", place / "out").fixations(0)
+    assert np.allclose(np.stack([found.x, found.y], 1), pixels, rtol=0, atol=1e-6)
+
+
+# --- what trackers write ------------------------------------------------------------------------
+
+EYELINK = """RECORDING_SESSION_LABEL\tTRIAL_INDEX\timage\tCURRENT_FIX_INDEX\tCURRENT_FIX_X\t\
+CURRENT_FIX_Y\tCURRENT_FIX_DURATION
+s02\t1\tcat.png\t1\t100.0\t60.0\t180
+s02\t1\tcat.png\t2\t65.5\t31.25\t220
+s02\t1\tcat.png\t3\t.\t.\t90
+s02\t1\tcat.png\t4\t30\t60\t150
+s02\t1\tcat.png\t5\t205\t60\t150
+s02\t1\tcat.png\t6\t120\t70\t250
+s01\t1\tdog.jpg\t1\t100\t60\t300
+s01\t2\t.\t1\t100\t60\t300
+s01\t3\tblank.png\t1\t100\t60\t300
+s01\t1\tdog.jpg\t2\t110\t50\t310
+"""
+
+
+def test_eyelinks_report(study):
+    found = study(EYELINK, Screen(size=SCREEN))  # the images' corner is at 60, 30
+    assert {k: n for k, n in found.rows.items() if n} == {
+        "kept": 5,
+        "without an image": 1,
+        "on images that are not in the folder": 1,
+        "without a position, at exactly (0, 0), or negative: blinks and lost samples": 1,
+        "outside the screen": 1,
+        "outside the image": 1,
+    }
+    assert (found.observers, found.images) == (2, 2)
+    data, (cat, dog) = opened(study)
+    assert data.names == ["cat", "dog"]
+    assert cat.x.tolist() == [40, 5.5, 60]
+    assert cat.y.tolist() == [30, 1.25, 40]
+    assert cat.order.tolist() == [0, 1, 5]
+    assert cat.duration.tolist() == [0.18, 0.22, 0.25]
+    assert (cat.observer.tolist(), dog.observer.tolist()) == ([1, 1, 1], [0, 0])
+    told = str(found)
+    for said in (
+        "10 rows read: 5 fixations of 2 observers on 2 images kept",
+        "x 'CURRENT_FIX_X'",
+        "Positions: pixels-of-screen",
+        "in the middle of the screen, pixel by pixel",
+        "1 images of the table are not in the folder: blank.png",
+        "Durations are taken to be in ms",
+    ):
+        assert said in told
+    record = json.loads((study.place / "out" / "import.json").read_text())
+    assert record["columns"]["x"] == "CURRENT_FIX_X"
+    assert (record["units"], record["size"]) == ("pixels-of-screen", list(SCREEN))
+
+
+def test_the_first_fixation_goes_by_order_or_by_rows(study):
+    found = study(EYELINK, Screen(size=SCREEN), drop_first=True)
+    assert found.rows["first fixations, dropped as asked"] == 2
+    _, (cat, dog) = opened(study)
+    assert (cat.order.tolist(), dog.order.tolist()) == ([1, 5], [1])
+
+
+def test_without_a_number_the_first_row_is_the_first_fixation(study):
+    rows = "cat,9,9,ann\ncat,8,8,bob\ncat,7,7,ann\ndog,6,6,ann\ncat,5,5,ann\n"
+    found = study("image,x,y,observer\n" + rows, drop_first=True)
+    assert "first row" in str(found)
+    _, (cat, dog) = opened(study)
+    assert (cat.x.tolist(), len(dog), cat.order) == ([7, 5], 0, None)
+
+
+TOBII = """Participant name\tMediaName\tGazeEventType\tFixationIndex\tGazeEventDuration\t\
+FixationPointX (MCSpx)\tFixationPointY (MCSpx)\t
+Jörg\tcat.png\tFixation\t7\t233\t12\t14\t
+Jörg\tcat.png\tFixation\t7\t233\t12\t14\t
+Jörg\tcat.png\tSaccade\t\t30\t\t\t
+Jörg\tcat.png\tFixation\t8\t200\t12\t14\t
+Jörg\t\tFixation\t9\t200\t70\t10\t
+"""
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_tobiis_samples_are_one_fixation_each(study, encoding):
+    found = study(TOBII, encoding=encoding)
+    assert {k: n for k, n in found.rows.items() if n} == {
+        "kept": 2,
+        "of another kind than fixations": 1,
+        "without an image": 1,
+        "that repeat a fixation, being samples of it": 1,
+    }
+    _, (cat,) = opened(study)
+    assert (cat.x.tolist(), cat.y.tolist(), cat.order.tolist()) == ([12, 12], [14, 14], [0, 1])
+    assert "Jörg" in (study.place / "out" / "fixations.csv").read_text("utf-8")
+
+
+def test_a_decimal_comma_is_read_if_said(study):
+    text = "image;x;y;observer\ncat;10,5;20,25;ann\n"
+    with pytest.raises(ValueError, match=r"line 2: x is '10,5', not a number.*--decimal ,"):
+        study(text)
+    study(text, decimal=",")
+    _, (cat,) = opened(study)
+    assert (cat.x.tolist(), cat.y.tolist()) == ([10.5], [20.25])
+
+
+def test_every_usual_name_with_a_unit_is_a_usual_x():
+    assert set(UNITS) <= set(USUAL["x"])
+
+
+def test_columns_are_named_or_found_and_y_is_called_as_x_is(study):
+    study(
+        "who,pic,Gaze-X (px),Gaze-Y (px)\nann,cat,10,20\n",
+        Screen("pixels-of-image"),
+        columns={"image": "pic", "observer": "who", "x": "Gaze-X (px)"},
+    )
+    _, (cat,) = opened(study)
+    assert (cat.x.tolist(), cat.y.tolist()) == ([10], [20])
+
+
+# --- names of images ----------------------------------------------------------------------------
+
+
+def test_names_match_by_the_strictest_form():
+    files = ["a.png", "sub/a.png", "sub/Über.jpg", "photo.1.png"]
+    wanted = {
+        "a.png": "a.png",
+        "sub\\a": "sub/a.png",
+        unicodedata.normalize("NFD", "Über.jpg"): "sub/Über.jpg",
+        r"C:\study\ÜBER.BMP": "sub/Über.jpg",
+        "photo.1": "photo.1.png",
+    }
+    found = match_names([*wanted, "photo.2", "photo"], files)
+    assert found.image == wanted
+    assert found.unknown == ["photo.2", "photo"]
+    assert found.loosely == {
+        "without suffix": ["sub\\a", "photo.1"],
+        "without folder": [unicodedata.normalize("NFD", "Über.jpg")],
+        "without folder, suffix and capitals": [r"C:\study\ÜBER.BMP"],
+    }
+
+
+def test_a_name_that_means_two_files_is_asked_about():
+    with pytest.raises(ValueError, match=r"'a' in the table could be x/a.png or y/a.png"):
+        match_names(["a"], ["x/a.png", "y/a.png"])
+
+
+# --- bad input ----------------------------------------------------------------------------------
+
+HEAD = "image,x,y,observer\n"
+ROWS = "cat,10,20,ann\ncat,30,40,ann\ndog,50,10,bob\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "how", "message"),
+    [
+        (HEAD + ROWS, {"columns": {"x": "posx"}}, "column in .*table.txt for --x 'posx'.*'x'"),
+        (HEAD + "cat,1,2,ann,9\n", {}, "table.txt, line 2: 5 values, but line 1 names 4"),
+        (HEAD + "cat,1,2,\n", {}, "line 2: observer is '': whose fixation"),
+        (HEAD + "cat,1,two,ann\n", {}, "line 2: y is 'two', not a number"),
+        ("image,x,y\ncat,1,2\n", {}, "no column is called as the observer.*--observer"),
+        (
+            "image,x,y,subject,participant\ncat,1,2,a,b\n",
+            {},
+            "'subject' and 'participant' could each be the observer; say which with --observer",
+        ),
+        ("image,fix_x,fix_y,observer\ncat,1,2,a\n", {}, "'fix_x' does not tell.*--units"),
+        (HEAD + "cta.png,1,2,a\n", {}, "None of the table's 1 images.*'cta.png'.*'cat.png'"),
+        (HEAD + ",1,2,a\n", {}, "names no image in any row"),
+        (
+            HEAD + "cat,0.2,0.5,a\ncat,0.25,1,a\n",
+            {},
+            "x runs from 0.2 to 0.25,.*in one corner.*--units fraction",
+        ),
+        (HEAD + ROWS, {"screen": Screen("fraction")}, "only 0%.*As --units pixels-of-image, 100%"),
+        (
+            HEAD + ROWS,
+            {"screen": Screen("pixels-of-screen", SCREEN, (110, 50))},
+            r"x runs from 10 to 50.*of a screen of 200×120, only 0%.*As --units pixels-of-image",
+        ),
+        (
+            HEAD + "cat,900,500,a\ncat,800,520,a\n",
+            {"screen": Screen("pixels-of-screen", SCREEN)},
+            "x runs from 800 to 900.*Are --screen, --image-at",
+        ),
+        (HEAD + "cat,900,500,a\ncat,800,520,a\n", {}, "pixels-of-screen, with --screen WxH"),
+        (HEAD + "cat,-5,2,a\ncat,-4.5,3,a\n", {}, "Are they --units degrees"),
+        (
+            HEAD + ROWS,
+            {"screen": Screen("degrees", (90, 70), per_degree=30)},
+            "Read as degrees.*As --units pixels-of-image",
+        ),
+        (HEAD + "cat,.,.,a\n", {}, "no row has a position"),
+        (
+            "image,x,y,observer,order\ncat,1,2,ann,1\ncat,1,2,ann,first\n",
+            {},
+            "line 3: order is 'first'",
+        ),
+        ("image,x,y,observer,duration\ncat,1,2,a,-3\n", {}, "line 2: duration is '-3'"),
+        (
+            "image,x,y,observer,duration\ncat,1,2,a,0.3\n",
+            {"duration_unit": "ms"},
+            "half of the durations are above 0.3, which cannot be in ms",
+        ),
+        (HEAD + "cat,9,9,a\n" * 9, {}, "repeat the row before.*--order"),
+        (
+            "image,x,y,observer,order\n" + "".join(f"cat,{k},9,a,1\n" for k in range(1, 9)),
+            {},
+            "number of the row before and another position",
+        ),
+        (HEAD + ROWS, {"decimal": "x"}, "Unknown decimal sign 'x'"),
+        (HEAD + "cat,9,9,a\n", {"drop_first": True}, "no fixation is left of 1 rows"),
+    ],
+)
+def test_what_cannot_be_is_told_and_nothing_is_written(study, text, how, message):
+    with pytest.raises((ValueError, UnknownNameError), match=f"(?s){message}"):
+        study(text, **how)
+    assert sorted(p.name for p in study.place.iterdir()) == ["images", "table.txt"]
+
+
+def test_most_may_miss_the_image_if_said(study):
+    found = study(HEAD + ROWS + "cat,500,500,a\n" * 2 + "cat,9,500,a\ncat,1,500,a\n", anyway=True)
+    assert (found.rows["kept"], found.rows["outside the image"]) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("settings_", "message"),
+    [
+        ({"units": "pixels-of-screen"}, "needs --screen"),
+        ({"units": "degrees", "size": SCREEN}, "--pixels-per-degree, or --distance"),
+        (
+            {"units": "degrees", "size": SCREEN, "per_degree": 30.0, "distance": 60.0}
+            | {"centimetres": (30, 20)},
+            "either --pixels-per-degree, or --distance",
+        ),
+        ({"units": "pixels-of-image", "at": (1, 1)}, "--image-at is a place on the screen"),
+        ({"shown": (0, 10)}, "above 0"),
+    ],
+)
+def test_a_screen_says_what_it_lacks(settings_, message):
+    with pytest.raises(ValueError, match=message):
+        Screen(**settings_)
+
+
+def test_nothing_is_written_over(study):
+    table = study.place / "table.csv"
+    table.write_text(HEAD + ROWS)
+    images, out = study.place / "images", study.place / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    for place, message in (
+        (out, "not empty"),
+        (table, "not empty"),
+        (images, "the images' own folder"),
+        (images / "new", "or in it"),
+    ):
+        with pytest.raises(FileExistsError, match=message):
+            import_table(table, images, place)
+    assert (out / "mine.txt").read_text() == "mine"
+    (out / "mine.txt").unlink()
+    import_table(table, images, out)
+    assert len(datasets.load("folder", out)) == 2
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [("table", "no table"), ("images", "not there"), ("image", "no image in")],
+)
+def test_what_is_missing_is_named(tmp_path, missing, message):
+    table, images = tmp_path / "table.csv", tmp_path / "images"
+    if missing != "table":
+        table.write_text(HEAD + ROWS)
+    if missing != "images":
+        images.mkdir()
+    with pytest.raises(FileNotFoundError, match=message):
+        import_table(table, images, tmp_path / "out")
+
+
+# --- the command --------------------------------------------------------------------------------
+
+
+def call(*args):
+    return CliRunner().invoke(cli.app, [str(a) for a in args])
+
+
+def test_the_command_imports_and_draws_what_it_read(study):
+    place = study.place
+    (place / "table.txt").write_text(EYELINK)
+    ask = ("import", place / "table.txt", "--images", place / "images", "--out", place / "out")
+    done = call(*ask, "--screen", "200x120")
+    assert done.exit_code == 0, done.output
+    assert "5 fixations of 2 observers on 2 images" in done.output
+    with Image.open(place / "out_looked.png") as picture:
+        assert picture.size == SIZE[::-1]
+        drawn = np.array(picture).astype(int)
+    with Image.open(place / "images" / "cat.png") as picture:
+        changed = (drawn != np.array(picture)).any(-1)
+    assert changed[30, 40]
+    assert 0 < changed.mean() < 0.1
+    assert datasets.load("folder", place / "out").names == ["cat", "dog"]
+
+
+def test_the_command_says_in_one_line_what_is_wrong(study):
+    place = study.place
+    (place / "table.txt").write_text(HEAD + ROWS)
+    ask = ("import", place / "table.txt", "--images", place / "images", "--out", place / "out")
+    for more, message in (
+        (("--x", "X"), "Did you mean 'x'"),
+        (("--units", "pixel"), "Did you mean 'pixels-of-"),
+        (("--screen", "wide"), "two numbers are expected, as in 1024x768"),
+    ):
+        done = call(*ask, *more)
+        assert done.exit_code == 2
+        assert message in done.output
+    (place / "out_looked.png").write_text("mine")
+    assert "nothing is written over" in call(*ask).output
+    assert not (place / "out").exists()
