@@ -12,6 +12,7 @@ from saliencykit.analyses.fine_tuning import figures, sentences
 from saliencykit.dissection import singles
 from saliencykit.findings import fine_tuning as tables
 from saliencykit.study import Trained
+from saliencykit.viewing import reported
 from tests.conftest import Blobs
 
 LAYERS = ["conv3_1", "conv3_3"]
@@ -130,6 +131,159 @@ def test_figures_draw_means_and_single_trainings(found):
     plt.close("all")
 
 
+def test_the_paper_s_table_holds_its_own_numbers(found):
+    table, layer = found.paper_table(0.1, "bright", "dark"), "conv3_3"
+    for what, results in zip(("before", "after"), found.dissections.values(), strict=True):
+        for k, res in enumerate(results):
+            same = sk.dissection.top_mean(res, layer, 3, selection="same").set_index("category")
+            cross = sk.dissection.top_mean(res, layer, 3, selection="crossfit").set_index(
+                "category"
+            )
+            above = (res.selectivity(layer) > 0.1).sum(axis=1)
+            own = table[table["what"] == what].set_index(["measure", "category"])[
+                f"training {k + 1}"
+            ]
+            for category in ("bright", "dark"):
+                assert own[tables.SAME, category] == pytest.approx(same["mean"][category])
+                assert own[tables.ABOVE, category] == above[category]
+            # the mean is over those on 16 images or more
+            assert own[tables.SAME, reported.ALL] == pytest.approx(same["mean"]["bright"])
+            assert own[tables.OTHERS, reported.ALL] == pytest.approx(cross["mean"]["bright"])
+    by = table[table["measure"] == tables.SAME].set_index(["what", "category"])["value"]
+    gain = by["after"] - by["before"]
+    assert by["change", "bright − dark"] == pytest.approx(gain["bright"] - gain["dark"])
+    counts = table[table["measure"] == tables.ABOVE]
+    assert set(table["of"]) == {found.dissections["fine-tuned"][0].of(layer).shape[1]}
+    assert counts["low"].min() >= 0
+    assert counts["high"].max() <= table["of"].iloc[0]
+    known = table.dropna(subset="least")
+    assert set(known["category"]) == {reported.ALL}  # of the others nothing is reported
+    assert known[["least", "most"]].to_numpy().tolist() == [
+        [0.8, 1.1],
+        [2.3, 2.6],
+        [0, 0],
+        [256] * 2,
+    ]
+
+
+def test_what_is_reported_stands_beside_the_same_categories(found):
+    assert [str(one) for one in reported.TOP_TEN["text"]] == ["0.77", "2.52"]
+    assert [str(one) for one in reported.TOP_TEN[reported.ALL]] == ["0.8–1.1", "2.3–2.6"]
+    assert reported.gained("person_head") - reported.gained("text") == pytest.approx(-0.09)
+    assert np.isnan(reported.gained("bright"))
+    figure = figures.paper_table(told(), ["person_head", "text"], 10, 1.5)
+    shown = [text.get_text() for text in figure.axes[0].texts]
+    for number in ("0.78", "2.44", "0.77", "2.52", "2.3–2.6", "≈256", "−0.09", "of 512", "of 96"):
+        assert shown.count(number) == 1
+    assert {"+0.40", "[+0.20, +0.60]"} <= set(shown)
+    assert "gain of person head − gain of text" in shown
+
+
+def told(value=0.4, low=0.2, high=0.6):
+    """A paper's table of the claimed pair, whose last row says what is favoured."""
+    measures, whats = (tables.SAME, tables.OTHERS, tables.ABOVE), ("before", "after")
+    keys = [measures, whats, ("person_head", "text", reported.ALL)]
+    names = ["measure", "what", "category"]
+    table = pd.MultiIndex.from_product(keys, names=names).to_frame(index=False)
+    table = table.assign(value=24.0, low=19.2, high=28.8)
+    last = (tables.SAME, "change", "person_head − text", value, low, high)
+    table.loc[len(table)] = last
+    return table.assign(of=96, **tables._reported(table, "person_head", "text"))
+
+
+def one(low=0.2, others=(0.3,)):
+    """What is told of one unit: its mean before, after, and its change."""
+    table = pd.DataFrame({"what": ["before", "after", "change"], "value": 1.0, "high": 2.0})
+    own = {f"training {k}": value for k, value in enumerate((1.5, *others), 1)}
+    about = {"category": "text", "unit": 7, "image": tables.OTHER_IMAGES}
+    return table.assign(low=low, **own, **about)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "says", "hangs"),
+    [
+        (0.2, 0.6, "favours person head over text here", True),
+        (-0.6, -0.2, "favours text over person head here", False),
+        (-0.2, 0.6, "favours neither beyond doubt here", False),
+    ],
+)
+def test_words_about_the_paper_s_number_follow_both_networks(low, high, says, hangs):
+    pair = "person_head", "text"
+    text = " ".join(sentences._paper_s_number(told((low + high) / 2, low, high), *pair).split())
+    assert says in text
+    assert "0.78 → 2.44 at person head (+1.66) and 0.77 → 2.52 at text (+1.75)" in text
+    assert "does not favour person head over text (-0.09)" in text
+    assert ("hangs on the network" in text) == hangs
+    other = told().replace({"text": "plant", "person_head": "food"})
+    assert "report" not in sentences._paper_s_number(other, "food", "plant")
+
+
+def test_words_about_the_half_of_all_units_follow_the_interval():
+    text = " ".join(sentences._half_of_all(told(), 1.5).split())
+    assert "0 of that network's 512 units before and about 256 after" in text
+    assert "25 % [20, 30] after, less than 50 %, from 24 [19, 29] for person head" in text
+    half = told().replace({19.2: 40.0, 28.8: 50.0})
+    assert "not surely other than 50 %" in " ".join(sentences._half_of_all(half, 1.5).split())
+    unsure = " ".join(sentences._half_of_all(told().assign(low=np.nan, high=np.nan), 1.5).split())
+    assert unsure.endswith("not surely other than 50 %.")
+
+
+@pytest.mark.parametrize(
+    ("low", "others", "says"),
+    [
+        (0.2, (0.3,), "and to 0.30 in the other 1. Over all trainings it gains"),
+        (0.2, (0.3, 1.2), "and to between 0.30 and 1.20 in the other 2."),
+        (0.2, (0.3,), "it does so whatever the training"),
+        (-0.2, (0.3,), "that may be chance"),
+        (0.2, (), "in the training pictured."),
+    ],
+)
+def test_words_about_one_unit_tell_of_the_other_trainings(low, others, says):
+    assert says in " ".join(sentences._one_unit(one(low, others)).split())
+
+
+def test_one_unit_is_chosen_on_other_images_than_it_is_told_of(found):
+    table, layer = found.one_unit("bright", most=3), "conv3_3"
+    old, new = (results[0] for results in found.dissections.values())
+    assert set(table["category"]) == {"bright"}
+    looked = old.regions.query("category == 'bright' and fixations > 0")
+    chose = set(Blobs(20).subset(looked["image"].tolist()).folds(2)[0].names)
+    gain = (new.subset(chose).selectivity(layer) - old.subset(chose).selectivity(layer)).loc[
+        "bright"
+    ]
+    unit = gain.idxmax()
+    assert set(table["unit"]) == {unit}
+    shown = table[table["image"] != tables.OTHER_IMAGES]
+    assert len(shown) == 6
+    assert not set(shown["image"]) & chose
+    for what, res in (("before", old), ("after", new)):
+        for row in shown[shown["what"] == what].itertuples():
+            here = res.regions.query("image == @row.image").index[int(row.region)]
+            assert row.value == pytest.approx(res.of(layer)[here, unit].item())
+            assert row.fixations == res.regions["fixations"][here]
+    mean = table[table["image"] == tables.OTHER_IMAGES].set_index("what")
+    for k, res in enumerate(found.dissections["fine-tuned"]):
+        rest = res.subset(set(res.regions["image"]) - chose).selectivity(layer)
+        assert mean[f"training {k + 1}"]["after"] == pytest.approx(rest.loc["bright", unit])
+    assert np.isnan(mean["sd_trainings"]["before"])
+    assert found.one_unit("never")["category"].iloc[0] in ("bright", "dark")
+
+
+def test_one_unit_is_pictured_before_and_after(found):
+    table = found.one_unit("bright", most=3)
+    figure = figures.one_unit(table, found, 1.5)
+    grid = np.array(figure.axes).reshape(3, 3)
+    shown = table[table["image"] != tables.OTHER_IMAGES]
+    assert [axis.get_xlabel() for axis in grid[0]] == shown["image"].tolist()[:3]
+    told = [axis.get_xlabel() for axis in grid[1:].flat]
+    assert told == [f"region NSS {value:.1f}" for value in shown["value"]]
+    means = table.loc[table["image"] == tables.OTHER_IMAGES, "training 1"]
+    for axis, name, mean in zip(grid[1:, 0], found.dissections, means, strict=False):
+        assert axis.get_ylabel().startswith(name)
+        assert axis.get_ylabel().endswith(f"mean {mean:.1f}")
+    plt.close("all")
+
+
 @pytest.mark.parametrize(
     ("low", "high", "says", "favours"),
     [
@@ -155,7 +309,8 @@ def test_words_follow_the_interval(low, high, says, favours):
     by = pd.DataFrame(keys, columns=["measure", "what", "category"])
     by = by.assign(value=0.5, low=0.4, high=0.6)
     counts = pd.DataFrame({"encoder": ["x"], "layer": "b", "threshold": 1.5, "units": 3.4})
-    text = sentences.what_we_see(by, favoured, by, counts, 1.5, 40)
+    paper, unit = told(), one()
+    text = sentences.what_we_see(by, favoured, by, counts, 1.5, 40, paper, unit)
     map_line = next(line for line in text.splitlines() if "in the map**" in line)
     assert says in map_line
     assert favours in map_line

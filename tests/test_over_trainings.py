@@ -9,7 +9,16 @@ from scipy import stats
 import saliencykit as sk
 from saliencykit import metrics
 from saliencykit.datasets import Fixations
-from saliencykit.dissection import Dissection, OverTrainings, best_of, map_parts, mean_of, singles
+from saliencykit.dissection import (
+    Dissection,
+    OverTrainings,
+    above,
+    best_of,
+    map_parts,
+    mean_of,
+    singles,
+)
+from saliencykit.dissection.top_units import counts_above
 from saliencykit.evaluation import BLURS, human_blur, human_regions
 from saliencykit.intervals import IMAGES, LEVEL, crossed, image_weights, nested, together
 from saliencykit.registry import UnknownNameError
@@ -73,6 +82,28 @@ def test_few_images_have_a_value_and_no_interval(images, told):
     row = OverTrainings.of([made(0, images), made(1, images)], mean_of("x")).table().iloc[0]
     assert np.isfinite(row["value"])
     assert np.isfinite(row["low"]) == told
+
+
+def test_units_above_a_threshold_are_counted_in_each_training():
+    results = [made(seed, units=40, shift=1.4) for seed in range(3)]
+    table = OverTrainings.of(results, above("x", 1.5)).table()
+    for k, res in enumerate(results):
+        counted = counts_above(res, "x", 1.5)[1.5]
+        assert table[f"training {k + 1}"].tolist()[:2] == counted.tolist()[:2]
+    assert table["se_images"].iloc[0] > 0
+    assert np.isnan(table["value"][2])  # "never" has no regions
+    few = OverTrainings.of([made(0, images=4, units=40)], above("x", 1.5)).table()
+    assert few["value"].isna().all()  # as best units of so few images have no mean
+
+
+def test_the_mean_over_categories_is_of_those_that_have_an_interval():
+    found = OverTrainings.of([made(seed) for seed in range(3)], mean_of("x"))
+    values = found.table()["value"]
+    assert found.averaged("all").table()["value"].item() == pytest.approx(values[:2].mean())
+    few = OverTrainings.of([made(seed, images=9) for seed in range(3)], mean_of("x"))
+    row = few.averaged("all").table().iloc[0]
+    assert row["value"] == pytest.approx(few.table()["value"][:2].mean())
+    assert np.isnan(row["low"])
 
 
 def test_differences_and_shares_are_paired():

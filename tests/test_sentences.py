@@ -98,6 +98,8 @@ CASES = {
         pd.DataFrame({"category": KINDS, "unit": [1, 1, 2]}),
         pd.Series({"pre-trained": 2.0, "untrained": 3.0}),
         STUDY,
+        pd.DataFrame({"image": "i", "layer": ["a", "b"], "value": 2.0, "untrained": 1.0,
+                      "untrained_most": [1.5, 2.5]}),
     ),
     fine_tuning: (
         table(measure=["share", "region NSS"], what=WHEN, category=KINDS),
@@ -107,6 +109,13 @@ CASES = {
         COUNTS.assign(layer="b"),
         1.5,
         9,
+        pd.concat([
+            table(measure=[fine_tuning.SAME, fine_tuning.ABOVE], what=WHEN[:2],
+                  category=[*KINDS, "all categories"]),
+            table(measure=[fine_tuning.SAME], what=WHEN[2:], category=["person_head − text"]),
+        ]).assign(of=10),
+        table(what=WHEN).assign(**{"category": "text", "unit": 7, "training 1": 2.0,
+                                   "training 2": 1.0, "image": fine_tuning.OTHER_IMAGES}),
     ),
     pop_out: (
         table(side=["natural", "efficient", "lost"], what=["level", "lead"],
@@ -168,6 +177,7 @@ CLAIMS = (  # what may only be said of an interval that lies off 0
     r"the other way round|units add (more|less) to|lead (shrinks|grows)|"
     r"categories\*\*: (person|text)|untrained networks in .*: (more|less)|"
     r"category, (more|less) often|grows in [1-9]|fine-tuning favours (person|text)|the map\.|"
+    r"(more|less) than 50|whatever the|"
     r"is favoured at [1-9]|they (cost|carry).*\*\*[1-9]|"
     r"above a world that favours nothing in [1-9]|weight in [1-9]|\(yes\)|"
     r"fine-tuning favoured, (up|down): (person|text)"

@@ -229,6 +229,79 @@ def test_figures_of_pretrained_units_draw_what_the_tables_say(studied):
     plt.close("all")
 
 
+def test_the_image_pictured_has_most_categories_and_most_looked_at_regions():
+    images = ["a", "a", "b", "b", "b", "c", "c", "d", "d", "d"]
+    categories = ["x", "y", "x", "x", "y", "x", "y", "x", "y", "z"]
+    looks = [9, 1, 3, 8, 4, 6, 3, 5, 5, 0]  # of d's z nobody looked at
+    regions = pd.DataFrame({"image": images, "category": categories, "fixations": looks})
+    scores = torch.rand(10, 5, generator=torch.Generator().manual_seed(0))
+    own = Dissection({"deep": scores}, regions, ("x", "y", "z"))
+    controls = [Dissection({"deep": scores * k}, regions, own.categories) for k in (0.5, 2)]
+    table = pretrained_units_tables.best_at_regions(own, controls, ["deep"])
+    assert table["image"].tolist() == ["d", "d"]  # its least looked at region has 5, b's 4
+    assert table["fixations"].tolist() == [5, 5]
+    assert table["region"].tolist() == [0, 1]
+    assert table["unit"].tolist() == scores[7:9].argmax(1).tolist()
+    best = scores[7:9].max(1).values.numpy()
+    np.testing.assert_allclose(table["value"], best, rtol=1e-6)
+    np.testing.assert_allclose(table["untrained"], 1.25 * best, rtol=1e-6)
+    np.testing.assert_allclose(table["untrained_most"], 2 * best, rtol=1e-6)
+    only_x = pretrained_units_tables.best_at_regions(own, controls, ["deep"], most=1)
+    assert only_x[["image", "category"]].to_numpy().tolist() == [["a", "x"]]
+
+
+def test_layers_pictured_are_the_paper_s_where_they_are_dissected():
+    every = SimpleNamespace(layer="conv5_3", dissected=["conv4_3", "conv5_1", "conv5_3"])
+    some = SimpleNamespace(layer="conv1_2", dissected=["conv1_2", "conv4_3", "conv5_3"])
+    one = SimpleNamespace(layer="deep", dissected=["deep"])
+    layers = [pretrained_units_tables.picture_layers(study) for study in (every, some, one)]
+    assert layers == [["conv4_3", "conv5_1"], ["conv1_2", "conv5_3"], ["deep"]]
+
+
+def test_units_are_pictured_over_their_regions(studied, monkeypatch, tmp_path):
+    monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path))
+    data, encoders, results, layers = studied
+    own, other = results.values()
+    table = pretrained_units_tables.best_at_regions(own, [other], layers)
+    size, pretrained = (48, 64), encoders["pre-trained"]
+    study = SimpleNamespace(annotated=data, size=size, pretrained=pretrained)
+    figure = pretrained_units_figures.unit_pictures(table, study, 1.5)
+    grid = np.array(figure.axes).reshape(3, 2)
+    assert [axis.get_title() for axis in grid[0]] == ["bright", "dark"]
+    assert [axis.get_ylabel().partition(":")[0] for axis in grid[:, 0]] == [
+        table["image"].iloc[0],
+        *layers,
+    ]
+    row = table[(table["layer"] == layers[1]) & (table["category"] == "dark")].iloc[0]
+    assert grid[2, 1].get_xlabel().startswith(f"unit {row['unit']}: {row['value']:.1f} (untrained")
+    i = data.names.index(row["image"])
+    values = pretrained.activations(data.image(i)[None].float() / 255, layers)[layers[1]].detach()
+    drawn = grid[2, 1].images[0].get_array().astype(int)
+    shown = overlay.at_region(data, i, row["region"], values[0, row["unit"]], 1.5).astype(int)
+    assert np.abs(drawn - shown).mean() < 1  # but for maps being kept in 256 steps
+    plt.close(figure)
+
+
+def test_a_region_s_picture_has_its_outline_and_the_fixations_inside():
+    class Two(Blobs):
+        def fixations(self, i):
+            return Fixations.of([10, 50], [10, 40])
+
+        def regions(self, i):
+            mask = torch.zeros(48, 64, dtype=torch.bool)
+            mask[4:20, 4:20] = True
+            return [Region("dark", mask=~mask), Region("bright", mask=mask)]
+
+    picture = overlay.at_region(Two(), 0, 1, tall=480)  # ten times as large
+    plain = overlay.fit(overlay.as_picture(Two().image(0)), 480).astype(int)
+    changed = np.abs(picture.astype(int) - plain).max(-1) > 40
+    assert (picture[40:45, 60:180] == 255).all()  # white along the upper border
+    assert (picture[100, 100] == (213, 94, 0)).all()  # the dot inside
+    assert not changed[380:420, 480:520].any()  # none at the fixation outside
+    lit = overlay.at_region(Two(), 0, 1, torch.eye(4), 1.0, tall=480)
+    assert not (lit[300:, 40:200] == picture[300:, 40:200]).all()
+
+
 @pytest.mark.parametrize("accuracy", [None, 0.913])
 @pytest.mark.parametrize(
     ("signs", "p", "says"),
@@ -262,6 +335,7 @@ def test_words_about_pretrained_units_follow_corrected_intervals(studied, signs,
         reports.best_units(own, layer),
         pd.Series({"pre-trained": 2.0, "untrained 1": 3.0, "untrained 2": 5.0}),
         FakeStudy(),
+        pretrained_units_tables.best_at_regions(own, controls, [layer]),
     )
     assert f"**{sum(s > 0 for s in signs) * (p < 0.05)} of 2**" in text
     above, below = ((np.array(signs) * side > 0).sum() * (p < 0.05) for side in (1, -1))

@@ -22,7 +22,7 @@ from .similarity import (
     similarity_cached,
 )
 from .top_units import bootstrap, change, top_mean
-from .trainings import OverTrainings, Statistic, best_of, mean_of, singles
+from .trainings import OverTrainings, Statistic, above, best_of, mean_of, singles
 
 __all__ = [
     "Dissection",
@@ -35,6 +35,7 @@ __all__ = [
     "Statistic",
     "ablated",
     "ablation_effects",
+    "above",
     "best_beyond",
     "best_of",
     "bootstrap",

@@ -18,7 +18,7 @@ from .. import intervals
 from ..intervals import IMAGES, Learned, crossed, image_weights, nested, with_own
 from ..registry import check_name
 from .result import Dissection
-from .top_units import ImageSums, top_draws
+from .top_units import MIN_IMAGES, ImageSums, top_draws
 
 Statistic = Callable[[Dissection, Tensor], Tensor]
 """Computes, of a dissection and image weights (n, I), numbers (1 + n, K): its own come first."""
@@ -41,6 +41,26 @@ def best_of(layer: str, k: int = 10, selection: str = "crossfit", seed: int = 0)
     def draw(res: Dissection, weights: Tensor) -> Tensor:
         value, draws = top_draws(ImageSums.of(res, layer), k, selection, weights, seed)
         return torch.cat([value[None], draws])
+
+    return draw
+
+
+def above(layer: str, threshold: float = 1.5) -> Statistic:
+    """Return the statistic "how many units of `layer` have S > threshold", the paper's T = 1.5.
+
+    NaN for a category on few images, as its best units' mean is. Of its draws their spread counts:
+    resampling makes selectivities noisier, so that more of them exceed a high threshold.
+    """
+
+    def draw(res: Dissection, weights: Tensor) -> Tensor:
+        sums, weights = ImageSums.of(res, layer), with_own(weights)
+        counts = torch.stack([_counted(sums.mean(c, weights)) for c in range(len(sums.count))], 1)
+        counts[:, (sums.count > 0).sum(1) < MIN_IMAGES] = torch.nan
+        return counts
+
+    def _counted(selectivity: Tensor) -> Tensor:
+        exceed = (selectivity > threshold).sum(1).float()
+        return exceed.masked_fill(selectivity.isnan().all(1), torch.nan)
 
     return draw
 
@@ -111,9 +131,10 @@ class OverTrainings:
         return replace(self, values=values, images=images, categories=(f"{first} − {second}",))
 
     def averaged(self, name: str) -> "OverTrainings":
-        """Return the mean over the categories that have an interval (all, if none has)."""
-        told = (self.images >= IMAGES) & ~np.isnan(self.values[:, 0]).any(0)
-        told = told if told.any() else np.ones_like(told)
+        """Return the mean over the categories that have an interval (a number, if none has)."""
+        known = ~np.isnan(self.values[:, 0]).any(0)
+        told = (self.images >= IMAGES) & known
+        told = told if told.any() else known | ~known.any()
         values = self.values[..., told].mean(-1, keepdims=True)
         images = self.images[told].min(keepdims=True)
         return replace(self, values=values, images=images, categories=(name,))

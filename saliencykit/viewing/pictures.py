@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..datasets import Fixations, Region, SaliencyDataset
 from ..models import upsample
+from ..models.stimuli import resize
 from .style import PALETTE, WIDTH, colours, label
 
 LINE = (255, 176, 0)  # amber: told from any greyed picture, by everybody
@@ -85,11 +86,14 @@ def with_fixations(picture: Picture, fixations: Fixations, radius: int | None = 
 
 
 def outline(
-    picture: Picture, regions: Sequence[Region], colour: dict[str, tuple] | None = None
+    picture: Picture,
+    regions: Sequence[Region],
+    colour: dict[str, tuple] | None = None,
+    width: int | None = None,
 ) -> Picture:
-    """Draw the borders of regions, in their category's colour."""
+    """Draw the borders of regions, `width` pixels wide, in their category's colour, or white."""
     drawn = picture.copy()
-    width = max(1, picture.shape[1] // 200)
+    width = width or max(1, picture.shape[1] // 200)
     for region in regions:
         mask = region.as_mask(*picture.shape[:2]).numpy()
         rgb = (colour or {}).get(region.category, (1.0, 1.0, 1.0))
@@ -243,6 +247,30 @@ def stimulus(data: SaliencyDataset, i: int, regions: bool = True, looks: bool = 
     if looks:
         picture = with_fixations(picture, data.fixations(i).inside(*picture.shape[:2]))
     return picture
+
+
+def at_region(
+    data: SaliencyDataset,
+    i: int,
+    number: int,
+    values: Tensor | None = None,
+    threshold: float | None = None,
+    tall: int = 360,
+) -> Picture:
+    """Draw stimulus i, `tall` pixels high, its region `number` and the fixations inside outlined.
+
+    That is what a region NSS is of. values: a unit's map, to light the stimulus where it exceeds
+    its mean; `threshold` as of `spotlight`.
+    """
+    own, region = data.size_of(i), data.regions(i)[number]
+    size, mask = at_height(own, tall), region.as_mask(*own)
+    image = resize(data.image(i), size)
+    picture = as_picture(image) if values is None else spotlight(image, values, threshold)
+    small = Image.fromarray(mask.numpy()).resize(size[::-1], Image.Resampling.NEAREST)
+    outlined = Region(region.category, mask=torch.from_numpy(np.array(small)))
+    looks = data.fixations(i).inside(*own, data.names[i])
+    inside = looks[mask[looks.y.long(), looks.x.long()]].scaled(own, size)
+    return with_fixations(outline(picture, [outlined], width=tall // 90), inside, tall // 110)
 
 
 def title_of(data: SaliencyDataset, i: int) -> str:

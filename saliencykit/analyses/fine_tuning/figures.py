@@ -1,13 +1,23 @@
 """Figures about change: before and after by category, and the paper's pair by part."""
 
+import math
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ...dissection import singles
-from ...findings.fine_tuning import UNITS
-from ...viewing import units
+from ...findings.fine_tuning import ABOVE, CHANGE, OTHER_IMAGES, OTHERS, SAME, UNITS, FineTuning
+from ...findings.fine_tuning import AFTER as AFTERWARDS
+from ...findings.fine_tuning import BEFORE as BEFOREHAND
+from ...models import stimuli
+from ...viewing import reported, units
+from ...viewing.activity import seen
+from ...viewing.claims import Span
+from ...viewing.pictures import at_region, gallery
 from ...viewing.plots import faint, level, offsets, only, points, row_panels
 from ...viewing.style import AFTER, BEFORE, HUMAN, WIDTH, Colour, label, legend
 
@@ -79,3 +89,109 @@ def above(table: pd.DataFrame, styles: dict[str, Colour], threshold: float) -> F
             line = only(table, category=category, encoder=encoder).set_index("threshold")
             axis.plot(line.index, 100 * singles(line), color=colour, lw=0.6, alpha=0.4, zorder=0)
     return figure
+
+
+WHEN = {BEFOREHAND: BEFORE, AFTERWARDS: AFTER}  # what is told, and its colour
+ENDS = {
+    (SAME, BEFOREHAND): 1.68,
+    (SAME, AFTERWARDS): 2.92,
+    (OTHERS, BEFOREHAND): 4.27,
+    (OTHERS, AFTERWARDS): 4.79,
+    (ABOVE, BEFOREHAND): 6.72,
+    (ABOVE, AFTERWARDS): 7.5,
+}
+"""Of the paper's table: where the columns of numbers end, in inches."""
+REPORTED_ENDS = {
+    (SAME, BEFOREHAND): 5.55,
+    (SAME, AFTERWARDS): 6.12,
+    (ABOVE, BEFOREHAND): 8.5,
+    (ABOVE, AFTERWARDS): 8.98,
+}
+"""And those of what the authors report."""
+
+
+def paper_table(table: pd.DataFrame, pair: Sequence[str], best: int, threshold: float) -> Figure:
+    """Draw the paper's own table, with what its authors report of their network beside it.
+
+    table: `FineTuning.paper_table`, of the claimed `pair`, which stands in bold, so many `best`
+    units and this `threshold`. Brackets: 95 % intervals.
+    """
+    names = units.present(only(table, measure=SAME, what=BEFOREHAND), "value")
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.25 * len(names) + 1.25))
+    axis.set_axis_off()
+    axis.set(xlim=(0, WIDTH), ylim=(-len(names) - 0.6, 3.5))
+    _headings(axis, best, threshold, table["of"].iloc[0])
+    for place, name in enumerate(names):
+        _print(axis, 0, -place, label(name), fontweight="bold" if name in pair else "normal")
+        for _, row in only(table, category=name).iterrows():
+            _cell(axis, -place, row)
+    first, second = map(label, pair)
+    _print(axis, 0, -len(names), f"gain of {first} − gain of {second}")
+    claimed = only(table, what=CHANGE).iloc[0].replace({CHANGE: AFTERWARDS})
+    _cell(axis, -len(names), claimed, "+.2f")
+    for line in (0.5, 1.5 - len(names), 0.5 - len(names)):  # the mean stands between the last two
+        axis.axhline(line, color="0.3", lw=0.8)
+    return figure
+
+
+def _headings(axis: Axes, best: int, threshold: float, count: int) -> None:
+    """Write what the columns of the paper's table hold, three lines of headings."""
+    groups = {
+        (1.26, 4.79, 3): f"region NSS of the {best:g} best units, chosen and scored on",
+        (1.26, 3.6, 2): "the same images, as the paper's",
+        (3.85, 4.79, 2): "others",
+        (5.13, 6.12, 3): "reported",
+        (5.13, 6.12, 2): reported.NETWORK,
+        (6.3, 7.96, 3): f"units above T = {threshold:g}",
+        (6.3, 7.96, 2): f"of {count}",
+        (8.08, 8.98, 3): "reported",
+        (8.08, 8.98, 2): f"of {reported.UNITS}",
+    }
+    for (left, right, line), text in groups.items():
+        _print(axis, (left + right) / 2, line, text, ha="center")
+        axis.plot([left, right], [line - 0.5] * 2, color="0.3", lw=0.6)
+    for (_, what), right in [*ENDS.items(), *REPORTED_ENDS.items()]:
+        _print(axis, right, 1, what, ha="right", color=WHEN[what])
+
+
+def _cell(axis: Axes, place: float, row: pd.Series, spec: str = ".2f") -> None:
+    """Write a number of the paper's table, its interval, and what the authors report."""
+    measure, what = key = row["measure"], row["what"]
+    span, said = Span.of(row), reported.Reported(row["least"], row["most"])
+    text, _, interval = f"{span:{'.0f' if measure == ABOVE else spec}}".partition(" ")
+    if not math.isnan(span.value):
+        _print(axis, ENDS[key], place, text, ha="right", color=WHEN[what])
+    if span.known and measure != OTHERS:
+        _print(axis, ENDS[key] + 0.05, place, interval, fontsize=7.5, color="0.45")
+    if not math.isnan(said.least):
+        about = "≈" if key == (ABOVE, AFTERWARDS) else ""
+        _print(axis, REPORTED_ENDS[key], place, f"{about}{said}", ha="right")
+
+
+def _print(axis: Axes, x: float, y: float, text: str, fontsize: float = 9, **look: str) -> None:
+    axis.text(x, y, text.replace("-", "−"), fontsize=fontsize, va="center", **look)
+
+
+def one_unit(table: pd.DataFrame, found: FineTuning, threshold: float) -> Figure:
+    """Draw images, and below where one unit answers before and after the first fine-tuning.
+
+    table: `FineTuning.one_unit`. The image is lit where the unit exceeds its mean, with a line
+    where it exceeds `threshold`. Outlined in white: the region; dots: the fixations in it, over
+    which region NSS is the mean.
+    """
+    (encoders, _, data), layer, size = found.first, found.layer, found.study.size
+    unit, pictured = table["unit"].iloc[0], table[table["image"] != OTHER_IMAGES]
+    first = only(pictured, what=BEFOREHAND)
+    images, numbers = first["image"].tolist(), first["region"].astype(int).tolist()
+    shown = data.subset(images)
+    active = seen(stimuli(shown, size).tensors["images"], encoders, [layer])
+    rows = [[at_region(shown, i, number) for i, number in enumerate(numbers)]]
+    notes, labels = [images], [label(table["category"].iloc[0])]
+    for name, what in zip(encoders, WHEN, strict=True):
+        maps = [active.unit(name, layer, unit, i) for i in range(len(images))]
+        drawn = enumerate(zip(numbers, maps, strict=True))
+        rows.append([at_region(shown, i, *one, threshold) for i, one in drawn])
+        notes.append([f"region NSS {v:.1f}" for v in only(pictured, what=what)["value"]])
+        mean = only(table, what=what, image=OTHER_IMAGES)["training 1"].iloc[0]
+        labels.append(f"{name},\n{layer},\nunit {unit}:\nmean {mean:.1f}")
+    return gallery(rows, notes=notes, labels=labels)

@@ -1,9 +1,25 @@
 """What fine-tuning favours, over trainings, in sentences: notebook 03."""
 
+import math
+
 import pandas as pd
 
-from ...findings.fine_tuning import AFTER, BEFORE, CHANGE, MAP, NSS, SHARE, UNITS, same_sign
-from ...viewing.claims import Sides, Span, bullets, extremes, pairs_above, spans
+from ...dissection import singles
+from ...findings.fine_tuning import (
+    ABOVE,
+    AFTER,
+    BEFORE,
+    CHANGE,
+    MAP,
+    NSS,
+    OTHER_IMAGES,
+    SAME,
+    SHARE,
+    UNITS,
+    same_sign,
+)
+from ...viewing import reported
+from ...viewing.claims import Sides, Span, bullets, extremes, pairs_above, percent, spans
 from ...viewing.plots import only
 from ...viewing.style import label
 
@@ -17,11 +33,14 @@ def what_we_see(
     counts: pd.DataFrame,
     threshold: float,
     images: int,
+    paper: pd.DataFrame,
+    unit: pd.DataFrame,
 ) -> str:
     """Words under 03_fine_tuning (F2): the map by category, the claimed pair, the best units.
 
-    mapped, favoured, by_units, counts: `FineTuning.map_table`, `.favoured`, `.unit_table`,
-    `.above`; images: how many the models were measured on.
+    mapped, favoured, by_units, counts, paper, unit: `FineTuning.map_table`, `.favoured`,
+    `.unit_table`, `.above`, `.paper_table`, `.one_unit`; images: how many the models were measured
+    on.
     """
     changes = only(mapped, measure=SHARE, what=CHANGE)
     found = Sides.of(spans(changes))
@@ -61,7 +80,71 @@ def what_we_see(
           {agreement}
         - Pairs of a unit and a category above T = {threshold:g} there, mean over trainings:
           {pairs_above(counts, threshold)}.
+        - {_paper_s_number(paper, whole["first"], whole["second"])}
+        - {_half_of_all(paper, threshold)}
+        - {_one_unit(unit)}
     """)
+
+
+def _paper_s_number(paper: pd.DataFrame, first: str, second: str) -> str:
+    """Say what the paper's own number favours, here and in its authors' network."""
+    gain = Span.of(only(paper, measure=SAME, what=CHANGE).iloc[0])
+    one, other = label(first), label(second)
+    said = f"""**In the paper's own form**, the ten best units chosen and scored on the same images,
+        region NSS goes {_in_its_form(paper, first)} and {_in_its_form(paper, second)}. By this
+        number fine-tuning favours {gain:{one} over {other}|{other} over {one}|neither beyond doubt}
+        here: {gain:+.2f}."""
+    theirs = reported.gained(first) - reported.gained(second)
+    if math.isnan(theirs):
+        return said
+    moves = (
+        f"{' → '.join(map(str, reported.TOP_TEN[name]))} at {label(name)}"
+        f" ({reported.gained(name):+.2f})"
+        for name in (first, second)
+    )
+    turned = f"{gain:above|below|either}" not in ("either", "above" if theirs > 0 else "below")
+    return f"""{said} Its authors report, of their {reported.NETWORK}, {" and ".join(moves)}: that
+        {"favours" if theirs > 0 else "does not favour"} {one} over {other} ({theirs:+.2f}).
+        {"The second finding, told by this number, hangs on the network." if turned else ""}"""
+
+
+def _in_its_form(paper: pd.DataFrame, category: str) -> str:
+    before, after = (_at(paper, SAME, what, category) for what in (BEFORE, AFTER))
+    return f"from {before:.2f} to {after:.2f} at {label(category)}"
+
+
+def _half_of_all(paper: pd.DataFrame, threshold: float) -> str:
+    """Say what becomes of the half of all units that exceed T in the authors' network."""
+    before, after = (_at(paper, ABOVE, what, reported.ALL) for what in (BEFORE, AFTER))
+    none, about = reported.ABOVE[reported.ALL]
+    units, half = paper["of"].iloc[0], about.least / reported.UNITS
+    share = Span(*(end / units for end in after))
+    each = only(paper, measure=ABOVE, what=AFTER).query("category != @reported.ALL")
+    said = f"""Above T = {threshold:g} lie, as reported, {none} of that network's {reported.UNITS}
+        units before and about {about} after. Here they are {before:.0f} and {after:.0f} of {units},
+        on average over categories: {share:.0%} after, {share - half:more|less|not surely other}
+        than {percent(half)}"""
+    if not each["low"].notna().any():
+        return f"{said}."
+    most, least = extremes(each)
+    return f"""{said}, from {Span.of(least):.0f} for {label(least["category"])} to
+        {Span.of(most):.0f} for {label(most["category"])}."""
+
+
+def _one_unit(table: pd.DataFrame) -> str:
+    """Say what becomes of the unit that was pictured, in that training and in the others."""
+    what = only(table, image=OTHER_IMAGES).set_index("what")
+    gain, where = Span.of(what.loc[CHANGE]), label(table["category"].iloc[0])
+    own, *others = singles(what).astype(float).loc[AFTER].dropna()
+    said = f"""Unit {table["unit"].iloc[0]}, pictured because on half of these images it gained
+        most at {where}, goes on the others from {what["training 1"][BEFORE]:.2f} to {own:.2f}
+        there in the training pictured"""
+    if not others:
+        return f"{said}."
+    elsewhere = " and ".join(f"{end:.2f}" for end in dict.fromkeys([min(others), max(others)]))
+    kept, lost, unsure = "it does so whatever the training", "others lose it", "that may be chance"
+    return f"""{said}, and to {"between " if " " in elsewhere else ""}{elsewhere} in the other
+        {len(others)}. Over all trainings it gains {gain:+.2f}: {gain:{kept}|{lost}|{unsure}}."""
 
 
 def _trainings(of: int) -> str:

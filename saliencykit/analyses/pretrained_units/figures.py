@@ -10,6 +10,10 @@ from matplotlib.figure import Figure
 
 from ...dissection.controls import ALL, singles
 from ...intervals import RATE
+from ...models import stimuli
+from ...study import Study
+from ...viewing.activity import seen
+from ...viewing.pictures import at_region, gallery
 from ...viewing.plots import (
     level,
     name_rows,
@@ -136,3 +140,30 @@ def decoding(table: pd.DataFrame, layer: str) -> Figure:
         level(axis, chance, upright)
     left.annotate("chance", (0, chance), xytext=(2, 2), textcoords="offset points", color="0.5")
     return legend(figure, left)
+
+
+def unit_pictures(table: pd.DataFrame, study: Study, threshold: float) -> Figure:
+    """Draw one image, a column a region; below, a row a layer, the unit that answers best there.
+
+    table: `tables.best_at_regions`. The image is lit where the unit exceeds its mean, with a line
+    where it exceeds `threshold`. Outlined in white: the region; dots: the fixations in it, over
+    which region NSS is the mean.
+    """
+    data = study.annotated
+    image, layers = table["image"].iloc[0], unique(table, "layer")
+    i, alone = data.names.index(image), stimuli(data.subset([image]), study.size)
+    found = seen(alone.tensors["images"], {PRETRAINED: study.pretrained}, layers)
+    first = only(table, layer=layers[0])
+    rows = [[at_region(data, i, number) for number in first["region"]]]
+    notes = [[f"{count} fixations" for count in first["fixations"]]]
+    for layer in layers:
+        best = list(only(table, layer=layer).itertuples())
+        maps = [found.unit(PRETRAINED, layer, one.unit, 0) for one in best]
+        drawn = zip(best, maps, strict=True)
+        rows.append([at_region(data, i, one.region, values, threshold) for one, values in drawn])
+        notes.append(
+            [f"unit {one.unit}: {one.value:.1f} (untrained: {one.untrained:.1f})" for one in best]
+        )
+    titles = [label(category) for category in first["category"]]
+    names = [image, *(f"{layer}:\nbest unit\nthere" for layer in layers)]
+    return gallery(rows, titles, notes, names)

@@ -22,13 +22,14 @@ def what_we_see(
     shown: pd.DataFrame,
     dimensions: pd.Series,
     study: Study,
+    pictured: pd.DataFrame,
 ) -> str:
     """Words under 02_pretrained_units (F1).
 
     layered: `best_beyond` by layer; best: `tables.best`, at the study's layer, the paper's choice
     of how many units are the best last; decoding: `decoding_beyond`; same: top means chosen as in
     the paper; counts: `report.counts`; shown: each category's most selective unit; dimensions:
-    participation ratios.
+    participation ratios; pictured: `tables.best_at_regions`.
     """
     layers = {layer: corrected(only(layered, layer=layer)) for layer in unique(layered, "layer")}
     by_layer = ", ".join(f"{layer} {len(s.above)}/{len(s.below)}" for layer, s in layers.items())
@@ -58,6 +59,7 @@ def what_we_see(
         - Selective is not the same as specific: the {len(shown)} categories share
           {shown["unit"].nunique()} best units; the most shared, unit {unit}, is the best for
           {times} of them.
+        - {_one_image(pictured)}
         - {_finding(found, study)}
     """)
 
@@ -106,6 +108,21 @@ def _pairs_above(counts: pd.DataFrame, threshold: float) -> str:
     controls = at.drop(PRETRAINED)
     return f"""pre-trained {at[PRETRAINED]}, untrained {controls.mean():.1f} ({controls.min()} to
         {controls.max()})"""
+
+
+def _one_image(pictured: pd.DataFrame) -> str:
+    """Say how far the units that answer best in one image's regions exceed untrained ones."""
+    beyond = int((pictured["value"] > pictured["untrained_most"]).sum())
+    means = pictured.groupby("layer", sort=False)[["value", "untrained"]].mean()
+    layers = [
+        f"at {layer} the best units there reach {own:.1f} on average, untrained networks'"
+        f" {others:.1f}"
+        for layer, own, others in means.itertuples()
+    ]
+    image = pictured["image"].iloc[0]
+    return f"""One image alone, {image}, shows less than it seems to, since of so
+        many units some answer well in any region: {"; ".join(layers)}. Above
+        every untrained network's best lie {beyond} of the {len(pictured)} units pictured."""
 
 
 def _finding(found: Sides, study: Study) -> str:

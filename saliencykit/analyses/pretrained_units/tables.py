@@ -10,6 +10,9 @@ from ...models import Encoder
 from ...study import Study
 
 PRETRAINED = "pre-trained"
+PICTURED = ("conv4_3", "conv5_1")  # of VGG-16, whose units the paper shows
+BEST_AT_REGIONS = ["image", "layer", "category", "region", "fixations", "unit", "value",
+                   "untrained", "untrained_most"]  # fmt: skip
 
 
 def networks(study: Study, controls: int) -> dict[str, Encoder]:
@@ -30,6 +33,42 @@ def best(
     chosen = [choice for choice in choices if choice in different.values()]
     parts = [best_beyond(own, controls, choice, [layer]) for choice in chosen]
     return pd.concat(parts, ignore_index=True)
+
+
+def picture_layers(study: Study) -> list[str]:
+    """Return the layers of the paper's picture, if dissected; else the study's and the deepest."""
+    found = [layer for layer in PICTURED if layer in study.dissected]
+    chosen = found if len(found) == len(PICTURED) else {study.layer, study.dissected[-1]}
+    return [layer for layer in study.dissected if layer in chosen]
+
+
+def best_at_regions(
+    own: Dissection, controls: Sequence[Dissection], layers: Sequence[str], most: int = 4
+) -> pd.DataFrame:
+    """Return, of each region of one image, the unit of each of `layers` that answers best there.
+
+    Of an image's regions those that were looked at most are taken, one a category, `most` at most;
+    the image is the one with the most of them, and of such the one whose least looked at region was
+    looked at most. Columns: image, layer, category, region (its number in the image), fixations,
+    unit, value (its region NSS there), untrained (the mean over `controls` of their best units'),
+    untrained_most (the highest of these).
+    """
+    regions = own.regions.assign(region=own.regions.groupby("image").cumcount())
+    looked_at = regions.sort_values("fixations", ascending=False, kind="stable")
+    looked_at = looked_at[looked_at["fixations"] > 0].drop_duplicates(["image", "category"])
+    chosen = looked_at.groupby("image").head(most)
+    order = chosen.groupby("image")["fixations"].agg(["size", "min"])
+    image = order.sort_values(["size", "min"], ascending=False, kind="stable").index[0]
+    here, rows = chosen[chosen["image"] == image], []
+    for layer in layers:
+        for row in here.itertuples():
+            scores = own.of(layer)[row.Index]
+            others = [float(control.of(layer)[row.Index].max()) for control in controls]
+            about = (image, layer, row.category, row.region, row.fixations)
+            unit = int(scores.argmax())
+            found = (unit, float(scores[unit]), sum(others) / len(others), max(others))
+            rows.append((*about, *found))
+    return pd.DataFrame(rows, columns=BEST_AT_REGIONS)
 
 
 def dimensions(study: Study, encoders: Mapping[str, Encoder]) -> pd.Series:
