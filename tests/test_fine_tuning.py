@@ -8,9 +8,8 @@ import torch
 
 import saliencykit as sk
 from saliencykit import viewing
-from saliencykit.analyses.fine_tuning import figures, sentences
+from saliencykit.analyses.fine_tuning import figures, sentences, tables
 from saliencykit.dissection import singles
-from saliencykit.findings import fine_tuning as tables
 from saliencykit.study import Trained
 from saliencykit.viewing import reported
 from tests.conftest import Blobs

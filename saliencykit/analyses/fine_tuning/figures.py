@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ...dissection import singles
-from ...findings.fine_tuning import ABOVE, CHANGE, OTHER_IMAGES, OTHERS, SAME, UNITS, FineTuning
 from ...findings.fine_tuning import AFTER as AFTERWARDS
 from ...findings.fine_tuning import BEFORE as BEFOREHAND
+from ...findings.fine_tuning import CHANGE, UNITS
 from ...models import stimuli
 from ...viewing import reported, units
 from ...viewing.activity import seen
@@ -20,6 +20,7 @@ from ...viewing.claims import Span
 from ...viewing.pictures import at_region, gallery
 from ...viewing.plots import faint, level, offsets, only, points, row_panels
 from ...viewing.style import AFTER, BEFORE, HUMAN, WIDTH, Colour, label, legend
+from .tables import ABOVE, OTHER_IMAGES, OTHERS, SAME, FineTuning
 
 MAP = "region NSS of the map,\nshare of people's"
 

@@ -5,15 +5,12 @@ import math
 import pandas as pd
 
 from ...dissection import singles
+from ...dissection.readout_maps import MAP
 from ...findings.fine_tuning import (
-    ABOVE,
     AFTER,
     BEFORE,
     CHANGE,
-    MAP,
     NSS,
-    OTHER_IMAGES,
-    SAME,
     SHARE,
     UNITS,
     same_sign,
@@ -22,6 +19,7 @@ from ...viewing import reported
 from ...viewing.claims import Sides, Span, bullets, extremes, pairs_above, percent, spans
 from ...viewing.plots import only
 from ...viewing.style import label
+from .tables import ABOVE, OTHER_IMAGES, SAME
 
 AGREEMENT = ("For this pair they contradict the map.", "For this pair they agree with the map.")
 
