@@ -4,6 +4,7 @@ import builtins
 import subprocess
 import sys
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -91,9 +92,23 @@ def test_trains_become_fixations_with_order_and_duration():
 def test_fixations_without_history_have_no_order():
     stimuli, _ = stimuli_and_fixations()
     fixations = pysaliency.Fixations.create_without_history([1, 2.0], [3, 4.0], [1, 1])
-    look = from_pysaliency(stimuli, fixations).fixations(1)
+    data = from_pysaliency(stimuli, fixations)
+    look = data.fixations(1)
     assert (look.x.tolist(), look.order, look.duration) == ([1, 2], None, None)
     assert look.observer.tolist() == [0, 0]
+    assert data.pooled  # nobody says whose they are
+    assert not from_pysaliency(*stimuli_and_fixations()).pooled
+
+
+def test_fixations_of_a_later_pysaliency_are_read_too():
+    stimuli, _ = stimuli_and_fixations()
+    fixations = SimpleNamespace(  # the attributes that ScanpathFixations of 0.3 have
+        x=[1.0, 2], y=[3.0, 4], n=[1, 1], subject=[5, 5], scanpath_history_length=[1, 0]
+    )
+    look = from_pysaliency(stimuli, fixations).fixations(1)
+    assert (look.order.tolist(), look.observer.tolist()) == ([1, 0], [0, 0])
+    fixations.subject = None
+    assert from_pysaliency(stimuli, fixations).fixations(1).observer.tolist() == [0, 0]
 
 
 def test_filtered_trains_keep_the_order_they_had():

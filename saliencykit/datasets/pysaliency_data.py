@@ -78,6 +78,7 @@ class FromPysaliency(SaliencyDataset):
         self.names = _names(stimuli)
         self._number = {known: k for k, known in enumerate(self.names)}
         self._gaze = _gaze(fixations)
+        self.pooled = self._gaze.order is None and len(self._gaze.observer.unique()) == 1
         n = np.asarray(fixations.n, dtype=np.int64)
         sorted_, ends = np.argsort(n, kind="stable"), np.cumsum(np.bincount(n, minlength=len(self)))
         self._rows = np.split(torch.from_numpy(sorted_).numpy(), ends[:-1])
@@ -202,16 +203,22 @@ def _names(stimuli: Any) -> list[str]:
 
 
 def _gaze(fixations: Any) -> Fixations:
-    subjects = getattr(fixations, "subjects", getattr(fixations, "subject", None))
+    subjects = _first(fixations, "subject", "subjects")
     subjects = np.zeros(len(fixations.x)) if subjects is None else np.asarray(subjects)
     observer = np.unique(subjects, return_inverse=True)[1]
-    seconds = getattr(fixations, "duration", getattr(fixations, "durations", None))
+    seconds = _first(fixations, "duration", "durations")
     return Fixations.of(fixations.x, fixations.y, observer, _order(fixations, observer), seconds)
+
+
+def _first(fixations: Any, *names: str) -> Any:
+    """The first attribute that is there: pysaliency 0.3 calls some otherwise than 0.2."""
+    found = (getattr(fixations, name, None) for name in names)
+    return next((value for value in found if value is not None), None)
 
 
 def _order(fixations: Any, observer: np.ndarray) -> np.ndarray | None:
     """How many fixations came before; None if none is said to, though observers made several."""
-    before = np.asarray(fixations.lengths, dtype=np.int64)
+    before = np.asarray(_first(fixations, "scanpath_history_length", "lengths"), dtype=np.int64)
     trials = np.stack([np.asarray(fixations.n, dtype=np.int64), observer], axis=1)
     known = before.any() or len(np.unique(trials, axis=0)) == len(trials)
     return before if known else None
