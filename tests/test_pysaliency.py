@@ -224,6 +224,15 @@ def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path):
     assert from_pysaliency(stimuli, fixations).names == ["a/1", "b/1"]
 
 
+def test_a_folder_is_a_data_set_by_name(tmp_path, needs_files):
+    with pytest.raises(FileNotFoundError, match=r"no stimuli\.hdf5 in"):
+        sk.datasets.load("pysaliency", tmp_path)
+    to_pysaliency(Trials(2), tmp_path)
+    data = sk.datasets.load("pysaliency", tmp_path)
+    assert (data.name, data.names) == ("pysaliency", ["b00", "b01"])
+    assert pairs(data.fixations(1)) == pairs(Trials(2).fixations(1))
+
+
 def test_nothing_is_written_over(tmp_path, needs_files):
     to_pysaliency(Blobs(1), tmp_path)
     before = (tmp_path / "stimuli.hdf5").read_bytes()
@@ -349,13 +358,6 @@ def test_their_models_see_their_own_stimuli():
     model = sk.models.from_pysaliency(Remembering())
     found = sk.evaluation.evaluate({"m": model}, data, ("nss",))
     assert np.isfinite(found.scores["value"]).all()
-
-
-def test_scores_of_what_nothing_identifies_are_not_kept(small):
-    for sign in (1, -1):
-        model = lambda images, sign=sign: sign * images.mean(1)  # noqa: E731
-        found = sk.evaluation.evaluate({"m": model}, small, ("nss",))
-        assert np.sign(found.mean("m")) == sign
 
 
 def test_what_is_no_model_is_refused():

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from ..cache import digest
 from ..paths import whole
-from .base import SaliencyDataset, file_stamps, naming
-from .files import FileDataset
+from .base import DATASETS, SaliencyDataset, file_stamps, naming
+from .files import FileDataset, Source, existing_root, missing
 from .types import Fixations
 
 FILES = ("stimuli.hdf5", "fixations.hdf5")
@@ -113,6 +113,29 @@ class FromPysaliency(SaliencyDataset):
             images = [self.stimuli[k].stimulus_id for k in numbers]
         gaze = [column for column in vars(self._gaze).values() if column is not None]
         return [images, digest(*gaze, *(self._rows[k] for k in numbers))]
+
+
+@DATASETS.register("pysaliency")
+class PysaliencyFolder(FromPysaliency):
+    """The stimuli.hdf5 and fixations.hdf5 in `root`, for profiles and commands."""
+
+    source = Source(
+        page="https://github.com/matthias-k/pysaliency",
+        licence="the data's own",
+        citation="the data set itself",
+        steps=(
+            "let pysaliency fetch a data set, with pysaliency.get_mit1003(location=…) or another\n"
+            "of its functions, or write your own with its to_hdf5, so that there are\n"
+            "  {root}/stimuli.hdf5\n  {root}/fixations.hdf5\n"
+            'Reading them needs pip install "saliencykit[pysaliency]".'
+        ),
+    )
+
+    def __init__(self, root: str | os.PathLike | None = None):
+        folder = existing_root("pysaliency", root)
+        if lost := [file for file in FILES if not (folder / file).is_file()]:
+            raise missing("pysaliency", lost[0], folder)
+        super().__init__(*(_read(folder / file) for file in FILES))
 
 
 def to_pysaliency(data: SaliencyDataset, out: str | os.PathLike | None = None) -> tuple[Any, Any]:
