@@ -380,9 +380,19 @@ def test_nothing_is_written_over(study):
         with pytest.raises(FileExistsError, match=message):
             import_table(table, images, place)
     assert (out / "mine.txt").read_text() == "mine"
-    (out / "mine.txt").unlink()
-    import_table(table, images, out)
-    assert len(datasets.load("folder", out)) == 2
+
+
+def test_an_empty_folder_is_filled_where_one_stands(study, monkeypatch):
+    (study.place / "out").mkdir()
+    monkeypatch.chdir(study.place / "out")
+    (study.place / "table.csv").write_text(HEAD + ROWS)
+    done = call("import", "../table.csv", "--images", "../images", "--out", ".")
+    assert done.exit_code == 0, done.output
+    assert len(datasets.load("folder", ".")) == 2
+    assert sorted(p.name for p in study.place.iterdir() if "out" in p.name) == [
+        "out",
+        "out_looked.png",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -79,9 +79,8 @@ class FromPysaliency(SaliencyDataset):
         self._number = {known: k for k, known in enumerate(self.names)}
         self._gaze = _gaze(fixations)
         self.pooled = self._gaze.order is None and len(self._gaze.observer.unique()) == 1
-        n = np.asarray(fixations.n, dtype=np.int64)
-        sorted_, ends = np.argsort(n, kind="stable"), np.cumsum(np.bincount(n, minlength=len(self)))
-        self._rows = np.split(torch.from_numpy(sorted_).numpy(), ends[:-1])
+        n = torch.from_numpy(np.asarray(fixations.n, dtype=np.int64))
+        self._rows = n.argsort(stable=True).split(n.bincount(minlength=len(self)).tolist())
 
     def stimulus(self, i: int) -> Any:
         """Return stimulus `i` as pysaliency has it, which its models want."""
@@ -102,7 +101,7 @@ class FromPysaliency(SaliencyDataset):
 
     def fixations(self, i: int) -> Fixations:
         """Return the fixations on stimulus `i`."""
-        return self._gaze[torch.from_numpy(self._rows[self._number[self.names[i]]])]
+        return self._gaze[self._rows[self._number[self.names[i]]]]
 
     def contents(self) -> object:
         """Return what identifies images and fixations."""

@@ -91,7 +91,7 @@ def import_table(
     ValueError, saying file, line and option; among them if most positions lie outside their image,
     unless `anyway`.
     """
-    table, images, out = Path(table), Path(images), Path(out)
+    table, images, out = Path(table), Path(images), Path(out).resolve()
     files = _checked_files(table, images, out)
     found = find_columns(table, column_names(table), columns or {})
     screen = _with_units(screen or Screen(), found, table)
@@ -121,7 +121,7 @@ def _checked_files(table: Path, images: Path, out: Path) -> dict[str, Path]:
         raise FileNotFoundError(f"There is no table {table}.")
     if not images.is_dir():
         raise FileNotFoundError(f"The folder of images, {images}, is not there.")
-    if images.resolve() in (out.resolve(), *out.resolve().parents):
+    if images.resolve() in (out, *out.parents):
         raise FileExistsError(f"--out {out} is the images' own folder, or in it; name another.")
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise FileExistsError(f"--out {out} is there and not empty; nothing is written over.")
@@ -367,4 +367,8 @@ def _write(
         kept[columns].to_csv(part / "fixations.csv", index=False)
         record = {**settings, "columns": dict(result.columns), "rows": dict(result.rows)}
         (part / "import.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
-        os.replace(part, out)
+        if not out.exists():
+            os.replace(part, out)
+        else:  # it may be where the user is, or a disk of its own
+            for each in part.iterdir():
+                shutil.move(each, out / each.name)
