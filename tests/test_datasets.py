@@ -175,7 +175,8 @@ def test_round_trip_salicon(blank, trials, form):
 @FEW
 @given(trials=TRIALS)
 def test_round_trip_folder(blank, trials):
-    trials = scaled(trials, 80, 60)
+    trials = [t for t in scaled(trials, 80, 60) if len(t)]  # who never looked is not in the table
+    trials.append(np.array([[40.0, 30.0]]))  # or all might be taken for fractions
     rows = [("a", x, y, k) for k, t in enumerate(trials) for x, y in t.tolist()]
     miniature.save_table(blank / "folder" / "fixations.csv", ("image", "x", "y", "observer"), rows)
     assert_same_trials(datasets.load("folder", blank / "folder")[0].fixations, trials)

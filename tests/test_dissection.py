@@ -257,6 +257,37 @@ def test_fixations_that_last_no_time_are_not_counted():
     assert torch.equal(half.scores["fine"].isnan().any(1), unseen)
 
 
+class Unseen(World):
+    """`World` where people look at regions in the images `seen` only, elsewhere beside them."""
+
+    def __init__(self, n, seen):
+        super().__init__(n)
+        self.seen = seen
+
+    def __getitem__(self, i):
+        sample = super().__getitem__(i)
+        looks = sample.fixations
+        inside = torch.stack([r.as_mask(*sample.size) for r in sample.regions]).any(0)
+        away = ~inside[looks.y.long(), looks.x.long()]
+        return replace(sample, fixations=looks if i in self.seen else looks[away])
+
+
+@pytest.mark.parametrize("permutations", [0, 3])
+@pytest.mark.parametrize("seen", [(), (2,), (0, 1)])
+def test_images_whose_regions_nobody_looked_at_change_nothing(seen, permutations):
+    res = dissect(Pools(), Unseen(5, seen), batch=2, permutations=permutations, progress=False)
+    own = dissect(Pools(), World(5), progress=False)
+    fixated = torch.tensor((res.regions["fixations"] > 0).tolist())
+    assert fixated.sum() == sum((own.regions["fixations"] > 0)[own.regions.image.isin(names(seen))])
+    for layer in res.layers:
+        assert res.scores[layer][~fixated].isnan().all()
+        torch.testing.assert_close(res.scores[layer][fixated], own.scores[layer][fixated])
+
+
+def names(numbers):
+    return [f"{i:03}" for i in numbers]
+
+
 def test_dissect_names_the_image_without_durations():
     with pytest.raises(ValueError, match=r"world/000: these fixations have no durations"):
         dissect(Pools(), World(2), weights="duration", progress=False)

@@ -1,11 +1,13 @@
 """What docs/ shows works: examples run, names and files exist."""
 
 import re
+import shlex
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
-from saliencykit import datasets, metrics, models
+from saliencykit import cli, datasets, metrics, models
 from saliencykit.models import classical
 from saliencykit.paths import ROOT
 from tests import miniature
@@ -77,6 +79,61 @@ def test_data_sets_and_files_named_in_the_docs_exist():
         assert place.is_file(), name
 
 
-@pytest.mark.parametrize("path", DOCS, ids=lambda p: p.stem)
-def test_every_page_is_linked_from_the_readme(path):
-    assert f"(docs/{path.name})" in (ROOT / "README.md").read_text(encoding="utf-8")
+def test_every_page_is_linked_from_the_readme_or_a_page_that_is():
+    seen, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        links = re.findall(r"\]\(([\w/]+\.md)\)", page.read_text(encoding="utf-8"))
+        new = {(page.parent / link).resolve() for link in links} - seen
+        seen |= new
+        waiting += new
+    assert seen >= set(DOCS)
+
+
+@pytest.fixture
+def recorded(tmp_path, monkeypatch):
+    """A folder with what docs/tracker.md takes for granted, and in it."""
+    monkeypatch.chdir(tmp_path)
+    for k in range(3):
+        miniature.write_image(tmp_path / "photos" / f"{k}.jpg", (60, 80))
+    rows = [(f"{k % 3}.jpg", k + 1, 50 - k, f"s{k % 2}") for k in range(30)]
+    miniature.save_table(tmp_path / "fixations.csv", ("image", "x", "y", "observer"), rows)
+    header = ("RECORDING_SESSION_LABEL", "image", "CURRENT_FIX_INDEX")
+    header += ("CURRENT_FIX_X", "CURRENT_FIX_Y", "CURRENT_FIX_DURATION")
+    rows = [
+        (who, image, k // 6, 940 + x, 520 + y, 200 + k) for k, (image, x, y, who) in enumerate(rows)
+    ]
+    miniature.save_table(tmp_path / "report.txt", header, rows)
+
+
+COMMANDS = [c for c in blocks(ROOT / "docs" / "tracker.md", "bash") if "saliencykit import" in c]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_that_import_a_table_do(recorded, command):
+    _, *words = shlex.split(command)
+    done = CliRunner().invoke(cli.app, words)
+    assert done.exit_code == 0, done.output
+    data = datasets.load("folder", "data/folder")
+    assert len(data) == 3
+    assert sum(len(data[i].fixations) for i in range(3)) == (24 if "--drop-first" in words else 30)
+
+
+def test_the_function_that_imports_a_table_does(recorded):
+    (source,) = blocks(ROOT / "docs" / "tracker.md", "python")
+    exec(source, {})
+    assert datasets.load("folder", "data/folder")[0].fixations.order.min() == 1
+
+
+def test_the_examples_with_pysaliency_run(tmp_path, monkeypatch):
+    pytest.importorskip("pysaliency", reason="the extra pysaliency is not installed")
+    pytest.importorskip("h5py", reason="h5py, which pysaliency's files need, is not installed")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec("\n".join(blocks(ROOT / "docs" / "pysaliency.md", "python")), names)
+    assert set(names["scores"]["model"]) == {"theirs", "ours"}
+    assert names["scores"].groupby("model")["value"].count().tolist() == [4, 4]  # of two images
+    assert names["nss"] == pytest.approx(
+        names["scores"].query("model == 'ours' and metric == 'nss'")["value"].mul([3, 0, 2]).sum()
+        / 5
+    )

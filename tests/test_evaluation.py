@@ -103,6 +103,13 @@ def test_an_evaluation_knows_what_kind_each_predictor_is(blobs, model, tmp_path)
     assert found.networks == ["vgg, frozen"]
 
 
+def test_any_function_of_images_is_scored_and_its_scores_are_not_kept(blobs):
+    for sign in (1, -1):
+        found = evaluation.evaluate({"m": lambda x, s=sign: s * x.mean(1)}, blobs, ("nss",))
+        assert np.sign(found.mean("m")) == sign
+        assert found.kinds == {"m": evaluation.Kind.OTHER}
+
+
 def test_the_kind_of_a_predictor_is_no_part_of_its_scores(blobs):
     asked = []
     for kind in evaluation.Kind:

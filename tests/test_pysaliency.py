@@ -4,6 +4,7 @@ import builtins
 import subprocess
 import sys
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -91,9 +92,23 @@ def test_trains_become_fixations_with_order_and_duration():
 def test_fixations_without_history_have_no_order():
     stimuli, _ = stimuli_and_fixations()
     fixations = pysaliency.Fixations.create_without_history([1, 2.0], [3, 4.0], [1, 1])
-    look = from_pysaliency(stimuli, fixations).fixations(1)
+    data = from_pysaliency(stimuli, fixations)
+    look = data.fixations(1)
     assert (look.x.tolist(), look.order, look.duration) == ([1, 2], None, None)
     assert look.observer.tolist() == [0, 0]
+    assert data.pooled  # nobody says whose they are
+    assert not from_pysaliency(*stimuli_and_fixations()).pooled
+
+
+def test_fixations_of_a_later_pysaliency_are_read_too():
+    stimuli, _ = stimuli_and_fixations()
+    fixations = SimpleNamespace(  # the attributes that ScanpathFixations of 0.3 have
+        x=[1.0, 2], y=[3.0, 4], n=[1, 1], subject=[5, 5], scanpath_history_length=[1, 0]
+    )
+    look = from_pysaliency(stimuli, fixations).fixations(1)
+    assert (look.order.tolist(), look.observer.tolist()) == ([1, 0], [0, 0])
+    fixations.subject = None
+    assert from_pysaliency(stimuli, fixations).fixations(1).observer.tolist() == [0, 0]
 
 
 def test_filtered_trains_keep_the_order_they_had():
@@ -207,6 +222,15 @@ def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path):
     stimuli = pysaliency.FileStimuli([str(tmp_path / n) for n in ("a/1.png", "b/1.png")])
     fixations = pysaliency.Fixations.create_without_history([1], [1], [0])
     assert from_pysaliency(stimuli, fixations).names == ["a/1", "b/1"]
+
+
+def test_a_folder_is_a_data_set_by_name(tmp_path, needs_files):
+    with pytest.raises(FileNotFoundError, match=r"no stimuli\.hdf5 in"):
+        sk.datasets.load("pysaliency", tmp_path)
+    to_pysaliency(Trials(2), tmp_path)
+    data = sk.datasets.load("pysaliency", tmp_path)
+    assert (data.name, data.names) == ("pysaliency", ["b00", "b01"])
+    assert pairs(data.fixations(1)) == pairs(Trials(2).fixations(1))
 
 
 def test_nothing_is_written_over(tmp_path, needs_files):
@@ -334,13 +358,6 @@ def test_their_models_see_their_own_stimuli():
     model = sk.models.from_pysaliency(Remembering())
     found = sk.evaluation.evaluate({"m": model}, data, ("nss",))
     assert np.isfinite(found.scores["value"]).all()
-
-
-def test_scores_of_what_nothing_identifies_are_not_kept(small):
-    for sign in (1, -1):
-        model = lambda images, sign=sign: sign * images.mean(1)  # noqa: E731
-        found = sk.evaluation.evaluate({"m": model}, small, ("nss",))
-        assert np.sign(found.mean("m")) == sign
 
 
 def test_what_is_no_model_is_refused():

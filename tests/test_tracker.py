@@ -222,6 +222,25 @@ def test_columns_are_named_or_found_and_y_is_called_as_x_is(study):
     assert (cat.x.tolist(), cat.y.tolist()) == ([10], [20])
 
 
+def test_a_category_of_something_else_is_no_kind_of_row(study):
+    found = study("image,x,y,observer,category\ncat,9,8,ann,face\ndog,7,6,ann,house\n")
+    assert found.rows["kept"] == 2
+    assert "category" not in str(found)
+
+
+def test_an_image_that_was_shown_twice_is_told(study):
+    rows = "cat,9,8,ann,1\ncat,7,6,ann,2\ndog,1,1,ann,3\ncat,19,18,ann,1\ncat,17,16,ann,2\n"
+    found = study("image,x,y,observer,order\n" + rows, drop_first=True)
+    assert "2 fixations have the number of another one" in str(found)
+    _, (cat, _) = opened(study)
+    assert (cat.x.tolist(), cat.order.tolist()) == ([7, 17], [1, 1])
+
+
+def test_many_lost_samples_are_no_wrong_screen(study):
+    found = study(HEAD + ROWS + "cat,0,0,ann\n" * 2 + "dog,0,0,bob\n" * 2 + "dog,.,.,bob\n" * 3)
+    assert found.rows["kept"] == 3
+
+
 # --- names of images ----------------------------------------------------------------------------
 
 
@@ -361,9 +380,19 @@ def test_nothing_is_written_over(study):
         with pytest.raises(FileExistsError, match=message):
             import_table(table, images, place)
     assert (out / "mine.txt").read_text() == "mine"
-    (out / "mine.txt").unlink()
-    import_table(table, images, out)
-    assert len(datasets.load("folder", out)) == 2
+
+
+def test_an_empty_folder_is_filled_where_one_stands(study, monkeypatch):
+    (study.place / "out").mkdir()
+    monkeypatch.chdir(study.place / "out")
+    (study.place / "table.csv").write_text(HEAD + ROWS)
+    done = call("import", "../table.csv", "--images", "../images", "--out", ".")
+    assert done.exit_code == 0, done.output
+    assert len(datasets.load("folder", ".")) == 2
+    assert sorted(p.name for p in study.place.iterdir() if "out" in p.name) == [
+        "out",
+        "out_looked.png",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def import_table(
     from ..datasets import load
     from ..datasets.tracker import Screen, import_table
 
-    picture = out.with_name(f"{out.resolve().name}_looked.png")
+    picture = out.resolve().with_name(f"{out.resolve().name}_looked.png")
     if picture.exists():
         raise FileExistsError(f"{picture} is there already; nothing is written over.")
     found = import_table(

@@ -93,32 +93,38 @@ def read_labels(path: Path, size: tuple[int, int]) -> dict[str, list[Region]]:
     found: dict[str, list[Region]] = {}
     clipped, outside = [], []
     for name, image, where in structs(path, "labels"):
-        faces = entries(member(image, "faces", where))
-        if (n := numbers(member(image, "nFaces", where), where).ravel().tolist()) != [len(faces)]:
-            raise ValueError(f"{where}: nFaces is {n}, but there are {len(faces)} faces.")
         found[name] = []
-        for k, face in enumerate(faces, 1):
+        for k, face in enumerate(_faces(image, where), 1):
             place = f"{where}, face {k}"
             box = _box(face, place)
             inside = _clipped(box, size)
-            if inside is None:
-                outside.append(f"image {name}, face {k}")
-                continue
+            if inside:
+                attributes = _attributes(face, place)
+                found[name].append(Region(HEAD, _outline(inside), attributes=attributes))
             if inside != box:
-                clipped.append(f"image {name}, face {k}")
-            found[name].append(Region(HEAD, _outline(inside), attributes=_attributes(face, place)))
-    for places, what, done in (
-        (clipped, "stick out of", "clipped"),
-        (outside, "lie wholly outside", "left out"),
-    ):
-        if places:
-            total = len(outside) + sum(map(len, found.values()))
-            warnings.warn(
-                f"{path}: {len(places)} of {total} faces {what} their image of {size[1]}×{size[0]} "
-                f"pixels (the first: {places[0]}); {done}.",
-                stacklevel=2,
-            )
+                (clipped if inside else outside).append(f"image {name}, face {k}")
+    total = len(outside) + sum(map(len, found.values()))
+    theirs = f"their image of {size[1]}×{size[0]} pixels"
+    _warn(clipped, total, f"stick out of {theirs}", "clipped", path)
+    _warn(outside, total, f"lie wholly outside {theirs}", "left out", path)
     return found
+
+
+def _warn(places: list[str], total: int, what: str, done: str, path: Path) -> None:
+    if places:
+        warnings.warn(
+            f"{path}: {len(places)} of {total} faces {what} (the first: {places[0]}); {done}.",
+            stacklevel=3,
+        )
+
+
+def _faces(image: object, where: str) -> list:
+    """The structs of an image's faces. Raises ValueError if they are not as many as stated."""
+    faces = entries(member(image, "faces", where))
+    stated = numbers(member(image, "nFaces", where), where).ravel().tolist()
+    if stated != [len(faces)]:
+        raise ValueError(f"{where}: nFaces is {stated}, but there are {len(faces)} faces.")
+    return faces
 
 
 def _box(face: object, where: str) -> tuple[float, ...]:

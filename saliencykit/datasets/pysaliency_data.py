@@ -19,8 +19,8 @@ from torch import Tensor
 
 from ..cache import digest
 from ..paths import whole
-from .base import SaliencyDataset, file_stamps, naming
-from .files import FileDataset
+from .base import DATASETS, SaliencyDataset, file_stamps, naming
+from .files import FileDataset, Source, existing_root, missing
 from .types import Fixations
 
 FILES = ("stimuli.hdf5", "fixations.hdf5")
@@ -78,9 +78,9 @@ class FromPysaliency(SaliencyDataset):
         self.names = _names(stimuli)
         self._number = {known: k for k, known in enumerate(self.names)}
         self._gaze = _gaze(fixations)
-        n = np.asarray(fixations.n, dtype=np.int64)
-        sorted_, ends = np.argsort(n, kind="stable"), np.cumsum(np.bincount(n, minlength=len(self)))
-        self._rows = np.split(torch.from_numpy(sorted_).numpy(), ends[:-1])
+        self.pooled = self._gaze.order is None and len(self._gaze.observer.unique()) == 1
+        n = torch.from_numpy(np.asarray(fixations.n, dtype=np.int64))
+        self._rows = n.argsort(stable=True).split(n.bincount(minlength=len(self)).tolist())
 
     def stimulus(self, i: int) -> Any:
         """Return stimulus `i` as pysaliency has it, which its models want."""
@@ -101,7 +101,7 @@ class FromPysaliency(SaliencyDataset):
 
     def fixations(self, i: int) -> Fixations:
         """Return the fixations on stimulus `i`."""
-        return self._gaze[torch.from_numpy(self._rows[self._number[self.names[i]]])]
+        return self._gaze[self._rows[self._number[self.names[i]]]]
 
     def contents(self) -> object:
         """Return what identifies images and fixations."""
@@ -112,6 +112,29 @@ class FromPysaliency(SaliencyDataset):
             images = [self.stimuli[k].stimulus_id for k in numbers]
         gaze = [column for column in vars(self._gaze).values() if column is not None]
         return [images, digest(*gaze, *(self._rows[k] for k in numbers))]
+
+
+@DATASETS.register("pysaliency")
+class PysaliencyFolder(FromPysaliency):
+    """The stimuli.hdf5 and fixations.hdf5 in `root`, for profiles and commands."""
+
+    source = Source(
+        page="https://github.com/matthias-k/pysaliency",
+        licence="the data's own",
+        citation="the data set itself",
+        steps=(
+            "let pysaliency fetch a data set, with pysaliency.get_mit1003(location=…) or another\n"
+            "of its functions, or write your own with its to_hdf5, so that there are\n"
+            "  {root}/stimuli.hdf5\n  {root}/fixations.hdf5\n"
+            'Reading them needs pip install "saliencykit[pysaliency]".'
+        ),
+    )
+
+    def __init__(self, root: str | os.PathLike | None = None):
+        folder = existing_root("pysaliency", root)
+        if lost := [file for file in FILES if not (folder / file).is_file()]:
+            raise missing("pysaliency", lost[0], folder)
+        super().__init__(*(_read(folder / file) for file in FILES))
 
 
 def to_pysaliency(data: SaliencyDataset, out: str | os.PathLike | None = None) -> tuple[Any, Any]:
@@ -202,16 +225,22 @@ def _names(stimuli: Any) -> list[str]:
 
 
 def _gaze(fixations: Any) -> Fixations:
-    subjects = getattr(fixations, "subjects", getattr(fixations, "subject", None))
+    subjects = _first(fixations, "subject", "subjects")
     subjects = np.zeros(len(fixations.x)) if subjects is None else np.asarray(subjects)
     observer = np.unique(subjects, return_inverse=True)[1]
-    seconds = getattr(fixations, "duration", getattr(fixations, "durations", None))
+    seconds = _first(fixations, "duration", "durations")
     return Fixations.of(fixations.x, fixations.y, observer, _order(fixations, observer), seconds)
+
+
+def _first(fixations: Any, *names: str) -> Any:
+    """The first attribute that is there: pysaliency 0.3 calls some otherwise than 0.2."""
+    found = (getattr(fixations, name, None) for name in names)
+    return next((value for value in found if value is not None), None)
 
 
 def _order(fixations: Any, observer: np.ndarray) -> np.ndarray | None:
     """How many fixations came before; None if none is said to, though observers made several."""
-    before = np.asarray(fixations.lengths, dtype=np.int64)
+    before = np.asarray(_first(fixations, "scanpath_history_length", "lengths"), dtype=np.int64)
     trials = np.stack([np.asarray(fixations.n, dtype=np.int64), observer], axis=1)
     known = before.any() or len(np.unique(trials, axis=0)) == len(trials)
     return before if known else None

@@ -101,7 +101,7 @@ class Pass:
     def scores_of(
         self, images: Tensor, regions: RegionBatch, category: list[int]
     ) -> dict[str, Tensor]:
-        """Return `{layer: (R, C)}`, scores of a batch's regions, each of a `category`."""
+        """Return `{layer: (R, C)}`, scores of a batch's fixated regions, each of a `category`."""
         raise NotImplementedError
 
     def gathered(self, name: str, batches: Batches) -> Dissection:
@@ -123,9 +123,12 @@ class Pass:
         self.rows += rows
         if not rows:
             return
-        code = [self.categories.index(row[2]) for row in rows]
+        looked = zip(rows, regions.fixated, strict=True)
+        code = [self.categories.index(row[2]) for row, fixated in looked if fixated]
         for layer, scores in self.scores_of(images, regions, code).items():
-            self.scores[layer].append(scores.float().cpu())
+            every = torch.full((len(rows), scores.shape[1]), torch.nan)
+            every[torch.tensor(regions.fixated)] = scores.float().cpu()
+            self.scores[layer].append(every)
 
     def result(self, name: str) -> Dissection:
         """Return the scores, regions in the data set's order."""

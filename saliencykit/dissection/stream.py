@@ -79,25 +79,28 @@ def in_batches(stimuli: Iterable[Stimulus], batch: int) -> Iterator[list[Stimulu
 
 
 class RegionBatch:
-    """The regions of a batch of stimuli, pulled back to whatever grid a layer has.
+    """The fixated regions of a batch of stimuli, pulled back to whatever grid a layer has.
 
-    Attributes: `sizes` of the images; `owner` (R,) index of each region's image in the batch;
-    `counts` (R,) fixations in each region, `total` (R,) what they weigh together.
+    Only they can be scored; a photograph of a crowd has hundreds of others, for which there is no
+    room on a fine grid. Attributes: `sizes` of the images; `fixated`, for each region of theirs
+    whether it is one of these R; `owner` (R,) index of each one's image in the batch; `counts` (R,)
+    fixations in it, `total` (R,) what they weigh together.
     """
 
     def __init__(self, stimuli: list[Stimulus], device: torch.device):
         self.sizes = [s.size for s in stimuli]
         self.device = device
-        owners = [i for i, s in enumerate(stimuli) for _ in s.fixated]
-        self.owner = torch.tensor(owners, dtype=torch.long)
-        columns = list(zip(*(columns for s in stimuli for columns in s.fixated), strict=True))
-        x, y, weight = columns or ((), (), ())
+        every = [(i, columns) for i, s in enumerate(stimuli) for columns in s.fixated]
+        self.fixated = [len(columns[0]) > 0 for _, columns in every]
+        looked = [one for one in every if len(one[1][0])]
+        self.owner = torch.tensor([i for i, _ in looked], dtype=torch.long)
+        x, y, weight = list(zip(*(columns for _, columns in looked), strict=True)) or ((), (), ())
         self.counts = torch.tensor([len(one) for one in x], dtype=torch.long)
         none = torch.zeros(0, dtype=torch.long)
         self.x, self.y = torch.cat([none, *x]), torch.cat([none, *y])
         self.weight = torch.cat([none.float(), *weight])
         self.total = torch.tensor([float(one.sum()) for one in weight])
-        self.region = torch.arange(len(owners)).repeat_interleave(self.counts)
+        self.region = torch.arange(len(looked)).repeat_interleave(self.counts)
         self._weights: dict[Size, Tensor] = {}
         self._tables: dict[Size, tuple[Tensor, Tensor]] = {}
 

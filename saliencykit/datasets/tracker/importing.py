@@ -91,25 +91,24 @@ def import_table(
     ValueError, saying file, line and option; among them if most positions lie outside their image,
     unless `anyway`.
     """
-    table, images, out = Path(table), Path(images), Path(out)
+    table, images, out = Path(table), Path(images), Path(out).resolve()
     files = _checked_files(table, images, out)
     found = find_columns(table, column_names(table), columns or {})
     screen = _with_units(screen or Screen(), found, table)
     fate, looks, matched = _read(table, found, files, decimal)
-    notes = _notes(found, screen, matched, len(files))
+    notes = _notes(found, screen, matched, len(files)) + _notes_on_order(looks, drop_first)
     if "duration" in looks:
         looks["duration"] = _seconds(looks["duration"].to_numpy(), table, duration_unit, notes)
     fate.loc[looks.index] = _put_on_images(looks, files, screen, table, anyway)
     if drop_first:
         fate.loc[looks.index[looks["place"].to_numpy() == 0]] = FIRST
-        if "order" not in looks:
-            notes.append("No column numbers the fixations: the first row counts as the first.")
     kept = looks.loc[(fate.loc[looks.index] == KEPT).tolist()]
     if kept.empty:
         raise ValueError(f"{table}: no fixation is left of {len(fate)} rows.")
     counts = {each: int((fate == each).sum()) for each in FATES}
     observers, seen = (len(set(kept[role])) for role in ("observer", "image"))
-    result = Imported(out, found.named, counts, observers, seen, notes)
+    named = {role: n for role, n in found.named.items() if role != "kind" or counts[OTHER_KIND]}
+    result = Imported(out, named, counts, observers, seen, notes)
     told = {"decimal": decimal, "duration_unit": duration_unit, "drop_first": drop_first}
     settings = {"table": table.name, **asdict(screen), **told, "anyway": anyway}
     _write(result, kept, {name: files[name] for name in sorted(set(looks["image"]))}, settings)
@@ -122,7 +121,7 @@ def _checked_files(table: Path, images: Path, out: Path) -> dict[str, Path]:
         raise FileNotFoundError(f"There is no table {table}.")
     if not images.is_dir():
         raise FileNotFoundError(f"The folder of images, {images}, is not there.")
-    if images.resolve() in (out.resolve(), *out.resolve().parents):
+    if images.resolve() in (out, *out.parents):
         raise FileExistsError(f"--out {out} is the images' own folder, or in it; name another.")
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise FileExistsError(f"--out {out} is there and not empty; nothing is written over.")
@@ -155,8 +154,7 @@ def _read(
     rows = pd.DataFrame({role: text[name].str.strip() for role, name in found.named.items()})
     fate = pd.Series(KEPT, index=rows.index)
     fate.loc[_missing(rows["image"])] = NO_IMAGE
-    if "kind" in rows:
-        fate.loc[(rows["kind"].str.casefold() != "fixation").tolist()] = OTHER_KIND
+    fate.loc[_of_another_kind(rows)] = OTHER_KIND
     named = (fate == KEPT).to_numpy()
     matched = match_names(rows["image"].to_numpy()[named], files)
     fate.loc[named & ~rows["image"].isin(list(matched.image)).to_numpy()] = UNKNOWN
@@ -166,6 +164,14 @@ def _read(
     fate.loc[looks.index[again]] = REPEATED
     looks = looks.loc[~again]
     return fate, looks.assign(place=_places_in_trials(looks)), matched
+
+
+def _of_another_kind(rows: pd.DataFrame) -> np.ndarray:
+    """Which rows are no fixations; none, if the column that may tell is about something else."""
+    if "kind" not in rows:
+        return np.zeros(len(rows), dtype=bool)
+    fixations = np.array([kind.casefold() == "fixation" for kind in rows["kind"]], dtype=bool)
+    return ~fixations & fixations.any()
 
 
 def _missing(text: Iterable[str]) -> np.ndarray:
@@ -266,7 +272,7 @@ def _check_possible(
     xy: np.ndarray, own: np.ndarray, fate: np.ndarray, screen: Screen, table: Path, anyway: bool
 ) -> None:
     """Raise ValueError if positions can't be what they are said to be, with what they may be."""
-    there = ~np.isnan(xy).any(1)
+    there = _somewhere(xy)
     if not there.any():
         raise ValueError(f"{table}: no row has a position.")
     (left, top), (right, bottom) = np.nanmin(xy, 0), np.nanmax(xy, 0)
@@ -285,9 +291,14 @@ def _check_possible(
         )
 
 
+def _somewhere(xy: np.ndarray) -> np.ndarray:
+    """Which positions (N, 2) are meant for one, rightly or not."""
+    return ~(np.isnan(xy).any(1) | (xy == 0).all(1))
+
+
 def _advice(xy: np.ndarray, own: np.ndarray, screen: Screen) -> str:
     """What options would put most positions into their images."""
-    there = ~np.isnan(xy).any(1)
+    there = _somewhere(xy)
     for units in (Units.FRACTION, Units.IMAGE, Units.SCREEN):
         if units == screen.units or (units == Units.SCREEN and screen.size is None):
             continue
@@ -305,8 +316,8 @@ def _advice(xy: np.ndarray, own: np.ndarray, screen: Screen) -> str:
 
 def _notes(found: Columns, screen: Screen, matched: Matched, files: int) -> list[str]:
     notes = []
-    if found.guessed:
-        pairs = ", ".join(f"{role} {found.named[role]!r}" for role in found.guessed)
+    if guessed := [role for role in found.guessed if role != "kind"]:
+        pairs = ", ".join(f"{role} {found.named[role]!r}" for role in guessed)
         notes.append(f"Columns taken by their names: {pairs}.")
     notes.append(f"Positions: {screen.units}.")
     if screen.on_screen and (screen.at is None or screen.shown is None):
@@ -320,6 +331,18 @@ def _notes(found: Columns, screen: Screen, matched: Matched, files: int) -> list
     if unnamed := files - len(set(matched.image.values())):
         notes.append(f"{unnamed} images in the folder are not in the table, and not copied.")
     return notes
+
+
+def _notes_on_order(looks: pd.DataFrame, drop_first: bool) -> list[str]:
+    if "order" not in looks:
+        first = "No column numbers the fixations: the first row counts as the first."
+        return [first] if drop_first else []
+    if ties := int(looks.duplicated(["image", "observer", "order"]).sum()):
+        return [
+            f"{ties} fixations have the number of another one of the same observer on the same "
+            "image: was it shown more than once? They share a place in its order."
+        ]
+    return []
 
 
 def _extent(screen: Screen) -> str:
@@ -344,4 +367,8 @@ def _write(
         kept[columns].to_csv(part / "fixations.csv", index=False)
         record = {**settings, "columns": dict(result.columns), "rows": dict(result.rows)}
         (part / "import.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
-        os.replace(part, out)
+        if not out.exists():
+            os.replace(part, out)
+        else:  # it may be where the user is, or a disk of its own
+            for each in part.iterdir():
+                shutil.move(each, out / each.name)
