@@ -12,16 +12,20 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from ...datasets import SaliencyDataset, load
+from ...datasets.p3o3 import Shrunk
 from ...datasets.popout import EFFICIENT, INEFFICIENT, search_of
-from ...evaluation import Evaluations, Kind
+from ...evaluation import Evaluations, Kind, evaluate
 from ...intervals import (
     above_models,
     of_images,
     of_share,
     resampled,
 )
+from ...study import Study
 
-MOST, GSI, LOOKS = "most_salient", "gsi", "fixations_to_find"
+MOST, GSI, LOOKS, MSR = "most_salient", "gsi", "fixations_to_find", "msr_target"
+ELSEWHERE, OURS = ("p3", "o3"), "arrays"
 NATURAL, LOST, LARGEST = "natural", "lost", "efficient, largest difference"
 NETWORKS, CLASSICAL = "networks", "classical models"
 LEVEL, LEAD = "level", "lead"
@@ -106,6 +110,47 @@ def both_sides(natural: Evaluations, odd: Evaluations, arrays: pd.DataFrame) -> 
     found = by_condition(odd, arrays[arrays["search"] == EFFICIENT], ["search"])
     found = found.assign(side="arrays").drop(columns=["search", "measure", "arrays"])
     return pd.concat([pd.DataFrame(rows), found], ignore_index=True)
+
+
+# Other people's arrays
+
+
+def elsewhere(
+    study: Study, odd: Evaluations, arrays: pd.DataFrame, images: int = 0
+) -> pd.DataFrame:
+    """Return `by_condition` by "data": ours, the efficient searches, beside P3 and O3, if here.
+
+    odd, arrays: `study.evaluated_on_arrays` and `searches`; images: of each of P3 and O3 so many
+    random ones (0: all), shown at most as tall as our arrays. measure: `MOST`, `GSI`, and of P3 and
+    O3 `MSR`, of which no chance is known. Without rows if neither is here.
+    """
+    parts, measures = [], (MOST, GSI, MSR)
+    for name in ELSEWHERE:
+        try:
+            data = load(name)
+        except FileNotFoundError:
+            continue
+        data = data.thinned(images) if images else data
+        about = data.table.assign(data=name)
+        found = _scored(study, Shrunk(data, study.array_size[0]), measures)
+        parts.append(
+            by_condition(found, about.assign(chance=1 / about["set_size"]), ["data"], measures)
+        )
+    if not parts:
+        return pd.DataFrame(columns=["measure", "model", "data"])
+    ours = arrays[arrays["search"] == EFFICIENT].assign(data=OURS)
+    table = pd.concat([by_condition(odd, ours, ["data"], (MOST, GSI)), *parts], ignore_index=True)
+    return table.assign(chance=table["chance"].mask(table["measure"] == MSR))
+
+
+def _scored(study: Study, data: SaliencyDataset, metrics: Sequence[str]) -> Evaluations:
+    """Score every training, and whoever is untaught, on the same images, which none has seen."""
+    found = []
+    for k in range(study.trainings):
+        networks = study.network_maps(study.training(k), data)
+        everybody = networks if k else study.untaught(data) | networks
+        found.append(evaluate(everybody, data, metrics, study.centre))
+    return Evaluations.of(found)
 
 
 # Networks against classical models (F3)
