@@ -438,7 +438,11 @@ class Study(Settings):
     @cached_property
     def evaluated_on_arrays(self) -> Evaluations:
         """Scores of every training and of the untaught on the search arrays, the same for all."""
-        return self._evaluated([self.arrays()] * self.trainings, ARRAY_METRICS)
+        return self.evaluated_on(self.arrays(), ARRAY_METRICS)
+
+    def evaluated_on(self, data: SaliencyDataset, metrics: Sequence[str]) -> Evaluations:
+        """Score every training and the untaught on images that nobody here learned from."""
+        return self._evaluated([data] * self.trainings, metrics)
 
     def dissect(
         self, encoder: models.Encoder, data: SaliencyDataset | None = None, p_values: bool = True

@@ -172,7 +172,8 @@ def test_what_is_reported_stands_beside_the_same_categories(found):
     assert np.isnan(reported.gained("bright"))
     figure = figures.paper_table(told(), ["person_head", "text"], 10, 1.5)
     shown = [text.get_text() for text in figure.axes[0].texts]
-    for number in ("0.78", "2.44", "0.77", "2.52", "2.3–2.6", "≈256", "−0.09", "of 512", "of 96"):
+    for number in ("0.78", "2.44", "0.77", "2.52", "2.3–2.6", "≈256", "−0.09", "of 512", "of 96",
+                   "ResNet-18"):  # fmt: skip
         assert shown.count(number) == 1
     assert {"+0.40", "[+0.20, +0.60]"} <= set(shown)
     assert "gain of person head − gain of text" in shown

@@ -10,6 +10,7 @@ from PIL import Image
 
 from saliencykit import datasets
 from saliencykit.datasets.fetch import fetch
+from saliencykit.datasets.p3o3 import Shrunk
 from tests import miniature
 
 
@@ -72,6 +73,37 @@ def test_subsets_keep_their_rows(p3):
     assert part.table["name"].tolist() == part.names
     assert len(ds.split("test")) == len(ds)
     assert len(ds.split("train")) == 0
+
+
+@pytest.mark.parametrize(("name", "write", "size"), [("p3", "write_p3", (70, 70)),
+                                                     ("o3", "write_o3", (60, 80))])  # fmt: skip
+def test_shrunk_images_keep_items_in_their_places(tmp_path, name, write, size):
+    getattr(miniature, write)(tmp_path)
+    ds = datasets.load(name, tmp_path)
+    small, same = Shrunk(ds, size[0] // 2), Shrunk(ds, 1000)
+    assert (small.name, len(small), small.size_of(0)) == (
+        name,
+        len(ds),
+        tuple(n // 2 for n in size),
+    )
+    assert same.size_of(1) == size  # nothing is enlarged
+    np.testing.assert_array_equal(same.image(1), ds.image(1))
+    for i in range(len(ds)):
+        assert small.image(i).shape == (3, *small.size_of(i))
+        for masks in ("targets", "distractors"):
+            own, shown = getattr(ds, masks)(i), getattr(small, masks)(i)
+            np.testing.assert_array_equal(getattr(same, masks)(i), own)
+            assert shown.dtype == torch.bool
+            assert shown.shape == small.size_of(i)
+            centre, moved = (m.nonzero().float().mean(0) for m in (own, shown))
+            np.testing.assert_allclose(moved + 0.5, (centre + 0.5) / 2, atol=1)
+    part = small.subset(small.names[1:])
+    np.testing.assert_array_equal(part.image(0), small.image(1))
+    assert len({small.fingerprint, same.fingerprint, part.fingerprint}) == 3
+    assert len(small.split("test")) == len(ds)
+    assert len(small.fixations(0)) == 0
+    with pytest.raises(ValueError, match="tall is 0"):
+        Shrunk(ds, 0)
 
 
 def test_o3_properties_may_be_named_txt(o3):

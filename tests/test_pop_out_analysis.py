@@ -4,10 +4,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from saliencykit.analyses.pop_out import figures, sentences, tables
+from saliencykit.datasets import load
+from saliencykit.datasets.p3o3 import Shrunk
 from saliencykit.datasets.popout import EFFICIENT, INEFFICIENT, PopOut
-from saliencykit.evaluation import Evaluation, Evaluations, Kind
+from saliencykit.evaluation import Evaluation, Evaluations, Kind, Predictor
 from saliencykit.findings.lead import (
     CLASSICAL,
     LEAD,
@@ -20,7 +23,9 @@ from saliencykit.findings.lead import (
     searches,
 )
 from saliencykit.intervals import of_images, of_share, wilson
+from saliencykit.study import Study
 from saliencykit.viewing.style import label
+from tests import miniature
 
 KINDS = {
     "centre prior": Kind.PRIOR,
@@ -269,12 +274,115 @@ def test_it_holds_of_networks_only_if_of_each_that_leads_on_photographs():
     assert "finding holds here" in sentences.what_we_see(table, *of_kinds(odd))
 
 
+# Other people's arrays
+
+
+class Answering:
+    """A study whose models answer every image with a map drawn from their seed."""
+
+    trainings, array_size, centre = 2, (30, 40), None
+    evaluated_on, _evaluated = Study.evaluated_on, Study._evaluated
+
+    def training(self, number):
+        return {"frozen": number, "fine-tuned": 10 + number}
+
+    def network_maps(self, networks, data):
+        return {name: self.drawn(seed, data, Kind.NETWORK) for name, seed in networks.items()}
+
+    def untaught(self, data):
+        return {"gbvs": self.drawn(99, data, Kind.CLASSICAL)}
+
+    def drawn(self, seed, data, kind):
+        def map_of(i):
+            return torch.rand(data.size_of(i), generator=torch.Generator().manual_seed(seed + i))
+
+        return Predictor(map_of, seed, kind)
+
+
+@pytest.fixture
+def beside(tmp_path, monkeypatch):
+    """Write P3 and O3; return the table of what is here of them."""
+    monkeypatch.setenv("SALIENCYKIT_DATA", str(tmp_path))
+
+    def found(*here, images=0):
+        for name in here:
+            getattr(miniature, f"write_{name}")(tmp_path / name, n=6)
+        return tables.elsewhere(Answering(), searched(), ARRAYS, images)
+
+    return found
+
+
+def test_p3_and_o3_stand_beside_the_arrays_drawn_here(beside):
+    table, study = beside("p3", "o3"), Answering()
+    efficient = tables.by_condition(searched(), ARRAYS, ["search"], (MOST, tables.GSI))
+    for name, of in (("gbvs", efficient), ("frozen", efficient)):
+        own = row(table, data=tables.OURS, measure=MOST, model=name)
+        assert own["value"] == row(of, search=EFFICIENT, measure=MOST, model=name)["value"]
+    for name, count, items in (("p3", 18, 49), ("o3", 6, 4)):
+        data = Shrunk(load(name), 30)
+        for k, maps in enumerate(study.drawn(10 + k, data, None) for k in range(2)):
+            ratios = [
+                float(maps(i)[data.targets(i)].max() / maps(i)[data.distractors(i)].max())
+                for i in range(count)
+            ]
+            of = row(table, data=name, measure=MOST, model="fine-tuned")
+            assert of[f"training {k + 1}"] == pytest.approx(np.mean([r > 1 for r in ratios]))
+            assert (of["arrays"], of["chance"]) == (count, pytest.approx(1 / items))
+            of = row(table, data=name, measure=tables.MSR, model="fine-tuned")
+            assert of[f"training {k + 1}"] == pytest.approx(np.mean(ratios), rel=0.01)  # stretched
+            assert np.isnan(of["chance"])
+        assert np.isnan(row(table, data=name, measure=MOST, model="gbvs")["training 1"])
+    assert set(table.loc[table["data"] == tables.OURS, "measure"]) == {MOST, tables.GSI}
+
+
+def test_of_many_images_some_are_scored_and_a_lost_mask_is_told(beside, tmp_path):
+    table = beside("o3", images=4)
+    assert set(table.loc[table["data"] == "o3", "arrays"]) == {4}
+    for mask in (tmp_path / "o3" / "targ_labels").iterdir():
+        mask.unlink()
+    with pytest.raises(FileNotFoundError, match=r"targ_labels.* is not there"):
+        beside(images=5)
+
+
+def test_what_is_not_here_is_said_and_not_drawn(beside):
+    table = beside()
+    assert len(table) == 0
+    said = sentences.missing(table)
+    assert said.startswith("P3 and O3 (Kotseruba et al. 2019) are not here: `saliencykit fetch p3`")
+    assert sentences._elsewhere(table, ["frozen"]) == ""
+    table = beside("o3")
+    assert set(table["data"]) == {tables.OURS, "o3"}
+    said = sentences.missing(table)
+    assert said.startswith("P3 (Kotseruba et al. 2019) is not here: `saliencykit fetch p3` says")
+    assert sentences.missing(beside("p3", "o3")) == ""
+
+
+def test_p3_and_o3_are_drawn_and_told(beside):
+    table = beside("p3", "o3")
+    most, gsi, ratio = figures.elsewhere(table).axes
+    assert [axis.get_xlabel() for axis in (most, gsi, ratio)] == [
+        "target most salient", "GSI", "MSR of the target",
+    ]  # fmt: skip
+    drawn = {c.get_label(): c.lines[0].get_xdata().tolist() for c in ratio.containers}
+    for name, said in (("p3", "P3"), ("o3", "O3")):
+        rows = table[(table["data"] == name) & (table["measure"] == tables.MSR)]
+        assert drawn[said] == rows["value"].tolist()
+    text = sentences._elsewhere(table, ["frozen", "fine-tuned"])
+    own = table[(table["data"] == "p3") & (table["measure"] == MOST)].set_index("model")
+    best = own["value"][["frozen", "fine-tuned"]].idxmax()
+    assert "On P3 (18 images) the odd item is most often the most salient one to" in text
+    assert f"to {best}, {100 * own['value'][best]:.0f} % [" in text
+    assert f"], of the networks, and to GBVS, {100 * own['value']['gbvs']:.0f} % [" in text
+    assert "by chance it would be in 2 %. On O3 (6 images)" in text
+
+
 # Words and figures
 
 
 def of_kinds(odd, arrays=ARRAYS):
     searches = tables.by_condition(odd, arrays, ["search"], (MOST, tables.GSI))
-    return searches, tables.by_condition(odd, arrays, ["search", "feature"])
+    nothing = pd.DataFrame(columns=["measure", "model", "data"])
+    return searches, tables.by_condition(odd, arrays, ["search", "feature"]), nothing, odd.networks
 
 
 def words(natural, odd, arrays=ARRAYS):

@@ -106,6 +106,9 @@ def test_gsi_and_msr_equal_brute_force(saliency, target, distractors):
     assert float(metrics.gsi(saliency, target, distractors)) == pytest.approx(want, abs=1e-12)
     ours = metrics.msr(saliency, target, distractors)
     assert [float(v) for v in ours] == pytest.approx(brute_msr(saliency, target, distractors))
+    table = metrics.ARRAY_METRICS["msr_target"]
+    truth = {"target": target, "distractors": distractors}
+    assert float(table(saliency, truth)) == pytest.approx(float(ours.target))
 
 
 @quick

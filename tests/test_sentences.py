@@ -124,6 +124,9 @@ CASES = {
         .assign(arrays=9, chance=0.1),
         table(search=["efficient"], model=["fine-tuned"], feature=["colour", "size"])
         .assign(chance=0.1),
+        table(measure=["most_salient"], data=["arrays", "p3", "o3"], model=WHO)
+        .assign(arrays=9, chance=0.1),
+        ["fine-tuned", "frozen"],
     ),
     task_or_domain: (
         table(**MEAN, epoch=[1, 2]).assign(

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
-from .base import DATASETS, file_stamps
+from .base import DATASETS, SaliencyDataset, file_stamps
 from .files import FileDataset, Source, existing_root, list_images, missing
 from .reading import number_column, read_grey, read_table
 from .types import Fixations
@@ -106,6 +107,60 @@ class OddOneOut(FileDataset):
                 f"{width}×{height}: mask and image must have one size."
             )
         return mask if soft else mask > 0.5
+
+
+class Shrunk(SaliencyDataset):
+    """P3 or O3 with images and masks at most `tall` pixels high, shrunk bilinearly, antialiased.
+
+    So models that see images as they are take as long for these as for other arrays of that size. A
+    pixel is an item's where more than half of it was. Has no table: that of the data holds. Raises
+    ValueError for `tall` < 1.
+    """
+
+    categories = ()
+
+    def __init__(self, data: OddOneOut, tall: int):
+        if tall < 1:
+            raise ValueError(f"tall is {tall}; at least 1 pixel is needed")
+        self.data, self.tall = data, int(tall)
+        self.name, self.names = data.name, data.names
+        self._place = {name: i for i, name in enumerate(data.names)}
+
+    def _at(self, i: int) -> int:
+        return self._place[self.names[i]]
+
+    def size_of(self, i: int) -> tuple[int, int]:
+        """Return (height, width) of image `i` as it is shown."""
+        height, width = self.data.size_of(self._at(i))
+        tall = min(self.tall, height)
+        return tall, max(1, round(tall * width / height))
+
+    def image(self, i: int) -> Tensor:
+        """Return image `i` as uint8 (3, H, W)."""
+        return self._shrunk(self.data.image(self._at(i)), i)
+
+    def targets(self, i: int) -> Tensor:
+        """Return the mask of image `i`'s odd item, bool (H, W); raises as `OddOneOut.targets`."""
+        return self._shrunk(self.data.targets(self._at(i), soft=True)[None], i)[0] > 0.5
+
+    def distractors(self, i: int) -> Tensor:
+        """Return the mask of all other items of image `i`; see `targets`."""
+        return self._shrunk(self.data.distractors(self._at(i), soft=True)[None], i)[0] > 0.5
+
+    def fixations(self, i: int) -> Fixations:
+        """Return no fixations: none are recorded."""
+        return self.data.fixations(self._at(i))
+
+    def split_of(self, name: str) -> str:
+        """Return "test" for every image."""
+        return self.data.split_of(name)
+
+    def contents(self) -> object:
+        """Return what identifies the data, and how small it is shown."""
+        return [self.data.fingerprint, self.tall]
+
+    def _shrunk(self, pixels: Tensor, i: int) -> Tensor:
+        return interpolate(pixels[None], self.size_of(i), mode="bilinear", antialias=True)[0]
 
 
 @DATASETS.register("p3")

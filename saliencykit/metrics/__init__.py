@@ -11,6 +11,7 @@ from .observers import by_observers, leave_one_out, leave_one_out_maps, split_ha
 from .odd_one_out import MSR, fixations_to_find, gsi, most_salient, msr
 from .points import InformationGain
 from .pointwise import ig, nss
+from .ratios import msr_target
 from .roc import auc, auc_borji, auc_judd, auc_shuffled, auc_shuffled_exact
 from .table import ARRAY_METRICS, METRICS, Metric, metric, scores
 from .transport import emd
@@ -49,6 +50,7 @@ __all__ = [
     "metric",
     "most_salient",
     "msr",
+    "msr_target",
     "names",
     "nss",
     "power_law",

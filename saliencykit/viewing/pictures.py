@@ -270,7 +270,7 @@ def at_region(
     outlined = Region(region.category, mask=torch.from_numpy(np.array(small)))
     looks = data.fixations(i).inside(*own, data.names[i])
     inside = looks[mask[looks.y.long(), looks.x.long()]].scaled(own, size)
-    return with_fixations(outline(picture, [outlined], width=tall // 90), inside, tall // 110)
+    return with_fixations(outline(picture, [outlined], width=tall // 120), inside, tall // 110)
 
 
 def title_of(data: SaliencyDataset, i: int) -> str:

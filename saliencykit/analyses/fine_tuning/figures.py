@@ -1,6 +1,7 @@
 """Figures about change: before and after by category, and the paper's pair by part."""
 
 import math
+import re
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -170,7 +171,8 @@ def _cell(axis: Axes, place: float, row: pd.Series, spec: str = ".2f") -> None:
 
 
 def _print(axis: Axes, x: float, y: float, text: str, fontsize: float = 9, **look: str) -> None:
-    axis.text(x, y, text.replace("-", "−"), fontsize=fontsize, va="center", **look)
+    minus = re.sub(r"(?<!\w)-(?=\d)", "−", text)
+    axis.text(x, y, minus, fontsize=fontsize, va="center", **look)
 
 
 def one_unit(table: pd.DataFrame, found: FineTuning, threshold: float) -> Figure:

@@ -122,7 +122,7 @@ def _half_of_all(paper: pd.DataFrame, threshold: float) -> str:
         units before and about {about} after. Here they are {before:.0f} and {after:.0f} of {units},
         on average over categories: {share:.0%} after, {share - half:more|less|not surely other}
         than {percent(half)}"""
-    if not each["low"].notna().any():
+    if each["low"].notna().sum() < 2:
         return f"{said}."
     most, least = extremes(each)
     return f"""{said}, from {Span.of(least):.0f} for {label(least["category"])} to

@@ -28,6 +28,7 @@ from ...viewing.plots import (
     faint,
     level,
     matrix,
+    offsets,
     only,
     panels,
     points,
@@ -36,8 +37,8 @@ from ...viewing.plots import (
     trace,
     unique,
 )
-from ...viewing.style import CONTROL, HUMAN, WIDTH, label, legend, model_looks
-from .tables import GSI
+from ...viewing.style import CLASSICAL, CONTROL, HUMAN, WIDTH, Look, label, legend, model_looks
+from .tables import ELSEWHERE, GSI, MSR, OURS
 
 SIDES = [(6, 5, "left"), (6, -13, "left"), (-6, 5, "right"), (-6, -13, "right"), (9, -4, "left")]
 """Where a point's name may stand: offset in points, and which side of the text is there."""
@@ -95,6 +96,37 @@ def most_salient(table: pd.DataFrame) -> Figure:
         if rows["measure"].iloc[0] == MOST:
             axis.set_xlim(-0.02, 1.02)
             axis.xaxis.set_major_formatter(PercentFormatter(1, 0))
+    return legend(figure, axes[0])
+
+
+DATA = {
+    OURS: Look(CONTROL),
+    **dict(zip(ELSEWHERE, (Look(HUMAN, "s"), Look(CLASSICAL, "D")), strict=True)),
+}
+DATA_NAMES = {OURS: "arrays drawn here, efficient searches", "p3": "P3", "o3": "O3"}
+
+
+def elsewhere(table: pd.DataFrame) -> Figure:
+    """How well models single out the odd item of other people's arrays, beside those drawn here.
+
+    table: `tables.elsewhere`. Dashed: chance, of each data set; of the ratio, where target and
+    distractors are alike. Small marks: single trainings.
+    """
+    shown = {MOST: "target most salient", GSI: "GSI", MSR: "MSR of the target"}
+    order = unique(table, "model")
+    figure, axes, places = row_panels(order, list(shown.values()), against=None)
+    here = [name for name in DATA if name in set(table["data"])]
+    for axis, measure in zip(axes, shown, strict=True):
+        level(axis, 1.0 if measure == MSR else 0.0, upright=True)
+        for name, shift in zip(here, offsets(len(here), 0.5), strict=True):
+            (colour, mark), rows = DATA[name], only(table, measure=measure, data=name)
+            at = places[rows["model"]] - shift
+            faint(axis, singles(rows), at + 0.13, colour)
+            points(axis, rows, at, colour=colour, name=DATA_NAMES[name], mark=mark, size=4.5)
+            if measure == MOST and len(rows):
+                axis.axvline(rows["chance"].iloc[0], color=colour, lw=1, ls="--", zorder=0)
+    axes[0].xaxis.set_major_formatter(PercentFormatter(1, 0))
+    figure.set_size_inches(WIDTH, 0.42 * len(order) + 1.2)
     return legend(figure, axes[0])
 
 

@@ -1,5 +1,7 @@
 """Who leads on natural images and who on search arrays, in sentences: notebook 04."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from ...datasets.popout import EFFICIENT, INEFFICIENT
@@ -8,17 +10,24 @@ from ...findings.lead import CLASSICAL, LARGEST, LEAD, LEVEL, LOST, MOST, NATURA
 from ...viewing.claims import Sides, Span, bullets, extremes, listed, mention, percent, spans
 from ...viewing.plots import only, unique
 from ...viewing.style import label
+from .tables import ELSEWHERE
 
 TAUGHT = "fine-tuned"  # the network whose kinds of search are told
 HOLDS, IN_PART = "holds", "holds in part"
 TURNED, UNDECIDED = "is the other way round", "is not decided"
 
 
-def what_we_see(leads: pd.DataFrame, searches: pd.DataFrame, features: pd.DataFrame) -> str:
+def what_we_see(
+    leads: pd.DataFrame,
+    searches: pd.DataFrame,
+    features: pd.DataFrame,
+    elsewhere: pd.DataFrame,
+    networks: Sequence[str],
+) -> str:
     """Words under 04_pop_out (F3).
 
     leads: `tables.leads`; searches, features: `tables.by_condition` over "search" and over "search"
-    and "feature".
+    and "feature"; elsewhere: `tables.elsewhere`; networks: names of the models that are some.
     """
     efficient = only(searches, measure=MOST, search=EFFICIENT)
     return bullets(f"""
@@ -28,7 +37,37 @@ def what_we_see(leads: pd.DataFrame, searches: pd.DataFrame, features: pd.DataFr
         - {_each(leads)} The lead on these arrays is {_kinds(leads, EFFICIENT)}; on natural images
           {_kinds(leads, NATURAL)}.
         - {_single(features)}
+        - {_elsewhere(elsewhere, networks)}
     """)
+
+
+def missing(elsewhere: pd.DataFrame) -> str:
+    """Say how to get what of P3 and O3 is not in `tables.elsewhere`; "" if both are."""
+    lost = [name for name in ELSEWHERE if name not in set(elsewhere["data"])]
+    commands = listed([f"`saliencykit fetch {name}`" for name in lost])
+    several = len(lost) > 1
+    return mention(
+        f"{{}} (Kotseruba et al. 2019) {'are' if several else 'is'} not here: {commands}"
+        f" {'say' if several else 'says'} where to get the files and where to put them, after which"
+        " the figure shows them.",
+        [name.upper() for name in lost],
+    )
+
+
+def _elsewhere(table: pd.DataFrame, networks: Sequence[str]) -> str:
+    """Say who singles out the odd item of P3 and O3 most often, of networks and of others."""
+    said = []
+    for name in (one for one in ELSEWHERE if one in set(table["data"])):
+        rows = only(table, measure=MOST, data=name)
+        ours = rows["model"].isin(networks)
+        most = [part.sort_values("value").iloc[-1] for part in (rows[ours], rows[~ours])]
+        best = [f"{label(row['model'])}, {Span.of(row):.0%}" for row in most]
+        said.append(
+            f"On {name.upper()} ({rows['arrays'].iloc[0]} images) the odd item is most often the"
+            f" most salient one to {best[0]}, of the networks, and to {best[1]}, of the others; by"
+            f" chance it would be in {percent(rows['chance'].iloc[0])}."
+        )
+    return " ".join(said)
 
 
 def _span(leads: pd.DataFrame, side: str, what: str, who: str = NETWORKS) -> Span:

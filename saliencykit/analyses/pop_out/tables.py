@@ -9,12 +9,16 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from ...datasets import load
+from ...datasets.p3o3 import Shrunk
 from ...datasets.popout import EFFICIENT
 from ...evaluation import Evaluations
 from ...findings.lead import MOST, NATURAL
 from ...intervals import of_images, of_share
+from ...study import Study
 
-GSI, LOOKS = "gsi", "fixations_to_find"
+GSI, LOOKS, MSR = "gsi", "fixations_to_find", "msr_target"
+ELSEWHERE, OURS = ("p3", "o3"), "arrays"
 
 
 def _told(
@@ -85,3 +89,34 @@ def both_sides(natural: Evaluations, odd: Evaluations, arrays: pd.DataFrame) -> 
     found = by_condition(odd, arrays[arrays["search"] == EFFICIENT], ["search"])
     found = found.assign(side="arrays").drop(columns=["search", "measure", "arrays"])
     return pd.concat([pd.DataFrame(rows), found], ignore_index=True)
+
+
+# Other people's arrays
+
+
+def elsewhere(
+    study: Study, odd: Evaluations, arrays: pd.DataFrame, images: int = 0
+) -> pd.DataFrame:
+    """Return `by_condition` by "data": ours, the efficient searches, beside P3 and O3, if here.
+
+    odd, arrays: `study.evaluated_on_arrays` and `searches`; images: of each of P3 and O3 so many
+    random ones (0: all), shown at most as tall as our arrays. measure: `MOST`, `GSI`, and of P3 and
+    O3 `MSR`, of which no chance is known. Without rows if neither is here.
+    """
+    parts, measures = [], (MOST, GSI, MSR)
+    for name in ELSEWHERE:
+        try:
+            data = load(name)
+        except FileNotFoundError:
+            continue
+        data = data.thinned(images) if images else data
+        about = data.table.assign(data=name)
+        found = study.evaluated_on(Shrunk(data, study.array_size[0]), measures)
+        parts.append(
+            by_condition(found, about.assign(chance=1 / about["set_size"]), ["data"], measures)
+        )
+    if not parts:
+        return pd.DataFrame(columns=["measure", "model", "data"])
+    ours = arrays[arrays["search"] == EFFICIENT].assign(data=OURS)
+    table = pd.concat([by_condition(odd, ours, ["data"], (MOST, GSI)), *parts], ignore_index=True)
+    return table.assign(chance=table["chance"].mask(table["measure"] == MSR))

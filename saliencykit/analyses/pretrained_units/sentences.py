@@ -114,15 +114,13 @@ def _one_image(pictured: pd.DataFrame) -> str:
     """Say how far the units that answer best in one image's regions exceed untrained ones."""
     beyond = int((pictured["value"] > pictured["untrained_most"]).sum())
     means = pictured.groupby("layer", sort=False)[["value", "untrained"]].mean()
-    layers = [
-        f"at {layer} the best units there reach {own:.1f} on average, untrained networks'"
-        f" {others:.1f}"
+    layers = "; ".join(
+        f"at {layer} the best of all units reach {own:.1f} there on average, untrained networks'"
+        f" best, picked alike, {others:.1f}"
         for layer, own, others in means.itertuples()
-    ]
-    image = pictured["image"].iloc[0]
-    return f"""One image alone, {image}, shows less than it seems to, since of so
-        many units some answer well in any region: {"; ".join(layers)}. Above
-        every untrained network's best lie {beyond} of the {len(pictured)} units pictured."""
+    )
+    return f"""In the regions of the one image pictured, {pictured["image"].iloc[0]}: {layers}.
+        Above every untrained network's best lie {beyond} of the {len(pictured)} units pictured."""
 
 
 def _finding(found: Sides, study: Study) -> str:
