@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+MANY = 200  # names that are no longer all told
 T = TypeVar("T")
 Thing = TypeVar("Thing")
 
@@ -18,13 +19,17 @@ class UnknownNameError(KeyError):
 def check_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Return `name` if it is one of `known`, else raise `UnknownNameError` naming the nearest.
 
-    `kind` is what the message calls it: "data set", "layer", "encoder" …
+    `kind` is what the message calls it: "data set", "layer", "encoder" … Of very many known names
+    it lists the ten nearest.
     """
     known = list(known)
     if name in known:
         return name
     near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
     hint = f" Did you mean {near[0]!r}?" if near else ""
+    if len(known) > MANY:
+        near = difflib.get_close_matches(str(name), known, n=10, cutoff=0.4)
+        known = [*near, f"… ({len(known)} in all)"]
     raise UnknownNameError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(known) or 'none'}.")
 
 

@@ -77,6 +77,12 @@ def torchvision_net(name: str, imagenet: bool) -> nn.Module:
         raise ValueError(f"The ImageNet weights of {name} could not be loaded: {error}") from error
 
 
+def torchvision_normalise(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation by channel of what a classifier's weights were taught."""
+    shown = torchvision.models.get_model_weights(name)["DEFAULT"].transforms()
+    return tuple(shown.mean), tuple(shown.std)
+
+
 def is_path(weights: object) -> bool:
     """Tell a file's path from the name of weights."""
     return isinstance(weights, os.PathLike) or (

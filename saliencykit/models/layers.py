@@ -1,0 +1,418 @@
+"""Which modules of a network are layers of units, and how their answers lie.
+
+A dry run at two sizes of image tells both without knowing the network: the axes of an answer that
+grow with the image are space (rows, columns, or tokens on a grid), the one that does not is units.
+A network that takes one size only is run at that; then convolutions, which are channels first by
+their kind, say what grids there are.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from math import ceil, floor, prod, sqrt
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.swin_transformer import PatchMerging, PatchMergingV2
+from torchvision.ops import Permute
+
+from ..registry import check_name
+
+Size = tuple[int, int]
+SIZES: tuple[Size, Size] = ((224, 448), (448, 672))
+"""Multiples of all usual strides. From one to the other rows double, columns grow by half."""
+SQUARES = (224, 256, 299, 384, 32, 64, 96, 128, 160, 192, 240, 512)
+"""Sides to try with a network that takes one size and does not say which."""
+STEPS = (1, 2, 4, 7, 8, 14, 16, 28, 32, 56, 64)  # sides may have to be multiples of one of these
+PREFIX = 16  # as many tokens, class and registers, may stand before those of the grid
+HEADS = ("classifier", "fc", "head", "heads", "AuxLogits", "aux1", "aux2")
+# What is not worth a tap: linear steps on the way to an activation, and plain reshaping.
+UNITS = (nn.Conv2d, nn.BatchNorm2d, nn.LayerNorm)
+LINEAR = (
+    *UNITS,
+    nn.Dropout,
+    nn.Identity,
+    nn.MaxPool2d,
+    nn.AvgPool2d,
+    nn.AdaptiveAvgPool2d,
+    Permute,
+    PatchMerging,
+    PatchMergingV2,
+)
+WRAPPERS = (
+    nn.DataParallel,
+    nn.parallel.DistributedDataParallel,
+    torch._dynamo.OptimizedModule,
+)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a layer's answers lie: the axes of units and of space, rows and columns or tokens.
+
+    `grid`: rows and columns of its answer to an image of `size`; `prefix`: tokens before the grid.
+    """
+
+    units: int
+    space: tuple[int, ...]
+    channels: int
+    grid: Size
+    size: Size
+    prefix: int = 0
+
+    @property
+    def stride(self) -> int:
+        """Input pixels per activation pixel."""
+        return round(self.size[0] / self.grid[0])
+
+    def as_map(self, answer: Tensor, size: Size) -> Tensor:
+        """Return the answer to images of `size` as a map (B, C, h, w): a view, to be written to."""
+        if self.space == (2, 3):
+            return answer
+        seen = answer.permute(0, self.units, *self.space)
+        if len(self.space) == 2:
+            return seen
+        tokens = seen[..., self.prefix :]
+        return tokens.unflatten(-1, self._grid_at(size, tokens.shape[-1]))
+
+    def _grid_at(self, size: Size, tokens: int) -> Size:
+        """Return rows and columns of so many tokens: sides by strides, rounded down or up."""
+        sides = [side * n / old for side, n, old in zip(size, self.grid, self.size, strict=True)]
+        down, up = [floor(s) for s in sides], [ceil(s) for s in sides]
+        mixed = (down[0], up[1]), (up[0], down[1])
+        for rows, columns in (down, up, *mixed):
+            if rows * columns == tokens:
+                return rows, columns
+        raise ValueError(
+            f"{tokens} tokens of an image of {size[0]} × {size[1]} lie on no grid known: "
+            f"at {self.size[0]} × {self.size[1]} it is {self.grid[0]} × {self.grid[1]}."
+        )
+
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What each module answered to one image of `size`, call by call, in the order of first calls.
+
+    `answers[path]`: shapes, or the name of the type of what is no tensor.
+    """
+
+    size: Size
+    answers: dict[str, list[Shape | str]]
+    grids: list[Size]  # of convolutions' answers
+
+
+def trace(net: nn.Module, size: Size) -> Trace:
+    """Run a network on one black image, on the meta device, which computes shapes, not values.
+
+    What cannot run there (values that decide the way, tensors that are no buffers) runs where the
+    network is. Modes, weights and hooks stay as they were. Raises what the network raises.
+    """
+    with evaluating([net]), eager(net), torch.no_grad():
+        meta = {k: v.to("meta") for k, v in (*net.named_parameters(), *net.named_buffers())}
+        dtype = dtype_of(net, torch.zeros(0))
+        try:
+            image = torch.zeros(1, 3, *size, device="meta", dtype=dtype)
+            return _noted(net, size, lambda: torch.func.functional_call(net, meta, image))
+        except Exception:
+            place = next((v.device for v in net.parameters()), torch.device("cpu"))
+            if place.type == "meta":
+                raise
+            image = torch.zeros(1, 3, *size, device=place, dtype=dtype)
+            return _noted(net, size, lambda: net(image))
+
+
+def _noted(net: nn.Module, size: Size, run: Callable[[], object]) -> Trace:
+    answers: dict[str, list[Shape | str]] = {}
+    grids: list[Size] = []
+
+    def note(path: str) -> Callable:
+        def hook(module: nn.Module, inputs: tuple, output: object) -> None:
+            first = first_of(output)
+            told = tuple(first.shape) if isinstance(first, Tensor) else type(first).__name__
+            answers.setdefault(path, []).append(told)
+            if isinstance(module, nn.Conv2d) and isinstance(output, Tensor):
+                grids.append((output.shape[-2], output.shape[-1]))
+
+        return hook
+
+    handles = [m.register_forward_hook(note(path)) for path, m in net.named_modules() if path]
+    try:
+        run()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return Trace(size, answers, list(dict.fromkeys(grids)))
+
+
+def first_of(answer: object) -> object:
+    """Return the first of what a module answers with a tuple, such as its map before its size."""
+    return answer[0] if isinstance(answer, tuple) and answer else answer
+
+
+@contextmanager
+def evaluating(modules: list[nn.Module]) -> Iterator[None]:
+    """Evaluation mode inside, for each module the mode it was in after."""
+    training = [m for module in modules for m in module.modules() if m.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def eager(net: nn.Module) -> AbstractContextManager[None]:
+    """Inside, what `torch.compile` made of parts of a network runs uncompiled, so with its taps."""
+    compiled = (isinstance(m, WRAPPERS[-1]) or m._compiled_call_impl for m in net.modules())
+    return torch.compiler.set_stance("force_eager") if any(compiled) else nullcontext()
+
+
+def dtype_of(net: nn.Module, images: Tensor) -> torch.dtype:
+    """Return the precision that a network computes in; without parameters: that of the images."""
+    floating = (p.dtype for p in net.parameters() if p.is_floating_point())
+    return next(floating, images.dtype)
+
+
+class Finder:
+    """The layers of a network: `layers[path]`, from shallow to deep, and `others[path]`, why not.
+
+    `fixed`: the one size that the network takes, None if it takes several. `maps`: paths and
+    (C, h, w) of layers that the network itself tells of, at the size `asked`. Raises ValueError if
+    the network cannot be run.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        asked: Size | None = None,
+        maps: Mapping[str, Shape] | None = None,
+    ):
+        self.net, self.maps = net, maps or {}
+        self.fixed: Size | None = None
+        self.layers: dict[str, Layout] = {}
+        self.others: dict[str, str] = {}
+        self.asked = asked
+        self.first, self.second = self._traces()
+        self.grids = [*self.first.grids, *((h, w) for _, h, w in self.maps.values())]
+        self.all = sum(p.numel() for p in net.parameters())
+
+    def _traces(self) -> tuple[Trace, Trace | None]:
+        first, second = SIZES
+        try:
+            return trace(self.net, first), trace(self.net, second)
+        except Exception as error:
+            return self._alone_at(first, error), None
+
+    def _alone_at(self, tried: Size, failed: Exception | None = None) -> Trace:
+        """Run at the size that the network asks for, else at one that works."""
+        for size in [self.asked] if self.asked else [(side, side) for side in SQUARES]:
+            try:
+                found = trace(self.net, size)
+            except Exception as error:
+                failed = error
+                continue
+            self.fixed = size
+            return found
+        raise ValueError(
+            f"{type(self.net).__name__} could not be run on an image (1, 3, height, width) of "
+            f"{_by(tried)} or {_by(self.asked or (SQUARES[0],) * 2)}: {failed}"
+        ) from failed
+
+    def find(self) -> dict[str, Layout]:
+        """Return the layers: those the network tells of, else the outermost modules with maps."""
+        found = self._found()
+        if not found and self.second:  # it may bring all images to its own size
+            self.first, self.second = self._alone_at(SIZES[0]), None
+            found = self._found()
+        return found
+
+    def _found(self) -> dict[str, Layout]:
+        self.layers = {k: v for k in self.maps if isinstance(v := self.judge(k), Layout)}
+        if not self.layers:
+            self._walk(self.net, LINEAR)
+        if not self.layers:  # activations that are functions, not modules: then what they act on
+            self._walk(self.net, tuple(kind for kind in LINEAR if kind not in UNITS))
+        return self._in_order(self.layers)
+
+    def only(self, paths: Sequence[str]) -> dict[str, Layout]:
+        """Return the modules at `paths` as layers. Raises for one that is not there or is none."""
+        found = {k: v for k in self.first.answers if isinstance(v := self.judge(k), Layout)}
+        name = type(self.net).__name__
+        for path in paths:
+            if path in self.first.answers and path not in found:
+                raise ValueError(f"{path} of {name} cannot be a layer: {self.judge(path)}.")
+            check_name(f"layer of {name}", path, found)
+        return self._in_order({path: found[path] for path in paths})
+
+    def _in_order(self, layers: dict[str, Layout]) -> dict[str, Layout]:
+        """Return the layers as they run: from shallow to deep."""
+        return {path: layers[path] for path in self.first.answers if path in layers}
+
+    def _walk(self, module: nn.Module, plain: tuple, prefix: str = "", trunk: bool = True) -> None:
+        """Judge the outermost modules that do something, looking into containers and trunks."""
+        for name, child in module.named_children():
+            path = f"{prefix}{name}"
+            if trunk and name in HEADS:
+                self.others[path] = "a head, which is not run"
+            elif _is_container(child):
+                self._walk(child, plain, f"{path}.", isinstance(child, WRAPPERS) and trunk)
+            elif trunk and self._is_trunk(path, child):
+                self._walk(child, plain, f"{path}.")
+            elif isinstance(child, plain):
+                self.others[path] = "a linear step, or only reshapes"
+            elif isinstance(found := self.judge(path), Layout):
+                self.layers[path] = found
+            else:
+                self.others[path] = found
+                self._walk(child, plain, f"{path}.", trunk=False)
+
+    def _is_trunk(self, path: str, module: nn.Module) -> bool:
+        """Whether a module is a network of its own, as a `.backbone` is: most of it, many grids."""
+        own = sum(p.numel() for p in module.parameters())
+        if own <= self.all / 2 or not any(True for _ in module.children()):
+            return False
+        inside = [self.judge(k) for k in self.first.answers if k.startswith(f"{path}.")]
+        grids = {one.grid for one in inside if isinstance(one, Layout)}
+        return len(grids) > 2 or own > 0.9 * self.all
+
+    def judge(self, path: str) -> Layout | str:
+        """Return how a module's answers lie, or why they are no map of units."""
+        seen = self.first.answers.get(path)
+        again = self.second.answers.get(path) if self.second else seen
+        if not seen or not again:
+            return "is not run"
+        if len(seen) > 1:
+            return f"runs {len(seen)} times, so it has no one answer"
+        (shape,), other = seen, again[0]
+        if isinstance(shape, str) or isinstance(other, str):
+            return f"answers with a {shape}, not with a tensor"
+        if len(shape) not in (3, 4) or shape[0] != 1 or len(shape) != len(other):
+            return f"answers with {_told(shape)}, which is no map (1, units, height, width)"
+        return self._by_growth(shape, other) if self.second else self._by_aspect(path, shape)
+
+    def _by_growth(self, shape: Shape, larger: Shape) -> Layout | str:
+        axes = range(1, len(shape))
+        units = [a for a in axes if shape[a] == larger[a]]
+        space = [a for a in axes if larger[a] > shape[a]]
+        if len(units) != 1 or len(space) != len(shape) - 2:
+            return (
+                f"answers with {_told(shape)} to an image of {_by(self.first.size)} and "
+                f"{_told(larger)} to {_by(SIZES[1])}: no axis of units beside those of space"
+            )
+        if len(space) == 1:
+            prefix = _prefix(shape[space[0]], larger[space[0]])
+            return self._tokens(units[0], space[0], shape, prefix)
+        growth = [larger[a] / shape[a] for a in space]  # rows double, columns grow by half
+        if growth[0] < growth[1]:
+            space.reverse()
+        return self._map(units[0], (space[0], space[1]), shape)
+
+    def _by_aspect(self, path: str, shape: Shape) -> Layout | str:
+        """Judge by one size: by what the network tells, else by aspect and convolutions' grids."""
+        told = self.maps.get(path)
+        if len(shape) == 4:
+            axes = [(1, (2, 3)), (3, (1, 2))]
+            fit = [(u, s) for u, s in axes if self._fits(u, s, shape, told)]
+            exact = [(u, s) for u, s in fit if self._is_exact(s, shape)]
+            chosen = fit if len(fit) == 1 else exact
+            if len(chosen) == 1:
+                return self._map(*chosen[0], shape)
+        else:
+            both = [(2, 1), (1, 2)]
+            fit = [
+                (u, t, prefix)
+                for u, t in both
+                if (prefix := self._prefix_of(u, t, shape, told)) is not None
+            ]
+            if len(fit) == 1:
+                return self._tokens(fit[0][0], fit[0][1], shape, fit[0][2])
+        return (
+            f"answers with {_told(shape)} to an image of {_by(self.first.size)}, the only size it "
+            "takes: which axis is units cannot be told"
+        )
+
+    def _fits(self, units: int, space: Size, shape: Shape, told: Shape | None) -> bool:
+        rows, columns = (shape[a] for a in space)
+        if told:
+            return (shape[units], rows, columns) == tuple(told)
+        height, width = self.first.size
+        return abs(rows * width - columns * height) < max(height, width)
+
+    def _is_exact(self, space: Size, shape: Shape) -> bool:
+        height, width = self.first.size
+        return shape[space[0]] * width == shape[space[1]] * height
+
+    def _prefix_of(self, units: int, axis: int, shape: Shape, told: Shape | None) -> int | None:
+        """Return how many tokens stand before those of a grid that is known; None: no such grid."""
+        if told and shape[units] != told[0]:
+            return None
+        grids = [tuple(told[1:])] if told else [g for g in self.grids if prod(g) > 1]
+        before = [p for g in grids if 0 <= (p := shape[axis] - prod(g)) <= PREFIX]
+        return min(before, default=None)
+
+    def _tokens(self, units: int, axis: int, shape: Shape, prefix: int | None) -> Layout | str:
+        size, n = self.first.size, shape[axis] - (prefix or 0)
+        grids = [g for g in self.grids if prod(g) == n]
+        stride = sqrt(prod(size) / n) if n > 0 else 0
+        if not grids and stride:
+            even = round(size[0] / stride), round(size[1] / stride)
+            grids = [even] if prod(even) == n else []
+        if prefix is None or not grids:
+            return f"answers with {_told(shape)}: its tokens lie on no grid"
+        return Layout(units, (axis,), shape[units], grids[-1], size, prefix)
+
+    def _map(self, units: int, space: Size, shape: Shape) -> Layout | str:
+        grid = shape[space[0]], shape[space[1]]
+        if grid[0] < 2:
+            return f"answers with {_told(shape)}, one row of pixels"
+        return Layout(units, space, shape[units], grid, self.first.size)
+
+
+def _is_container(module: nn.Module) -> bool:
+    plain = type(module) is nn.Sequential or type(module) in (nn.ModuleList, nn.ModuleDict)
+    return plain or isinstance(module, WRAPPERS)
+
+
+def _prefix(tokens: int, more: int) -> int | None:
+    """Return how many tokens do not grow with the area of the image; None: they are not whole."""
+    small, large = map(prod, SIZES)
+    before = tokens - small * (more - tokens) / (large - small)
+    whole = round(before)
+    return whole if abs(before - whole) < 1e-6 and whole >= 0 else None
+
+
+def _told(shape: Shape) -> str:
+    return f"({', '.join(map(str, shape))})"
+
+
+def _by(size: Size) -> str:
+    return f"{size[0]} × {size[1]}"
+
+
+def runs(net: nn.Module, size: Size) -> bool:
+    """Whether a network can be run on images of `size`."""
+    try:
+        trace(net, size)
+    except Exception:
+        return False
+    return True
+
+
+def sizes_taken(net: nn.Module) -> str:
+    """Say which sizes a network takes, found by trying squares: "from 75 × 75", say."""
+    large = SIZES[1][0]
+    step = next((n for n in STEPS if all(runs(net, (large + k * n,) * 2) for k in (1, 2))), None)
+    if step is None:
+        good = [n for n in sorted({*SQUARES, large}) if runs(net, (n, n))]
+        return f"of the squares tried, {', '.join(_by((n, n)) for n in good) or 'none'}"
+    low, high = 0, large // step
+    while high - low > 1:
+        middle = (low + high) // 2
+        fits = runs(net, (middle * step, middle * step))
+        low, high = (low, middle) if fits else (middle, high)
+    whole = f"sides that are multiples of {step}, " if step > 1 else ""
+    return f"{whole}from {_by((high * step, high * step))}"
