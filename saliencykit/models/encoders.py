@@ -20,7 +20,7 @@ from ..registry import Registry, check_name
 from ..sources import code_of
 from . import from_timm
 from .folding import folded, pairs
-from .layers import HEADS, Finder, Size, dtype_of, eager, first_of, runs, sizes_taken
+from .layers import HEADS, Finder, Size, dtype_of, eager, first_of, runs, size_asked, sizes_taken
 from .own import code_of_module, unwrapped, version_of
 from .weights import is_path, load_weights, torchvision_net, torchvision_normalise
 
@@ -260,18 +260,6 @@ def _no_layers(name: str, looked_at: dict[str, str]) -> str:
         f"{name} has no layers: none of its modules answers with a map of units that can be "
         f"tapped. Looked at: {'; '.join(rows[:12]) or 'no module at all'}{more}."
     )
-
-
-def size_asked(net: nn.Module) -> Size | None:
-    """Return the one size (height, width) of image that a network, or a part, says it takes."""
-    for module in net.modules():
-        for name in ("image_size", "img_size"):
-            size = getattr(module, name, None)
-            if isinstance(size, int):
-                return size, size
-            if isinstance(size, tuple | list) and len(size) == 2:
-                return int(size[0]), int(size[1])
-    return None
 
 
 @contextmanager

@@ -4,12 +4,13 @@ Where a network tells of its maps (`feature_info`, `forward_intermediates`), the
 """
 
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..registry import check_name
-from .layers import Finder, Size, dtype_of, evaluating
+from .layers import Finder, Size, dtype_of, evaluating, size_asked
 
 PREFIX = "timm:"
 
@@ -64,20 +65,15 @@ def is_timm(net: nn.Module) -> bool:
 
 def normalise(net: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation by channel of what its weights were trained on."""
-    told = net.pretrained_cfg
+    told: Any = net.pretrained_cfg
     return tuple(told["mean"]), tuple(told["std"])
-
-
-def size_of(net: nn.Module) -> Size:
-    """Return (height, width) of the images that a network was made for."""
-    patches = getattr(net, "patch_embed", None)
-    size = getattr(patches, "img_size", None) or net.pretrained_cfg["input_size"][1:]
-    return int(size[0]), int(size[1])
 
 
 def finder(net: nn.Module) -> Finder:
     """Return what finds the layers of a timm network: those that it tells of, if it does."""
-    size = size_of(net)
+    told: Any = net.pretrained_cfg
+    height, width = size_asked(net) or told["input_size"][1:]
+    size = height, width
     return Finder(net, size, _maps(net, size))
 
 
@@ -86,7 +82,8 @@ def _maps(net: nn.Module, size: Size) -> dict[str, tuple[int, ...]]:
 
     None where a network does not tell, or tells of more than what single modules answer.
     """
-    told = getattr(net.feature_info, "info", net.feature_info)  # a list, or timm's class around it
+    info: Any = net.feature_info
+    told = getattr(info, "info", info)  # a list, or timm's class around it
     paths = [one.get("module") for one in told]
     if not hasattr(net, "forward_intermediates") or not set(paths) <= set(
         dict(net.named_modules())
@@ -106,7 +103,7 @@ class _Telling(nn.Module):
 
     def __init__(self, net: nn.Module):
         super().__init__()
-        self.net = net
+        self.net: Any = net
 
     def forward(self, images: Tensor) -> list[Tensor]:
         return self.net.forward_intermediates(images, intermediates_only=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from math import ceil, floor, prod, sqrt
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -147,7 +148,7 @@ def _noted(net: nn.Module, size: Size, run: Callable[[], object]) -> Trace:
     return Trace(size, answers, list(dict.fromkeys(grids)))
 
 
-def first_of(answer: object) -> object:
+def first_of(answer: Any) -> Any:
     """Return the first of what a module answers with a tuple, such as its map before its size."""
     return answer[0] if isinstance(answer, tuple) and answer else answer
 
@@ -209,7 +210,8 @@ class Finder:
 
     def _alone_at(self, tried: Size, failed: Exception | None = None) -> Trace:
         """Run at the size that the network asks for, else at one that works."""
-        for size in [self.asked] if self.asked else [(side, side) for side in SQUARES]:
+        sizes: list[Size] = [self.asked] if self.asked else [(side, side) for side in SQUARES]
+        for size in sizes:
             try:
                 found = trace(self.net, size)
             except Exception as error:
@@ -219,7 +221,7 @@ class Finder:
             return found
         raise ValueError(
             f"{type(self.net).__name__} could not be run on an image (1, 3, height, width) of "
-            f"{_by(tried)} or {_by(self.asked or (SQUARES[0],) * 2)}: {failed}"
+            f"{_by(tried)} or {_by(sizes[0])}: {failed}"
         ) from failed
 
     def find(self) -> dict[str, Layout]:
@@ -393,6 +395,18 @@ def _by(size: Size) -> str:
     return f"{size[0]} × {size[1]}"
 
 
+def size_asked(net: nn.Module) -> Size | None:
+    """Return the one size (height, width) of image that a network, or a part, says it takes."""
+    for module in net.modules():
+        for name in ("image_size", "img_size"):
+            size = getattr(module, name, None)
+            if isinstance(size, int):
+                return size, size
+            if isinstance(size, tuple | list) and len(size) == 2:
+                return int(size[0]), int(size[1])
+    return None
+
+
 def runs(net: nn.Module, size: Size) -> bool:
     """Whether a network can be run on images of `size`."""
     try:
@@ -405,7 +419,8 @@ def runs(net: nn.Module, size: Size) -> bool:
 def sizes_taken(net: nn.Module) -> str:
     """Say which sizes a network takes, found by trying squares: "from 75 × 75", say."""
     large = SIZES[1][0]
-    step = next((n for n in STEPS if all(runs(net, (large + k * n,) * 2) for k in (1, 2))), None)
+    tried = ((n, [large + n, large + 2 * n]) for n in STEPS)
+    step = next((n for n, sides in tried if all(runs(net, (s, s)) for s in sides)), None)
     if step is None:
         good = [n for n in sorted({*SQUARES, large}) if runs(net, (n, n))]
         return f"of the squares tried, {', '.join(_by((n, n)) for n in good) or 'none'}"
