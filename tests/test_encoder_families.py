@@ -1,6 +1,8 @@
 """Every family of networks: layers are found, and answer with maps of as many units as channels."""
 
+import ast
 import re
+import sys
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from torch import nn
 from saliencykit.dissection import ablated
 from saliencykit.models import build_encoder, encoder_names, from_timm
 from saliencykit.models.encoders import Encoder
+from saliencykit.paths import PACKAGE
 from saliencykit.registry import UnknownNameError
 
 SIZES = ((64, 96), (224, 224), (225, 300))
@@ -283,22 +286,31 @@ def test_timm_s_names_are_listed_when_asked_for(monkeypatch):
 
 
 def test_without_timm_it_is_said_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "timm", None)
+    monkeypatch.setitem(sys.modules, "timm", None)
     for ask in (lambda: build_encoder("timm:resnet18", None), lambda: encoder_names("timm:")):
         with pytest.raises(ImportError, match=r"pip install 'saliencykit\[timm\]'"):
             ask()
 
 
-def test_the_package_does_not_import_timm():
-    import subprocess
-    import sys
-
-    code = (
-        "import sys; from saliencykit import models; models.build_encoder('toyvgg', None);"
-        "models.encoder_names(); print('timm' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+def test_timm_is_imported_by_one_function_alone():
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")]
+    found = [
+        function.name
+        for tree in trees
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import) and node.names[0].name.startswith("timm")
+    ]
+    named = [
+        node
+        for tree in trees
+        for node in ast.walk(tree)
+        if "timm" in (getattr(node, "module", "") or "")[:4]
+        or (isinstance(node, ast.Import) and any(a.name[:4] == "timm" for a in node.names))
+    ]
+    assert found == ["_timm"]
+    assert len(named) == 1
 
 
 def test_running_stops_at_the_deepest_layer_asked_for():

@@ -177,9 +177,10 @@ class Encoder(Tapped):
         try:
             self._run(shown, {self.paths[layer]: tap(layer) for layer in layers})
         except MISFITS as error:
-            if runs(self.net, self._shown):
+            paths = [self.paths[layer] for layer in layers]
+            if runs(self.net, self._shown, paths):
                 raise
-            raise ValueError(self._misfit()) from error
+            raise ValueError(self._misfit(paths)) from error
         return {layer: answers[layer] for layer in layers}
 
     def _run(self, images: Tensor, taps: dict[str, Callable]) -> None:
@@ -231,11 +232,11 @@ class Encoder(Tapped):
         reduced = dtype_of(self.net, activation).itemsize < 4
         return activation.float() if reduced else activation
 
-    def _misfit(self) -> str:
+    def _misfit(self, paths: list[str]) -> str:
         height, width = self._shown
         return (
             f"{self.name} does not take images of {height} × {width} pixels. Sizes it takes "
-            f"(height × width): {sizes_taken(self.net)}."
+            f"(height × width): {sizes_taken(self.net, paths)}."
         )
 
     @property

@@ -6,9 +6,10 @@ A network that takes one size only is run at that; then convolutions, which are 
 their kind, say what grids there are.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from math import ceil, floor, prod, sqrt
 from typing import Any
 
@@ -28,10 +29,19 @@ STEPS = (1, 2, 4, 7, 8, 14, 16, 28, 32, 56, 64)  # sides may have to be multiple
 PREFIX = 16  # as many tokens, class and registers, may stand before those of the grid
 HEADS = ("classifier", "fc", "head", "heads", "AuxLogits", "aux1", "aux2")
 # What is not worth a tap: linear steps on the way to an activation, and plain reshaping.
-UNITS = (nn.Conv2d, nn.BatchNorm2d, nn.LayerNorm)
+UNITS = (
+    nn.Linear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.ConvTranspose2d,
+    nn.BatchNorm2d,
+    nn.GroupNorm,
+    nn.LayerNorm,
+)
 LINEAR = (
     *UNITS,
     nn.Dropout,
+    nn.Dropout2d,
     nn.Identity,
     nn.MaxPool2d,
     nn.AvgPool2d,
@@ -40,6 +50,7 @@ LINEAR = (
     PatchMerging,
     PatchMergingV2,
 )
+VECTORS = (nn.Linear, nn.BatchNorm1d)  # what a head is made of, beside activations
 WRAPPERS = (
     nn.DataParallel,
     nn.parallel.DistributedDataParallel,
@@ -97,37 +108,37 @@ Shape = tuple[int, ...]
 class Trace:
     """What each module answered to one image of `size`, call by call, in the order of first calls.
 
-    `answers[path]`: shapes, or the name of the type of what is no tensor.
+    `answers[path]`: shapes, or the name of the type of what is no tensor; `grids`: of convolutions'
+    answers; `failed`: what ended the run before it was through.
     """
 
     size: Size
-    answers: dict[str, list[Shape | str]]
-    grids: list[Size]  # of convolutions' answers
+    answers: dict[str, list[Shape | str]] = field(default_factory=dict)
+    grids: list[Size] = field(default_factory=list)
+    failed: Exception | None = None
 
 
 def trace(net: nn.Module, size: Size) -> Trace:
     """Run a network on one black image, on the meta device, which computes shapes, not values.
 
     What cannot run there (values that decide the way, tensors that are no buffers) runs where the
-    network is. Modes, weights and hooks stay as they were. Raises what the network raises.
+    network is. Modes, weights and hooks stay as they were.
     """
     with evaluating([net]), eager(net), torch.no_grad():
         meta = {k: v.to("meta") for k, v in (*net.named_parameters(), *net.named_buffers())}
-        dtype = dtype_of(net, torch.zeros(0))
-        try:
-            image = torch.zeros(1, 3, *size, device="meta", dtype=dtype)
-            return _noted(net, size, lambda: torch.func.functional_call(net, meta, image))
-        except Exception:
-            place = next((v.device for v in net.parameters()), torch.device("cpu"))
-            if place.type == "meta":
-                raise
-            image = torch.zeros(1, 3, *size, device=place, dtype=dtype)
-            return _noted(net, size, lambda: net(image))
+        image = torch.zeros(1, 3, *size, dtype=dtype_of(net, torch.zeros(0)))
+        whole = partial(torch.func.functional_call, net, meta, image.to("meta"))
+        place = next((v.device for v in net.parameters()), image.device)
+        found = _noted(net, size, whole)
+        if found.failed is None or place.type == "meta":
+            return found
+        return _noted(net, size, lambda: net(image.to(place)))
 
 
 def _noted(net: nn.Module, size: Size, run: Callable[[], object]) -> Trace:
     answers: dict[str, list[Shape | str]] = {}
     grids: list[Size] = []
+    failed = None
 
     def note(path: str) -> Callable:
         def hook(module: nn.Module, inputs: tuple, output: object) -> None:
@@ -142,10 +153,12 @@ def _noted(net: nn.Module, size: Size, run: Callable[[], object]) -> Trace:
     handles = [m.register_forward_hook(note(path)) for path, m in net.named_modules() if path]
     try:
         run()
+    except Exception as error:
+        failed = error
     finally:
         for handle in handles:
             handle.remove()
-    return Trace(size, answers, list(dict.fromkeys(grids)))
+    return Trace(size, answers, list(dict.fromkeys(grids)), failed)
 
 
 def first_of(answer: Any) -> Any:
@@ -181,9 +194,8 @@ def dtype_of(net: nn.Module, images: Tensor) -> torch.dtype:
 class Finder:
     """The layers of a network: `layers[path]`, from shallow to deep, and `others[path]`, why not.
 
-    `fixed`: the one size that the network takes, None if it takes several. `maps`: paths and
-    (C, h, w) of layers that the network itself tells of, at the size `asked`. Raises ValueError if
-    the network cannot be run.
+    `asked`: the one size that the network says it takes; `fixed`: the one that it does take, None
+    if it takes several; `maps`: paths and (C, h, w) at `asked` of layers that it tells of itself.
     """
 
     def __init__(
@@ -192,53 +204,52 @@ class Finder:
         asked: Size | None = None,
         maps: Mapping[str, Shape] | None = None,
     ):
-        self.net, self.maps = net, maps or {}
+        self.net, self.asked, self.maps = net, asked, maps or {}
         self.fixed: Size | None = None
         self.layers: dict[str, Layout] = {}
         self.others: dict[str, str] = {}
-        self.asked = asked
-        self.first, self.second = self._traces()
-        self.grids = [*self.first.grids, *((h, w) for _, h, w in self.maps.values())]
+        self.first, self.second = Trace(SIZES[0]), None
         self.all = sum(p.numel() for p in net.parameters())
 
-    def _traces(self) -> tuple[Trace, Trace | None]:
-        first, second = SIZES
-        try:
-            return trace(self.net, first), trace(self.net, second)
-        except Exception as error:
-            return self._alone_at(first, error), None
+    def find(self) -> dict[str, Layout]:
+        """Return the layers: those the network tells of, else the outermost modules with maps.
 
-    def _alone_at(self, tried: Size, failed: Exception | None = None) -> Trace:
-        """Run at the size that the network asks for, else at one that works."""
+        Found at two sizes; at one if the network does not run at both, unless it fails but in its
+        head. Raises ValueError if the network cannot be run.
+        """
+        first, second = (trace(self.net, size) for size in SIZES)
+        failed = first.failed or second.failed
+        found = self._found(first, second) if not failed or self._fails_late(first) else {}
+        if found:
+            return found
         sizes: list[Size] = [self.asked] if self.asked else [(side, side) for side in SQUARES]
-        for size in sizes:
-            try:
-                found = trace(self.net, size)
-            except Exception as error:
-                failed = error
-                continue
-            self.fixed = size
+        alone = next((one for size in sizes if not (one := trace(self.net, size)).failed), None)
+        if alone is not None:
+            self.fixed = alone.size
+            return self._found(alone, None)
+        if not failed:
             return found
         raise ValueError(
             f"{type(self.net).__name__} could not be run on an image (1, 3, height, width) of "
-            f"{_by(tried)} or {_by(sizes[0])}: {failed}"
+            f"{_by(first.size)} or {_by(sizes[0])}: {failed}. If it takes one size only, set "
+            "image_size = (height, width) on it."
         ) from failed
 
-    def find(self) -> dict[str, Layout]:
-        """Return the layers: those the network tells of, else the outermost modules with maps."""
-        found = self._found()
-        if not found and self.second:  # it may bring all images to its own size
-            self.first, self.second = self._alone_at(SIZES[0]), None
-            found = self._found()
-        return found
+    def _fails_late(self, seen: Trace) -> bool:
+        """Whether all that has run wants but a head: linear steps from vectors, say."""
+        leaves = [(k, m) for k, m in self.net.named_modules() if not list(m.children())]
+        rest = [(k, m) for k, m in leaves if k not in seen.answers and list(m.parameters())]
+        return all(k.split(".")[0] in HEADS or isinstance(m, VECTORS) for k, m in rest)
 
-    def _found(self) -> dict[str, Layout]:
+    def _found(self, first: Trace, second: Trace | None) -> dict[str, Layout]:
+        self.first, self.second, self.others = first, second, {}
         self.layers = {k: v for k in self.maps if isinstance(v := self.judge(k), Layout)}
         if not self.layers:
             self._walk(self.net, LINEAR)
         if not self.layers:  # activations that are functions, not modules: then what they act on
             self._walk(self.net, tuple(kind for kind in LINEAR if kind not in UNITS))
-        return self._in_order(self.layers)
+        self.layers = self._in_order(self.layers)
+        return self.layers
 
     def only(self, paths: Sequence[str]) -> dict[str, Layout]:
         """Return the modules at `paths` as layers. Raises for one that is not there or is none."""
@@ -352,13 +363,16 @@ class Finder:
         """Return how many tokens stand before those of a grid that is known; None: no such grid."""
         if told and shape[units] != told[0]:
             return None
-        grids = [tuple(told[1:])] if told else [g for g in self.grids if prod(g) > 1]
+        grids = [tuple(told[1:])] if told else [g for g in self._grids() if prod(g) > 1]
         before = [p for g in grids if 0 <= (p := shape[axis] - prod(g)) <= PREFIX]
         return min(before, default=None)
 
+    def _grids(self) -> list[Size]:
+        return [*self.first.grids, *((h, w) for _, h, w in self.maps.values())]
+
     def _tokens(self, units: int, axis: int, shape: Shape, prefix: int | None) -> Layout | str:
         size, n = self.first.size, shape[axis] - (prefix or 0)
-        grids = [g for g in self.grids if prod(g) == n]
+        grids = [g for g in self._grids() if prod(g) == n]
         stride = sqrt(prod(size) / n) if n > 0 else 0
         if not grids and stride:
             even = round(size[0] / stride), round(size[1] / stride)
@@ -407,27 +421,23 @@ def size_asked(net: nn.Module) -> Size | None:
     return None
 
 
-def runs(net: nn.Module, size: Size) -> bool:
-    """Whether a network can be run on images of `size`."""
-    try:
-        trace(net, size)
-    except Exception:
-        return False
-    return True
+def runs(net: nn.Module, size: Size, paths: Iterable[str]) -> bool:
+    """Whether a network that is given images of `size` gets as far as the modules at `paths`."""
+    return set(paths) <= set(trace(net, size).answers)
 
 
-def sizes_taken(net: nn.Module) -> str:
-    """Say which sizes a network takes, found by trying squares: "from 75 × 75", say."""
+def sizes_taken(net: nn.Module, paths: Collection[str]) -> str:
+    """Say which sizes bring a network as far as `paths`, by trying squares: "from 75 × 75"."""
     large = SIZES[1][0]
     tried = ((n, [large + n, large + 2 * n]) for n in STEPS)
-    step = next((n for n, sides in tried if all(runs(net, (s, s)) for s in sides)), None)
+    step = next((n for n, sides in tried if all(runs(net, (s, s), paths) for s in sides)), None)
     if step is None:
-        good = [n for n in sorted({*SQUARES, large}) if runs(net, (n, n))]
+        good = [n for n in sorted({*SQUARES, large}) if runs(net, (n, n), paths)]
         return f"of the squares tried, {', '.join(_by((n, n)) for n in good) or 'none'}"
     low, high = 0, large // step
     while high - low > 1:
         middle = (low + high) // 2
-        fits = runs(net, (middle * step, middle * step))
+        fits = runs(net, (middle * step, middle * step), paths)
         low, high = (low, middle) if fits else (middle, high)
     whole = f"sides that are multiples of {step}, " if step > 1 else ""
     return f"{whole}from {_by((high * step, high * step))}"

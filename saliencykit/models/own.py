@@ -124,7 +124,7 @@ def _constant(value: object) -> str:
 def _is_library(module: str) -> bool:
     """Whether a module is of Python itself, or installed."""
     top = module.partition(".")[0]
-    if top in sys.stdlib_module_names and top != "__main__":
-        return True
+    if top == "__main__" or top in sys.stdlib_module_names:
+        return top != "__main__"
     file = getattr(sys.modules.get(top), "__file__", None) or ""
     return bool({"site-packages", "dist-packages"} & set(Path(file).parts))
