@@ -129,7 +129,7 @@ def _states(held: object, place: tuple[str, ...] = ()) -> Iterator[_State]:
 def _fitting(states: Sequence[_State], own: Mapping[str, Tensor]) -> _State | None:
     """Return that of which most tensors fit, its prefix taken off; of several the plainest."""
     best = [max(_unprefixed(one, own), key=lambda s: _score(s, own)) for one in states]
-    best.sort(key=lambda s: (-_score(s, own), any("ema" in k.lower() for k in s.place)))
+    best.sort(key=lambda s: (-_score(s, own), "ema" in _quoted(s.place).lower(), -len(s.state)))
     if not best:
         return None
     alike = [s for s in best[1:] if _score(s, own) == _score(best[0], own) > 0]
