@@ -32,6 +32,11 @@ def names(pattern: str = "") -> list[str]:
     return [f"{PREFIX}{name}" for name in _timm().list_models() if pattern in name]
 
 
+def about(name: str) -> Any:
+    """Return what timm tells of the usual weights of its network "timm:NAME": its configuration."""
+    return _timm().get_pretrained_cfg(name.removeprefix(PREFIX), allow_unregistered=False)
+
+
 def build(name: str, pretrained: bool) -> nn.Module:
     """Build timm's network `name` ("resnet18", "resnet18.a1_in1k") without its head.
 
