@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from ..datasets import SaliencyDataset
 from ..metrics.upsampling import Size, pull_back, size_of
-from ..models.layers import evaluating
+from ..models.dry_run import evaluating
 from ..models.stimuli import read_ahead, resize
 from .region_nss import by_image, mean_at
 

@@ -19,8 +19,9 @@ from ..cache import digest
 from ..registry import Registry, check_name
 from ..sources import code_of
 from . import from_timm
+from .dry_run import Size, by, dtype_of, eager, first_of, runs, size_asked, sizes_taken
 from .folding import folded, pairs
-from .layers import HEADS, Finder, Size, dtype_of, eager, first_of, runs, size_asked, sizes_taken
+from .layers import HEADS, Finder
 from .own import code_of_module, unwrapped, version_of
 from .weights import is_path, load_weights, torchvision_net, torchvision_normalise
 
@@ -57,11 +58,11 @@ class Tapped(nn.Module):
     """Layers of units that answer to images: an `Encoder`, or a `Composite` made of one.
 
     Attributes: `layers`, the tappable layers' names from shallow to deep; `channels[layer]`, the
-    number of units; `strides[layer]`, input pixels per activation pixel; `name`; `by_name`,
-    whether `build_encoder` can build it again from that; `straight`, whether all that is deeper
-    than a layer is computed from it; `weights`;
-    `accuracy`, the share of held-out images it named rightly when it was taught, if known;
-    `fingerprint`, a hash of architecture, code and weights, for cache keys.
+    number of units; `strides[layer]`, input pixels per activation pixel; `straight`, whether all
+    that is deeper than a layer is known to be computed from that alone; `name`; `by_name`, whether
+    `build_encoder` can build it again from that; `weights`; `accuracy`, the share of held-out
+    images it named rightly when it was taught, if known; `fingerprint`, a hash of architecture,
+    code and weights, for cache keys.
     """
 
     name: str
@@ -109,9 +110,9 @@ class Tapped(nn.Module):
 class Encoder(Tapped):
     """A network's trunk with taps.
 
-    net: as `name` builds it, or, if `own`, somebody's module, which is left as it is. layers: the
-    paths of modules, if not all layers that are found; see `Finder`. Raises ValueError for a
-    network that cannot be run or has no layers, UnknownNameError for a layer that is not there.
+    `net`: what `name` builds, or, if `own`, somebody's module, which is left as it is; `layers`:
+    those to be had, None for all. Raises ValueError for a network that cannot be run or has no
+    layers, UnknownNameError for a layer that is not there.
     """
 
     mean: Tensor
@@ -138,22 +139,27 @@ class Encoder(Tapped):
         self.accuracy = None if foreign else getattr(net, "accuracy", None)
         self.straight = not foreign
         finder = from_timm.finder(net) if from_timm.is_timm(net) else Finder(net, size_asked(net))
-        found = finder.find()
-        self.paths = dict(zip(public_names(net, list(found)), found, strict=True))
-        if layers is not None:
-            self.layers = list(self.paths)
-            chosen = layers if own else self.checked(layers)
-            self.paths = {k: self.paths.get(k, k) for k in chosen}
-            found = finder.only(list(self.paths.values()))
-            self.paths = {k: path for path in found for k, v in self.paths.items() if v == path}
-        if not found:
+        self.paths = self._named(finder, layers, own)
+        self.layers, self.restricted = list(self.paths), layers is not None
+        if not self.layers:
             raise ValueError(_no_layers(name, finder.others))
         self.fixed_size = finder.fixed  # vision transformers take one size
-        self.layouts = {layer: found[path] for layer, path in self.paths.items()}
-        self.layers, self.restricted = list(self.paths), layers is not None
+        self.layouts = {layer: finder.layers[path] for layer, path in self.paths.items()}
         self.channels = {layer: layout.channels for layer, layout in self.layouts.items()}
         self.strides = {layer: layout.stride for layer, layout in self.layouts.items()}
-        self._shown: Size = finder.first.size
+        self._shown: Size = finder.first.size  # what the network was last run on
+
+    def _named(self, finder: Finder, layers: Sequence[str] | None, own: bool) -> dict[str, str]:
+        """Return the paths of all layers, or of those chosen, by what they are called."""
+        found = list(finder.find())
+        paths = dict(zip(public_names(self.net, found), found, strict=True))
+        if layers is None:
+            return paths
+        if not own:
+            layers = [check_name(f"layer of {self.name}", layer, paths) for layer in layers]
+        chosen = {layer: paths.get(layer, layer) for layer in layers}
+        order = list(finder.only(list(chosen.values())))
+        return dict(sorted(chosen.items(), key=lambda item: order.index(item[1])))
 
     def reduce(
         self, images: Tensor, layers: Sequence[str] | None, reducer: Callable[[str, Tensor], T]
@@ -233,9 +239,8 @@ class Encoder(Tapped):
         return activation.float() if reduced else activation
 
     def _misfit(self, paths: list[str]) -> str:
-        height, width = self._shown
         return (
-            f"{self.name} does not take images of {height} × {width} pixels. Sizes it takes "
+            f"{self.name} does not take images of {by(self._shown)} pixels. Sizes it takes "
             f"(height × width): {sizes_taken(self.net, paths)}."
         )
 

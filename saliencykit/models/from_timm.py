@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ..registry import check_name
-from .layers import Finder, Size, dtype_of, evaluating, size_asked
+from .dry_run import Size, dtype_of, evaluating, size_asked
+from .layers import Finder
 
 PREFIX = "timm:"
 

@@ -6,26 +6,17 @@ A network that takes one size only is run at that; then convolutions, which are 
 their kind, say what grids there are.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import ceil, floor, prod, sqrt
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torchvision.models.swin_transformer import PatchMerging, PatchMergingV2
 from torchvision.ops import Permute
 
 from ..registry import check_name
+from .dry_run import COMPILED, SIZES, SQUARES, Shape, Size, Trace, by, trace
 
-Size = tuple[int, int]
-SIZES: tuple[Size, Size] = ((224, 448), (448, 672))
-"""Multiples of all usual strides. From one to the other rows double, columns grow by half."""
-SQUARES = (224, 256, 299, 384, 32, 64, 96, 128, 160, 192, 240, 512)
-"""Sides to try with a network that takes one size and does not say which."""
-STEPS = (1, 2, 4, 7, 8, 14, 16, 28, 32, 56, 64)  # sides may have to be multiples of one of these
 PREFIX = 16  # as many tokens, class and registers, may stand before those of the grid
 HEADS = ("classifier", "fc", "head", "heads", "AuxLogits", "aux1", "aux2")
 # What is not worth a tap: linear steps on the way to an activation, and plain reshaping.
@@ -51,11 +42,7 @@ LINEAR = (
     PatchMergingV2,
 )
 VECTORS = (nn.Linear, nn.BatchNorm1d)  # what a head is made of, beside activations
-WRAPPERS = (
-    nn.DataParallel,
-    nn.parallel.DistributedDataParallel,
-    torch._dynamo.OptimizedModule,
-)
+WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel, COMPILED)
 
 
 @dataclass(frozen=True)
@@ -96,99 +83,9 @@ class Layout:
             if rows * columns == tokens:
                 return rows, columns
         raise ValueError(
-            f"{tokens} tokens of an image of {size[0]} × {size[1]} lie on no grid known: "
-            f"at {self.size[0]} × {self.size[1]} it is {self.grid[0]} × {self.grid[1]}."
+            f"{tokens} tokens of an image of {by(size)} lie on no grid: "
+            f"at {by(self.size)} it is {by(self.grid)}."
         )
-
-
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Trace:
-    """What each module answered to one image of `size`, call by call, in the order of first calls.
-
-    `answers[path]`: shapes, or the name of the type of what is no tensor; `grids`: of convolutions'
-    answers; `failed`: what ended the run before it was through.
-    """
-
-    size: Size
-    answers: dict[str, list[Shape | str]] = field(default_factory=dict)
-    grids: list[Size] = field(default_factory=list)
-    failed: Exception | None = None
-
-
-def trace(net: nn.Module, size: Size) -> Trace:
-    """Run a network on one black image, on the meta device, which computes shapes, not values.
-
-    What cannot run there (values that decide the way, tensors that are no buffers) runs where the
-    network is. Modes, weights and hooks stay as they were.
-    """
-    with evaluating([net]), eager(net), torch.no_grad():
-        meta = {k: v.to("meta") for k, v in (*net.named_parameters(), *net.named_buffers())}
-        image = torch.zeros(1, 3, *size, dtype=dtype_of(net, torch.zeros(0)))
-        whole = partial(torch.func.functional_call, net, meta, image.to("meta"))
-        place = next((v.device for v in net.parameters()), image.device)
-        found = _noted(net, size, whole)
-        if found.failed is None or place.type == "meta":
-            return found
-        return _noted(net, size, lambda: net(image.to(place)))
-
-
-def _noted(net: nn.Module, size: Size, run: Callable[[], object]) -> Trace:
-    answers: dict[str, list[Shape | str]] = {}
-    grids: list[Size] = []
-    failed = None
-
-    def note(path: str) -> Callable:
-        def hook(module: nn.Module, inputs: tuple, output: object) -> None:
-            first = first_of(output)
-            told = tuple(first.shape) if isinstance(first, Tensor) else type(first).__name__
-            answers.setdefault(path, []).append(told)
-            if isinstance(module, nn.Conv2d) and isinstance(output, Tensor):
-                grids.append((output.shape[-2], output.shape[-1]))
-
-        return hook
-
-    handles = [m.register_forward_hook(note(path)) for path, m in net.named_modules() if path]
-    try:
-        run()
-    except Exception as error:
-        failed = error
-    finally:
-        for handle in handles:
-            handle.remove()
-    return Trace(size, answers, list(dict.fromkeys(grids)), failed)
-
-
-def first_of(answer: Any) -> Any:
-    """Return the first of what a module answers with a tuple, such as its map before its size."""
-    return answer[0] if isinstance(answer, tuple) and answer else answer
-
-
-@contextmanager
-def evaluating(modules: list[nn.Module]) -> Iterator[None]:
-    """Evaluation mode inside, for each module the mode it was in after."""
-    training = [m for module in modules for m in module.modules() if m.training]
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
-
-
-def eager(net: nn.Module) -> AbstractContextManager[None]:
-    """Inside, what `torch.compile` made of parts of a network runs uncompiled, so with its taps."""
-    compiled = (isinstance(m, WRAPPERS[-1]) or m._compiled_call_impl for m in net.modules())
-    return torch.compiler.set_stance("force_eager") if any(compiled) else nullcontext()
-
-
-def dtype_of(net: nn.Module, images: Tensor) -> torch.dtype:
-    """Return the precision that a network computes in; without parameters: that of the images."""
-    floating = (p.dtype for p in net.parameters() if p.is_floating_point())
-    return next(floating, images.dtype)
 
 
 class Finder:
@@ -231,7 +128,7 @@ class Finder:
             return found
         raise ValueError(
             f"{type(self.net).__name__} could not be run on an image (1, 3, height, width) of "
-            f"{_by(first.size)} or {_by(sizes[0])}: {failed}. If it takes one size only, set "
+            f"{by(first.size)} or {by(sizes[0])}: {failed}. If it takes one size only, set "
             "image_size = (height, width) on it."
         ) from failed
 
@@ -259,7 +156,8 @@ class Finder:
             if path in self.first.answers and path not in found:
                 raise ValueError(f"{path} of {name} cannot be a layer: {self.judge(path)}.")
             check_name(f"layer of {name}", path, found)
-        return self._in_order({path: found[path] for path in paths})
+        self.layers = self._in_order({path: found[path] for path in paths})
+        return self.layers
 
     def _in_order(self, layers: dict[str, Layout]) -> dict[str, Layout]:
         """Return the layers as they run: from shallow to deep."""
@@ -313,8 +211,8 @@ class Finder:
         space = [a for a in axes if larger[a] > shape[a]]
         if len(units) != 1 or len(space) != len(shape) - 2:
             return (
-                f"answers with {_told(shape)} to an image of {_by(self.first.size)} and "
-                f"{_told(larger)} to {_by(SIZES[1])}: no axis of units beside those of space"
+                f"answers with {_told(shape)} to an image of {by(self.first.size)} and "
+                f"{_told(larger)} to {by(SIZES[1])}: no axis of units beside those of space"
             )
         if len(space) == 1:
             prefix = _prefix(shape[space[0]], larger[space[0]])
@@ -344,7 +242,7 @@ class Finder:
             if len(fit) == 1:
                 return self._tokens(fit[0][0], fit[0][1], shape, fit[0][2])
         return (
-            f"answers with {_told(shape)} to an image of {_by(self.first.size)}, the only size it "
+            f"answers with {_told(shape)} to an image of {by(self.first.size)}, the only size it "
             "takes: which axis is units cannot be told"
         )
 
@@ -403,41 +301,3 @@ def _prefix(tokens: int, more: int) -> int | None:
 
 def _told(shape: Shape) -> str:
     return f"({', '.join(map(str, shape))})"
-
-
-def _by(size: Size) -> str:
-    return f"{size[0]} × {size[1]}"
-
-
-def size_asked(net: nn.Module) -> Size | None:
-    """Return the one size (height, width) of image that a network, or a part, says it takes."""
-    for module in net.modules():
-        for name in ("image_size", "img_size"):
-            size = getattr(module, name, None)
-            if isinstance(size, int):
-                return size, size
-            if isinstance(size, tuple | list) and len(size) == 2:
-                return int(size[0]), int(size[1])
-    return None
-
-
-def runs(net: nn.Module, size: Size, paths: Iterable[str]) -> bool:
-    """Whether a network that is given images of `size` gets as far as the modules at `paths`."""
-    return set(paths) <= set(trace(net, size).answers)
-
-
-def sizes_taken(net: nn.Module, paths: Collection[str]) -> str:
-    """Say which sizes bring a network as far as `paths`, by trying squares: "from 75 × 75"."""
-    large = SIZES[1][0]
-    tried = ((n, [large + n, large + 2 * n]) for n in STEPS)
-    step = next((n for n, sides in tried if all(runs(net, (s, s), paths) for s in sides)), None)
-    if step is None:
-        good = [n for n in sorted({*SQUARES, large}) if runs(net, (n, n), paths)]
-        return f"of the squares tried, {', '.join(_by((n, n)) for n in good) or 'none'}"
-    low, high = 0, large // step
-    while high - low > 1:
-        middle = (low + high) // 2
-        fits = runs(net, (middle * step, middle * step), paths)
-        low, high = (low, middle) if fits else (middle, high)
-    whole = f"sides that are multiples of {step}, " if step > 1 else ""
-    return f"{whole}from {_by((high * step, high * step))}"
