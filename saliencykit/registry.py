@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+MANY = 200  # names that are no longer all told
 T = TypeVar("T")
 Thing = TypeVar("Thing")
 
@@ -18,7 +19,8 @@ class UnknownNameError(KeyError):
 def check_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Return `name` if it is one of `known`, else raise `UnknownNameError` naming the nearest.
 
-    `kind` is what the message calls it: "data set", "layer", "encoder" …
+    `kind` is what the message calls it: "data set", "layer", "encoder" … Of very many known names
+    it lists the ten nearest.
     """
     known = list(known)
     if name in known:
@@ -26,6 +28,9 @@ def check_name(kind: str, name: str, known: Iterable[str]) -> str:
     folded = {one.casefold(): one for one in known}
     near = difflib.get_close_matches(str(name).casefold(), folded, n=1, cutoff=0.4)
     hint = f" Did you mean {folded[near[0]]!r}?" if near else ""
+    if len(known) > MANY:
+        closest = difflib.get_close_matches(str(name).casefold(), folded, n=10, cutoff=0.4)
+        known = [*(folded[one] for one in closest), f"… ({len(known)} in all)"]
     raise UnknownNameError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(known) or 'none'}.")
 
 

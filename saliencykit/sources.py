@@ -15,12 +15,14 @@ from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 from .paths import PACKAGE
 
 ABOVE = {"analyses", "cli", "running", "study.py", "viewing"}  # what is kept hangs on none of them
 PLUMBING = {"cache.py", "paths.py", "registry.py", "sources.py"}  # where results lie, not what
+PARSING = Lock()  # Python 3.11 may count wrongly how deep it is if threads parse side by side
 ALL = "*"
 NAME = re.compile(r"\bName\(id='(\w+)'")
 Place = tuple[Path, str]
@@ -118,7 +120,8 @@ def _places(origin: Origin) -> list[Place]:
 
 @cache
 def _read(file: Path) -> Source:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    with PARSING:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
     imported: dict[str, set[Origin]] = {}
     for node in ast.walk(tree):
         if isinstance(block := getattr(node, "body", None), list):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+import saliencykit
 from saliencykit import cli, datasets, metrics, models
 from saliencykit.models import classical
 from saliencykit.paths import ROOT
@@ -63,6 +64,15 @@ def test_encoders_named_in_the_docs_can_be_built():
             "mobilenet_v2+gbvs": ["contrast"],
         }[name]
         assert set(asked) <= set(encoder.layers)
+
+
+def test_the_examples_of_encoders_run():
+    pytest.importorskip("timm", reason="timm, an optional extra, is not installed")
+    text, *rest = blocks(ROOT / "docs" / "own_encoder.md", "python")
+    space = {"sk": saliencykit}
+    exec("\n".join([text.replace('"imagenet"', "None"), *rest]), space)  # nothing is downloaded
+    assert space["enc"].layers == ["backbone.0"]
+    assert set(space["found"].scores) == {"backbone.1", "backbone.3"}
 
 
 def test_metrics_named_in_the_docs_are_all_there_are():

@@ -22,7 +22,7 @@ class _Plain(TyperGroup):
     def invoke(self, ctx: typer.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (UnknownNameError, OSError, ValueError) as error:
+        except (UnknownNameError, ImportError, OSError, ValueError) as error:
             if isinstance(error, BrokenPipeError) or not _ours(error):
                 raise
             typer.secho(f"Error: {error}", err=True, fg="red")
@@ -30,8 +30,8 @@ class _Plain(TyperGroup):
 
 
 def _ours(error: Exception) -> bool:
-    """Whether `error` was written for the user: of ValueErrors, those that our code raises."""
-    if not isinstance(error, ValueError):
+    """Whether it was written for the user: of wrong values and imports those that we raise."""
+    if not isinstance(error, ValueError | ImportError):
         return True
     place = traceback.extract_tb(error.__traceback__)[-1]
     in_package = Path(place.filename).is_relative_to(PACKAGE)

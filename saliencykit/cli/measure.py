@@ -23,7 +23,7 @@ IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 def dissect(
     out: Annotated[Path, typer.Option(help="CSV to write: layer, unit, category, selectivity.")],
     encoder: Annotated[
-        str, typer.Option(help="A torchvision classifier, or one of ours.")
+        str, typer.Option(help="A classifier of torchvision or timm, or one of ours.")
     ] = "toyvgg",
     weights: Annotated[
         str, typer.Option(help="imagenet, toyworld (for toyvgg), none (untrained), or a path.")
@@ -140,25 +140,26 @@ def _images_in(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGES)
 
 
-def models() -> None:
-    """List the models that `predict` can draw maps with.
+def models(
+    pattern: Annotated[
+        str, typer.Argument(help='Part of the names to list; "timm:" for timm\'s, if installed.')
+    ] = "",
+) -> None:
+    """List models that `predict` can draw maps with, and encoders that can be looked into.
+
+    With the images they take, the licence of their weights, and whom to cite.
 
     \b
-    Example:
+    Examples:
       saliencykit models
+      saliencykit models vgg
+      saliencykit models timm:convnext
     """
-    from ..models import classical, kept_models
+    from ..models import catalogue
     from ..running.checking import table
 
-    rows = [
-        (name, "classical", _settings(classical.parameters(name))) for name in classical.names()
-    ]
-    rows += [(name, "trained", str(path)) for name, path in kept_models().items()]
-    typer.echo("\n".join(table(("model", "kind", "parameters, or where it is"), rows)))
-
-
-def _settings(parameters: dict[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in parameters.items())
+    header = ("model", "kind", "images it takes", "licence of its weights", "source")
+    typer.echo("\n".join(table(header, catalogue(pattern))))
 
 
 def evaluate(

@@ -8,7 +8,8 @@ To try G groups on B images, the network runs once to the layer, whose activatio
 G times along the batch, one group silenced in each, and the rest runs on G·B rows. That needs no
 more of a network than that everything later flows from that layer, which holds for torchvision's
 trunks; where a skip passed around it, sizes would not fit and torch would say so. For features.13
-of mobilenet_v2 at 300×400, a group and image cost 8 ms of one core, a fourth of a whole pass.
+of mobilenet_v2 at 300×400, a group and image cost 8 ms of one core, a fourth of a whole pass. Of
+timm's networks and your own nobody knows it (`Tapped.straight`): they run once for each group.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from ..cache import digest
 from ..datasets import SaliencyDataset
 from ..metrics.upsampling import Size
-from ..models.encoders import Tapped, as_map
+from ..models.encoders import AsMap, Tapped
 from ..models.saliency import SaliencyModel
 from ..sources import code_of
 from .dissect import T, dissect_cached
@@ -53,9 +54,9 @@ def _silenced(
 ) -> AbstractContextManager[None]:
     """Inside, `layer` answers once for each group (rows: group by group), that group silenced."""
 
-    def silence(module: nn.Module, output: Tensor) -> Tensor:
+    def silence(as_map: AsMap, output: Tensor) -> Tensor:
         copies = torch.cat([output] * len(groups))  # never the live tensor: a skip may hold it
-        maps = as_map(module, copies).unflatten(0, (len(groups), -1))
+        maps = as_map(copies).unflatten(0, (len(groups), -1))
         for g, units in enumerate(groups):
             maps[g][:, list(units)] = values[list(units), None, None].to(maps)
         return copies
@@ -121,7 +122,8 @@ class Silenced(nn.Module):
         images = images.contiguous(memory_format=torch.channels_last)  # a third faster on a CPU
         stride = encoder.strides[self.layer]
         area = images[:, 0].numel() / stride**2
-        at_once = max(1, int(ROWS / (area * encoder.channels[self.layer])))
+        fitting = int(ROWS / (area * encoder.channels[self.layer]))
+        at_once = max(1, fitting) if encoder.straight else 1
         parts = []
         for i in range(0, len(self.groups), at_once):
             groups = self.groups[i : i + at_once]

@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from ..datasets import SaliencyDataset
 from ..metrics.upsampling import Size, pull_back, size_of
+from ..models.dry_run import evaluating
 from ..models.stimuli import read_ahead, resize
 from .region_nss import by_image, mean_at
 
@@ -153,7 +154,7 @@ def streamed(
     device = _place(modules, device)
     with (
         torch.inference_mode(),
-        _evaluating(modules),
+        evaluating(modules),
         tqdm(total=len(ds), desc=doing, unit="image", leave=False, disable=not progress) as bar,
     ):
 
@@ -173,16 +174,3 @@ def _place(modules: Sequence[nn.Module], device: str | torch.device | None) -> t
     for module in modules:
         module.to(device)
     return torch.device(device)
-
-
-@contextmanager
-def _evaluating(modules: Sequence[nn.Module]) -> Iterator[None]:
-    """Evaluation mode inside, for each module the mode it was in after."""
-    training = [m for module in modules for m in module.modules() if m.training]
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

@@ -2,6 +2,7 @@
 
 from . import classical, tasks, toyvgg
 from .calibration import calibrated
+from .catalogue import Listed, catalogue
 from .centre import CentrePrior
 from .checkpoints import by_name, keep, kept_models, model_names
 from .composite import Composite, TwoScales, WithContrast, build_encoder
@@ -18,6 +19,7 @@ __all__ = [
     "Composite",
     "Encoder",
     "Fitted",
+    "Listed",
     "PysaliencyModel",
     "SaliencyModel",
     "Settings",
@@ -28,6 +30,7 @@ __all__ = [
     "build_encoder",
     "by_name",
     "calibrated",
+    "catalogue",
     "classical",
     "encoder_names",
     "features",

@@ -19,7 +19,7 @@ from ..cache import digest
 from ..registry import check_name
 from ..sources import code_of
 from .classical.table import CLASSICAL, saliency
-from .encoders import DEFAULT, Change, Tapped, changing
+from .encoders import DEFAULT, AsMap, Change, Tapped, changing
 from .encoders import build_encoder as build_plain
 
 T = TypeVar("T")
@@ -38,6 +38,7 @@ class Composite(Tapped):
         super().__init__()
         self.base, self.name = base, name
         self.weights, self.accuracy = base.weights, base.accuracy
+        self.by_name, self.straight = base.by_name, base.straight
         if twice := set(further) & set(base.layers):
             raise ValueError(f"{base.name} has a layer {min(twice)!r} already; complete it once")
         self.layers = [*base.layers, *further]
@@ -155,8 +156,8 @@ class TwoScales(Composite):
         """See `Tapped`: in one look only, though both run through the same modules."""
         name, again = self._look(layer)
 
-        def change_once(module: nn.Module, output: Tensor) -> Tensor:
-            return change(module, output) if self.looks_again == again else output
+        def change_once(as_map: AsMap, output: Tensor) -> Tensor:
+            return change(as_map, output) if self.looks_again == again else output
 
         return self.base.changed(name, change_once)
 
@@ -172,19 +173,31 @@ class TwoScales(Composite):
         return layer.removesuffix(self.suffix) if again else layer, again
 
 
-def build_encoder(name: str, weights: str | os.PathLike | None = DEFAULT) -> Tapped:
+def build_encoder(
+    name: str | nn.Module,
+    weights: str | os.PathLike | None = DEFAULT,
+    layers: Sequence[str] | None = None,
+) -> Tapped:
     """Build an encoder, in evaluation mode.
 
-    `name` is a torchvision classifier or one of ours (`encoder_names()`), and what it is to be
-    completed by: "+MODEL", a classical saliency model as layer "contrast"; "@SCALE", a second look
-    at the image shrunk by so much. `weights`: "imagenet" for torchvision's, the name of the data
-    that an encoder of ours was trained on ("toyworld"), or "default", whichever of these it is;
-    None for random ones (seed them with torch.manual_seed); or the path of a state dict. Raises
-    UnknownNameError with the nearest encoder or classical model; ValueError for weights that do
-    not fit, a scale that is none, or the same completion twice.
+    `name` is a torchvision classifier or one of ours (`encoder_names()`), one of timm's with
+    "timm:" before (`encoder_names("timm:")`; an optional extra), or your own module; a name may go
+    on with what the encoder is to be completed by: "+MODEL", a classical saliency model as layer
+    "contrast"; "@SCALE", a second look at the image shrunk by so much. `weights`: "imagenet" for
+    torchvision's and timm's, the name of the data that an encoder of ours was trained on
+    ("toyworld"), or "default", whichever of these it is; None for random ones (seed them with
+    torch.manual_seed); or the path of a state dict. Your own module keeps the weights that it has,
+    unless a path is given, and is wrapped, not copied: it goes to evaluation mode too. `layers`:
+    those to be had, None for all; of your own module any module's path that answers with a map.
+
+    Raises UnknownNameError with the nearest encoder, layer or classical model; ValueError for
+    weights that do not fit, a network without layers, a scale that is none, or the same completion
+    twice; ImportError where timm is missing.
     """
+    if isinstance(name, nn.Module):
+        return build_plain(name, weights, layers)
     plain, *parts = re.split(r"(?=[+@])", name)
-    encoder = build_plain(plain, weights)
+    encoder = build_plain(plain, weights, layers)
     for part in parts:
         encoder = _completed(encoder, part)
     return encoder.eval()

@@ -1,4 +1,4 @@
-"""Encoders: any torchvision classifier, its tappable layers found by itself, taps that clean up.
+"""Encoders: any torchvision or timm classifier, any module; layers found, taps that clean up.
 
 An encoder is a classifier without its head. It takes images in [0, 1], normalises them as its
 weights expect, and runs no further than the deepest layer asked for.
@@ -7,45 +7,36 @@ weights expect, and runs no further than the deepest layer asked for.
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from inspect import signature
 from typing import TypeVar
 
 import torch
 import torchvision
 from torch import Tensor, nn
-from torchvision.models.swin_transformer import PatchMerging, PatchMergingV2, SwinTransformerBlock
-from torchvision.models.vision_transformer import Encoder as VisionTransformerTrunk
-from torchvision.ops import Permute
 
 from ..cache import digest
 from ..registry import Registry, check_name
 from ..sources import code_of
+from . import from_timm
+from .dry_run import Size, by, dtype_of, eager, first_of, runs, size_asked, sizes_taken
 from .folding import folded, pairs
-from .weights import is_path, load_weights, torchvision_net
+from .layers import HEADS, Finder
+from .own import code_of_module, unwrapped, version_of
+from .weights import is_path, load_weights, torchvision_net, torchvision_normalise
 
 T = TypeVar("T")
-Change = Callable[[nn.Module, Tensor], Tensor]
-"""What a layer's module answers, to be replaced by what is returned."""
+AsMap = Callable[[Tensor], Tensor]
+"""What a module answers, or copies of it along the batch → a view (B, C, h, w) to write to."""
+Change = Callable[[AsMap, Tensor], Tensor]
+"""What a layer's module answers, and how to see it as a map; to be replaced by what is returned."""
 ENCODERS: Registry[Callable[..., nn.Module]] = Registry("encoder")
 """Encoders of our own: name → f(weights) -> nn.Module; torchvision's are found by name."""
 
 DEFAULT = "default"  # the weights an encoder comes with
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-HEADS = ("classifier", "fc", "head", "heads", "AuxLogits", "aux1", "aux2")
-# What is not worth a tap: linear steps on the way to an activation, and plain reshaping.
-LINEAR = (
-    nn.Conv2d,
-    nn.BatchNorm2d,
-    nn.LayerNorm,
-    nn.Dropout,
-    nn.Identity,
-    nn.MaxPool2d,
-    nn.AvgPool2d,
-    nn.AdaptiveAvgPool2d,
-    Permute,
-    PatchMerging,
-    PatchMergingV2,
-)
+# What networks raise that are given an image of a size they do not take.
+MISFITS = (RuntimeError, AssertionError, ValueError, IndexError, TypeError)
 
 
 class _Reached(Exception):
@@ -53,7 +44,12 @@ class _Reached(Exception):
 
 
 def encoder_names(pattern: str = "") -> list[str]:
-    """Return the names `build_encoder` knows that contain `pattern`."""
+    """Return the names `build_encoder` knows that contain `pattern`.
+
+    timm's are left out unless the pattern begins "timm:", for which that must be installed.
+    """
+    if pattern.startswith(from_timm.PREFIX):
+        return from_timm.names(pattern.removeprefix(from_timm.PREFIX))
     known = [*ENCODERS, *torchvision.models.list_models(module=torchvision.models)]
     return [name for name in known if pattern in name]
 
@@ -62,12 +58,16 @@ class Tapped(nn.Module):
     """Layers of units that answer to images: an `Encoder`, or a `Composite` made of one.
 
     Attributes: `layers`, the tappable layers' names from shallow to deep; `channels[layer]`, the
-    number of units; `strides[layer]`, input pixels per activation pixel; `name`; `weights`;
-    `accuracy`, the share of held-out images it named rightly when it was taught, if known;
-    `fingerprint`, a hash of architecture, code and weights, for cache keys.
+    number of units; `strides[layer]`, input pixels per activation pixel; `straight`, whether all
+    that is deeper than a layer is known to be computed from that alone; `name`; `by_name`, whether
+    `build_encoder` can build it again from that; `weights`; `accuracy`, the share of held-out
+    images it named rightly when it was taught, if known; `fingerprint`, a hash of architecture,
+    code and weights, for cache keys.
     """
 
     name: str
+    by_name: bool
+    straight: bool
     weights: str
     accuracy: float | None
     layers: list[str]
@@ -108,26 +108,58 @@ class Tapped(nn.Module):
 
 
 class Encoder(Tapped):
-    """A classifier's trunk with taps."""
+    """A network's trunk with taps.
+
+    `net`: what `name` builds, or, if `own`, somebody's module, which is left as it is; `layers`:
+    those to be had, None for all. Raises ValueError for a network that cannot be run or has no
+    layers, UnknownNameError for a layer that is not there.
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, name: str, net: nn.Module, weights: str, normalise: tuple = IMAGENET):
+    def __init__(
+        self,
+        name: str,
+        net: nn.Module,
+        weights: str,
+        normalise: tuple = IMAGENET,
+        layers: Sequence[str] | None = None,
+        own: bool = False,
+    ):
         super().__init__()
-        self.name, self.weights, self.net = name, weights, net
-        for head in HEADS:
+        self.name, self.weights, self.net, self.by_name = name, weights, net, not own
+        foreign = own or from_timm.is_timm(net)
+        for head in () if foreign else HEADS:
             if hasattr(net, head):
                 setattr(net, head, nn.Identity())  # never run, so never stored
-        self.register_buffer("mean", torch.tensor(normalise[0]).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(normalise[1]).view(3, 1, 1), persistent=False)
-        self.accuracy = getattr(net, "accuracy", None)
-        self.fixed_size = getattr(net, "image_size", None)  # vision transformers take one size
-        found = find_layers(net)
-        self.paths = dict(zip(public_names(name, net, list(found)), found, strict=True))
-        self.layers = list(self.paths)
-        self.channels = {layer: found[path][0] for layer, path in self.paths.items()}
-        self.strides = {layer: found[path][1] for layer, path in self.paths.items()}
+        place = next((p.device for p in net.parameters()), None)
+        self.register_buffer("mean", _by_channel(normalise[0], place), persistent=False)
+        self.register_buffer("std", _by_channel(normalise[1], place), persistent=False)
+        self.accuracy = None if foreign else getattr(net, "accuracy", None)
+        self.straight = not foreign
+        finder = from_timm.finder(net) if from_timm.is_timm(net) else Finder(net, size_asked(net))
+        self.paths = self._named(finder, layers, own)
+        self.layers, self.restricted = list(self.paths), layers is not None
+        if not self.layers:
+            raise ValueError(_no_layers(name, finder.others))
+        self.fixed_size = finder.fixed  # vision transformers take one size
+        self.layouts = {layer: finder.layers[path] for layer, path in self.paths.items()}
+        self.channels = {layer: layout.channels for layer, layout in self.layouts.items()}
+        self.strides = {layer: layout.stride for layer, layout in self.layouts.items()}
+        self._shown: Size = finder.first.size  # what the network was last run on
+
+    def _named(self, finder: Finder, layers: Sequence[str] | None, own: bool) -> dict[str, str]:
+        """Return the paths of all layers, or of those chosen, by what they are called."""
+        found = list(finder.find())
+        paths = dict(zip(public_names(self.net, found), found, strict=True))
+        if layers is None:
+            return paths
+        if not own:
+            layers = [check_name(f"layer of {self.name}", layer, paths) for layer in layers]
+        chosen = {layer: paths.get(layer, layer) for layer in layers}
+        order = list(finder.only(list(chosen.values())))
+        return dict(sorted(chosen.items(), key=lambda item: order.index(item[1])))
 
     def reduce(
         self, images: Tensor, layers: Sequence[str] | None, reducer: Callable[[str, Tensor], T]
@@ -135,34 +167,54 @@ class Encoder(Tapped):
         """See `Tapped`."""
         layers = self.checked(layers)
         answers: dict[str, T] = {}
+        shown = self.normalise(images)
+        shown = shown.to(dtype_of(self.net, shown))
+        self._shown = shown.shape[-2], shown.shape[-1]
 
         def tap(layer: str) -> Callable:
-            def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
-                answers[layer] = reducer(layer, as_map(module, output))
+            def hook(module: nn.Module, inputs: tuple, output: Tensor | tuple) -> None:
+                activation = self._as_map(layer, first_of(output))
+                answers[layer] = reducer(layer, self._readable(activation))
                 if len(answers) == len(set(layers)):
                     raise _Reached
 
             return hook
 
-        modules = dict(self.net.named_modules())
-        handles = [modules[self.paths[k]].register_forward_hook(tap(k)) for k in set(layers)]
         try:
-            with folded(pairs(self.net)):
-                self.net(self.normalise(images))
+            self._run(shown, {self.paths[layer]: tap(layer) for layer in layers})
+        except MISFITS as error:
+            paths = [self.paths[layer] for layer in layers]
+            if runs(self.net, self._shown, paths):
+                raise
+            raise ValueError(self._misfit(paths)) from error
+        return {layer: answers[layer] for layer in layers}
+
+    def _run(self, images: Tensor, taps: dict[str, Callable]) -> None:
+        """Run with hooks at paths of modules, until one says that it is enough."""
+        modules = dict(self.net.named_modules())
+        handles = [modules[path].register_forward_hook(tap) for path, tap in taps.items()]
+        # Elsewhere something may look at a convolution's answer before its norm.
+        foldable = pairs(self.net) if self.straight else ()
+        try:
+            with folded(foldable), eager(self.net):
+                self.net(images)
         except _Reached:
             pass
         finally:
             for handle in handles:
                 handle.remove()
-        return {layer: answers[layer] for layer in layers}
+
+    def _as_map(self, layer: str, answer: Tensor) -> Tensor:
+        return self.layouts[layer].as_map(answer, self._shown)
 
     def changed(self, layer: str, change: Change) -> AbstractContextManager[None]:
         """See `Tapped`."""
         self.checked([layer])
-        return changing(self.net.get_submodule(self.paths[layer]), change)
+        module = self.net.get_submodule(self.paths[layer])
+        return changing(module, change, partial(self._as_map, layer))
 
     def after(self, layer: str) -> list[str]:
-        """See `Tapped`: in torchvision's trunks, all that is deeper."""
+        """See `Tapped`: all that is deeper, as in torchvision's trunks; elsewhere at most these."""
         self.checked([layer])
         return self.layers[self.layers.index(layer) :]
 
@@ -171,25 +223,62 @@ class Encoder(Tapped):
         return self.activations(images, self.layers[-1:])[self.layers[-1]]
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Shift and scale images from [0, 1] to what the weights were trained on."""
-        if self.fixed_size and tuple(images.shape[-2:]) != (self.fixed_size,) * 2:
+        """Shift and scale images from [0, 1] to what the weights were trained on.
+
+        For a network that takes one size only they are resized to it first.
+        """
+        if self.fixed_size and tuple(images.shape[-2:]) != self.fixed_size:
             images = nn.functional.interpolate(
-                images, (self.fixed_size,) * 2, mode="bilinear", antialias=True
+                images, self.fixed_size, mode="bilinear", antialias=True
             )
         return (images - self.mean) / self.std
+
+    def _readable(self, activation: Tensor) -> Tensor:
+        """Return what a network in half precision computes in single precision."""
+        reduced = dtype_of(self.net, activation).itemsize < 4
+        return activation.float() if reduced else activation
+
+    def _misfit(self, paths: list[str]) -> str:
+        return (
+            f"{self.name} does not take images of {by(self._shown)} pixels. Sizes it takes "
+            f"(height × width): {sizes_taken(self.net, paths)}."
+        )
 
     @property
     def fingerprint(self) -> str:
         """Hash of architecture, code and weights, for cache keys."""
-        return digest(self.name, code_of(type(self), type(self.net)), self.state_dict())
+        parts = [self.name, code_of(type(self), type(self.net)), self.state_dict()]
+        if not self.by_name:
+            parts.append(code_of_module(self.net))
+        elif from_timm.is_timm(self.net):
+            parts.append(version_of(type(self.net)))
+        return digest(*parts, *([self.layers] if self.restricted else ()))
+
+
+def _by_channel(values: Sequence[float], place: torch.device | None) -> Tensor:
+    return torch.tensor(values, device=place).view(3, 1, 1)
+
+
+def _no_layers(name: str, looked_at: dict[str, str]) -> str:
+    rows = [f"{path} {why}" for path, why in looked_at.items()]
+    more = f"; and {len(rows) - 12} more" if len(rows) > 12 else ""
+    return (
+        f"{name} has no layers: none of its modules answers with a map of units that can be "
+        f"tapped. Looked at: {'; '.join(rows[:12]) or 'no module at all'}{more}."
+    )
 
 
 @contextmanager
-def changing(module: nn.Module, change: Change) -> Iterator[None]:
-    """Inside, `module` answers what `change` makes of its answer."""
+def changing(
+    module: nn.Module, change: Change, as_map: AsMap = lambda answer: answer
+) -> Iterator[None]:
+    """Inside, `module` answers what `change` makes of its answer, which `as_map` shows as a map."""
 
-    def hook(own: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
-        return change(own, output)
+    def hook(own: nn.Module, inputs: tuple, output: Tensor | tuple) -> Tensor | tuple:
+        if isinstance(output, Tensor):
+            return change(as_map, output)
+        make = getattr(output, "_make", type(output))  # a tuple's own kind, named or not
+        return make([change(as_map, output[0]), *output[1:]])
 
     handle = module.register_forward_hook(hook)
     try:
@@ -198,62 +287,9 @@ def changing(module: nn.Module, change: Change) -> Iterator[None]:
         handle.remove()
 
 
-def as_map(module: nn.Module, output: Tensor) -> Tensor:
-    """Bring a block's output to (B, C, h, w): transformers keep channels last, or tokens."""
-    if isinstance(module, SwinTransformerBlock):
-        return output.permute(0, 3, 1, 2)
-    if output.ndim == 3:  # class token first, then a square of patches
-        patches = output[:, 1:].transpose(1, 2)
-        side = round(patches.shape[-1] ** 0.5)
-        return patches.unflatten(-1, (side, side))
-    return output
-
-
-def blocks(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Yield the outermost modules that do something, looking through plain containers."""
-    for name, child in module.named_children():
-        if not prefix and name in HEADS:
-            continue
-        path = f"{prefix}{name}"
-        if type(child) is nn.Sequential or isinstance(
-            child, nn.ModuleList | VisionTransformerTrunk
-        ):
-            yield from blocks(child, f"{path}.")
-        elif not isinstance(child, LINEAR):
-            yield path, child
-
-
-def find_layers(net: nn.Module, side: int = 224) -> dict[str, tuple[int, int]]:
-    """Return `{module path: (channels, stride)}` of all blocks that answer with a map, in order.
-
-    One dry run on the meta device: it computes shapes, not values.
-    """
-    found: dict[str, tuple[int, int]] = {}
-
-    def note(path: str) -> Callable:
-        def hook(module: nn.Module, inputs: tuple, output: object) -> None:
-            if isinstance(output, Tensor) and output.ndim in (3, 4):
-                _, channels, h, _ = as_map(module, output).shape
-                if h > 1:
-                    found[path] = (channels, round(side / h))
-
-        return hook
-
-    handles = [module.register_forward_hook(note(path)) for path, module in blocks(net)]
-    training = net.training
-    state = {k: v.to("meta") for k, v in (*net.named_parameters(), *net.named_buffers())}
-    try:
-        torch.func.functional_call(net.eval(), state, torch.zeros(1, 3, side, side, device="meta"))
-    finally:
-        net.train(training)
-        for handle in handles:
-            handle.remove()
-    return found
-
-
-def public_names(name: str, net: nn.Module, paths: list[str]) -> list[str]:
-    """Name VGG layers conv1_1 … conv5_3 as the paper does; others keep torchvision's names."""
-    if "vgg" not in name:
+def public_names(net: nn.Module, paths: list[str]) -> list[str]:
+    """Name VGG layers conv1_1 … conv5_3 as the paper does; others keep their modules' names."""
+    if not isinstance(net, torchvision.models.VGG) and not getattr(net, "vgg_shaped", False):
         return paths
     block, index, names = 1, 0, {}
     for path, module in net.named_modules():
@@ -262,31 +298,75 @@ def public_names(name: str, net: nn.Module, paths: list[str]) -> list[str]:
         elif isinstance(module, nn.ReLU):
             index += 1
             names[path] = f"conv{block}_{index}"
-    return [names[path] for path in paths]
+    return [names.get(path, path) for path in paths]
 
 
-def build_encoder(name: str, weights: str | os.PathLike | None = DEFAULT) -> Encoder:
-    """Build an encoder, in evaluation mode.
+def build_encoder(
+    name: str | nn.Module,
+    weights: str | os.PathLike | None = DEFAULT,
+    layers: Sequence[str] | None = None,
+) -> Encoder:
+    """Build an encoder, in evaluation mode: as `composite.build_encoder`, but not completed."""
+    if isinstance(name, nn.Module):
+        return _own_encoder(name, weights, layers)
+    if name.startswith(from_timm.PREFIX):
+        net, normalise = _timm_net(name, weights)
+    else:
+        net, normalise = _torchvision_net(name, weights)
+    if weights == DEFAULT:
+        weights = usual_weights(name)
+    return Encoder(name, net, str(weights or "untrained"), normalise, layers).eval()
 
-    `name` is a torchvision classifier or one of ours (`encoder_names()`). `weights`: "imagenet"
-    for torchvision's, the name of the data that an encoder of ours was trained on ("toyworld"),
-    or "default", whichever of these it is; None for random ones (seed them with
-    torch.manual_seed); or the path of a state dict. Raises UnknownNameError with the nearest
-    encoder; ValueError for weights that do not fit.
-    """
+
+def usual_weights(name: str) -> str:
+    """Return the name of the weights that a named encoder comes with."""
+    ours = name in ENCODERS
+    return signature(ENCODERS[name]).parameters["weights"].default if ours else "imagenet"
+
+
+def _own_encoder(
+    module: nn.Module, weights: str | os.PathLike | None, layers: Sequence[str] | None
+) -> Encoder:
+    net = unwrapped(module)
+    name = type(net).__name__
+    if weights is not None and is_path(weights):
+        load_weights(net, weights, HEADS)
+    elif weights not in (None, DEFAULT):
+        raise ValueError(
+            f"Your own {name} keeps its weights, or takes those of a file; {weights!r} is none."
+        )
+    normalise = getattr(net, "normalise", None)
+    if not isinstance(normalise, tuple):
+        normalise = from_timm.normalise(net) if from_timm.is_timm(net) else IMAGENET
+    label = str(weights) if weights not in (None, DEFAULT) else "its own"
+    return Encoder(name, net, label, normalise, layers, own=True).eval()
+
+
+def _timm_net(name: str, weights: str | os.PathLike | None) -> tuple[nn.Module, tuple]:
+    path = weights if is_path(weights) else None
+    if path is None and weights not in (None, DEFAULT, "imagenet"):
+        raise ValueError(f"{name} has weights 'imagenet' or None, not {weights!r}.")
+    pretrained = path is None and weights is not None
+    net = from_timm.build(name.removeprefix(from_timm.PREFIX), pretrained)
+    if path is not None:
+        load_weights(net, path, HEADS)
+    return net, from_timm.normalise(net)
+
+
+def _torchvision_net(name: str, weights: str | os.PathLike | None) -> tuple[nn.Module, tuple]:
+    """Build one of torchvision's networks or of ours."""
     check_name("encoder", name, encoder_names())
     if weights == DEFAULT:
-        ours = name in ENCODERS
-        weights = signature(ENCODERS[name]).parameters["weights"].default if ours else "imagenet"
+        weights = usual_weights(name)
     path = weights if is_path(weights) else None
     if name in ENCODERS:
         net = ENCODERS[name](None if path else weights)
+        normalise = getattr(net, "normalise", IMAGENET)
     elif path is None and weights not in (None, "imagenet"):
         raise ValueError(f"{name} has weights 'imagenet' or None, not {weights!r}.")
     else:
         net = torchvision_net(name, imagenet=path is None and weights is not None)
+        normalise = torchvision_normalise(name)
     if path is not None:
         load_weights(net, path, HEADS)
-    return Encoder(
-        name, net, str(weights or "untrained"), getattr(net, "normalise", IMAGENET)
-    ).eval()
+    return net, normalise

@@ -7,6 +7,7 @@ units and every unit keeps one exact weight.
 
 import os
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,11 @@ def upsample(maps: Tensor, size: Sequence[int]) -> Tensor:
     if tuple(maps.shape[-2:]) == tuple(size):
         return maps
     return interpolate(maps, tuple(size), mode="bilinear", align_corners=False)
+
+
+def blank(name: str, like: Tapped | None = None) -> Tapped:
+    """Return an encoder to load weights into: built by its name, or, of your own, a copy of it."""
+    return build_encoder(name, None) if like is None or like.by_name else deepcopy(like)
 
 
 class Readout(nn.Module):
@@ -79,18 +85,28 @@ class SaliencyModel(Readout):
 
     def save(self, path: str | os.PathLike, **notes: Any) -> None:
         """Write a checkpoint (safetensors), with JSON-able `notes` such as training settings."""
-        about = {"encoder": self.encoder.name, "layers": self.layers, "notes": notes}
+        about = {"encoder": self.encoder.name, "by_name": self.encoder.by_name}
+        about |= {"layers": self.layers, "notes": notes}
         write(Path(path), Entry(self.state_dict(), about))
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "SaliencyModel":
-        """Read a checkpoint written by `save`. Raises ValueError if it is damaged or another's."""
+    def load(cls, path: str | os.PathLike, encoder: Tapped | None = None) -> "SaliencyModel":
+        """Read a checkpoint written by `save`.
+
+        `encoder`: one like that which was saved, for your own network, which has no name that it
+        could be built by. Raises ValueError if the file is damaged or another's.
+        """
         if not Path(path).is_file():
             raise FileNotFoundError(f"No checkpoint at {path}.")
         entry = read(Path(path))
         if "encoder" not in entry.meta:
             raise ValueError(f"{path} is no saliencykit checkpoint: it names no encoder.")
-        return cls.from_entry(entry)
+        if encoder is None and not entry.meta.get("by_name", True):
+            raise ValueError(
+                f"{path} holds a model of somebody's own network, {entry.meta['encoder']}: give "
+                "that too, as encoder=build_encoder(your_module)."
+            )
+        return cls.from_entry(entry, encoder)
 
     @staticmethod
     def notes(path: str | os.PathLike) -> dict[str, Any]:
@@ -98,9 +114,9 @@ class SaliencyModel(Readout):
         return read(Path(path)).meta.get("notes", {})
 
     @classmethod
-    def from_entry(cls, entry: Entry) -> "SaliencyModel":
-        """Rebuild the model that an entry of the cache describes."""
-        model = cls(build_encoder(entry.meta["encoder"], None), entry.meta["layers"])
+    def from_entry(cls, entry: Entry, like: Tapped | None = None) -> "SaliencyModel":
+        """Rebuild the model that an entry of the cache describes; `like`: see `blank`."""
+        model = cls(blank(entry.meta["encoder"], like), entry.meta["layers"])
         model.load_state_dict({k: v for k, v in entry.tensors.items() if k in model.state_dict()})
         return model.eval()
 
@@ -127,9 +143,9 @@ class Classifier(Readout):
         return self.read(self.encoder.activations(images, self.layers))
 
     @classmethod
-    def from_entry(cls, entry: Entry) -> "Classifier":
-        """Rebuild the model that an entry of the cache describes."""
-        encoder = build_encoder(entry.meta["encoder"], None)
+    def from_entry(cls, entry: Entry, like: Tapped | None = None) -> "Classifier":
+        """Rebuild the model that an entry of the cache describes; `like`: see `blank`."""
+        encoder = blank(entry.meta["encoder"], like)
         model = cls(encoder, entry.meta["layers"], len(entry.tensors["readouts.bias"]))
         model.load_state_dict(entry.tensors)
         return model.eval()

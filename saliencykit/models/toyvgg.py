@@ -25,6 +25,7 @@ class ToyVGG(nn.Module):
 
     accuracy: float | None = None
     normalise = ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    vgg_shaped = True  # layers are called as VGG's
 
     def __init__(self, classes: int = len(toyworld.CROP_CLASSES)):
         super().__init__()

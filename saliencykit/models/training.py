@@ -350,4 +350,4 @@ def train(
 
     entry = cached("training", key, compute)
     partial.unlink(missing_ok=True)
-    return task.kind.from_entry(entry), pd.DataFrame(entry.meta["curve"])
+    return task.kind.from_entry(entry, encoder), pd.DataFrame(entry.meta["curve"])

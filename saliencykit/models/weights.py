@@ -2,16 +2,18 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from zipfile import is_zipfile
 
 import torch
 import torchvision
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 
 @contextmanager
@@ -28,7 +30,10 @@ def _weights_only() -> Iterator[None]:
 def load_weights(net: nn.Module, path: str | os.PathLike, optional: Sequence[str] = ()) -> None:
     """Load a state dict (.pth or .safetensors) into `net`; `optional` modules may be missing.
 
-    Raises FileNotFoundError, or ValueError naming the file and the first tensors that do not fit.
+    It may lie under a name in the file ("state_dict", "model" …), and its own names may have a
+    prefix ("module.", "backbone." …): what fits most tensors is taken, and a warning says what was
+    done. Raises FileNotFoundError, or ValueError naming the file, and the first tensors that do not
+    fit.
     """
     path = Path(path)
     if not path.is_file():
@@ -36,45 +41,138 @@ def load_weights(net: nn.Module, path: str | os.PathLike, optional: Sequence[str
             f"No weights at {path}. `weights` is 'imagenet', None, or the path of a .pth or "
             ".safetensors state dict."
         )
-    state: dict[str, Any]
-    try:
-        state = (
-            load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
-    except Exception as error:
-        raise ValueError(f"{path} cannot be read as weights: {error}") from error
-    state = state.get("state_dict", state)
-    own = net.state_dict()
-    wanted = {k for k in own if k.split(".")[0] not in optional and "num_batches" not in k}
+    own = {k: v for k, v in net.state_dict().items() if "num_batches" not in k}
+    found = _fitting(list(_states(_read(path))), own)
+    if found is None:
+        raise ValueError(f"{path} holds no state dict: no tensors by name.")
+    state = found.state
+    wanted = {k for k in own if k.split(".")[0] not in optional}
     wrong = [
         f"{k}: {'missing' if k not in state else f'{tuple(state[k].shape)} in the file'}, "
         f"{tuple(own[k].shape)} in the network"
         for k in sorted(wanted)
-        if k not in state or state[k].shape != own[k].shape
+        if not _fits(k, state, own)
     ]
     if wrong:
+        strange = f" Its tensors are called {min(state)!r} …" if not set(state) & set(own) else ""
         raise ValueError(
             f"{path} does not fit this network: {'; '.join(wrong[:3])}"
-            f"{f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''}."
+            f"{f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''}.{strange}"
         )
-    net.load_state_dict({k: v for k, v in state.items() if k in wanted}, strict=False)
+    if told := found.told():
+        warnings.warn(f"{path}: {told}.", stacklevel=2)
+    net.load_state_dict({k: v for k, v in state.items() if _fits(k, state, own)}, strict=False)
+
+
+def _fits(name: str, state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> bool:
+    return name in own and name in state and state[name].shape == own[name].shape
+
+
+@dataclass
+class _State:
+    """Tensors by name, where they lay in a file, and what was taken off their names."""
+
+    state: dict[str, Tensor]
+    place: tuple[str, ...] = ()
+    prefix: str = ""
+    others: tuple[str, ...] = ()
+
+    def without(self, prefix: str) -> "_State":
+        kept = {k.removeprefix(prefix): v for k, v in self.state.items() if k.startswith(prefix)}
+        return _State(kept, self.place, prefix)
+
+    def told(self) -> str:
+        """Say what was done, nothing if nothing had to be."""
+        done = [f"took the state dict under {_quoted(self.place)}"] if self.place else []
+        done += [f"took the prefix {self.prefix!r} off its names"] if self.prefix else []
+        done += [f"left {', '.join(self.others)}, which fits as well"] if self.others else []
+        return ", ".join(done)
+
+
+def _quoted(place: tuple[str, ...]) -> str:
+    return ".".join(map(repr, place))
+
+
+def _read(path: Path) -> object:
+    """Return what a file holds. Raises ValueError, naming it, if it cannot be read."""
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as weights: {_why(path, error)}") from error
+
+
+def _why(path: Path, error: Exception) -> str:
+    """Say why a file of weights could not be read, and what to do about it."""
+    first = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, UnpicklingError) and is_zipfile(path):  # so it is whole
+        unknown = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
+        what = f", {unknown[1]}" if unknown else ""
+        return (
+            f"it holds more than tensors{what}, and nothing else is ever unpickled. Save the state "
+            "dict alone: torch.save(net.state_dict(), path)."
+        )
+    return f"{first.rstrip('.')}. If it was cut short, delete {path} and get it again."
+
+
+def _states(held: object, place: tuple[str, ...] = ()) -> Iterator[_State]:
+    """Yield the dicts of tensors in what a file holds, the outermost first."""
+    if isinstance(held, Mapping):
+        tensors = {k: v for k, v in held.items() if isinstance(v, Tensor)}
+        if tensors:
+            yield _State(tensors, place)
+        for name, inner in held.items():
+            yield from _states(inner, (*place, str(name)))
+
+
+def _fitting(states: Sequence[_State], own: Mapping[str, Tensor]) -> _State | None:
+    """Return that of which most tensors fit, its prefix taken off; of several the plainest."""
+    best = [max(_unprefixed(one, own), key=lambda s: _score(s, own)) for one in states]
+    best.sort(key=lambda s: (-_score(s, own), "ema" in _quoted(s.place).lower(), -len(s.state)))
+    if not best:
+        return None
+    alike = [s for s in best[1:] if _score(s, own) == _score(best[0], own) > 0]
+    return replace(best[0], others=tuple(_quoted(s.place) for s in alike))
+
+
+def _unprefixed(one: _State, own: Mapping[str, Tensor]) -> Iterator[_State]:
+    """Yield a state as it is, and without each prefix that leaves one of the network's names."""
+    ends = ((k, k.split(".")) for k in one.state)
+    rests = ((k, ".".join(parts[i:])) for k, parts in ends for i in range(1, len(parts)))
+    prefixes = {k.removesuffix(rest) for k, rest in rests if rest in own}
+    for prefix in ["", *sorted(prefixes, key=len)]:
+        yield one.without(prefix)
+
+
+def _score(one: _State, own: Mapping[str, Tensor]) -> int:
+    return sum(_fits(k, one.state, own) for k in one.state)
 
 
 def torchvision_net(name: str, imagenet: bool) -> nn.Module:
     """Build a torchvision classifier, with its default ImageNet weights or at random."""
+    if not imagenet:
+        return torchvision.models.get_model(name, weights=None)
+    url = torchvision.models.get_model_weights(name)["DEFAULT"].url
+    file = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
     try:
         with _weights_only():
-            return torchvision.models.get_model(name, weights="DEFAULT" if imagenet else None)
+            return torchvision.models.get_model(name, weights="DEFAULT")
     except OSError as error:  # URLError is one
-        url = torchvision.models.get_model_weights(name)["DEFAULT"].url
         raise FileNotFoundError(
-            f"The ImageNet weights of {name} are not in {torch.hub.get_dir()}/checkpoints and "
+            f"The ImageNet weights of {name} are not in {file.parent} and "
             f"could not be downloaded ({error}). Put {url} there, or set TORCH_HOME."
         ) from error
-    except (RuntimeError, UnpicklingError) as error:
-        raise ValueError(f"The ImageNet weights of {name} could not be loaded: {error}") from error
+    except Exception as error:
+        raise ValueError(
+            f"The ImageNet weights of {name}, {file}, could not be loaded: {_why(file, error)}"
+        ) from error
+
+
+def torchvision_normalise(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation by channel of what a classifier's weights were taught."""
+    shown = torchvision.models.get_model_weights(name)["DEFAULT"].transforms()
+    return tuple(shown.mean), tuple(shown.std)
 
 
 def is_path(weights: object) -> bool:

@@ -1,0 +1,159 @@
+"""Weights from files: of other names, under names, cut short, of another network."""
+
+import re
+import warnings
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+from torch import nn
+
+from saliencykit.models import build_encoder, toyvgg
+from saliencykit.models.weights import load_weights
+
+
+def network(seed):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 5, 3))
+
+
+@pytest.fixture
+def given():
+    """Another network of the same shape: the state to be found."""
+    return network(1).state_dict()
+
+
+def loaded(path, seed=0):
+    net = network(seed)
+    load_weights(net, path)
+    return net.state_dict()
+
+
+def named(state, prefix):
+    return {f"{prefix}{k}": v for k, v in state.items()}
+
+
+PREFIXES = ("module.", "model.", "_orig_mod.", "backbone.", "encoder.", "net.", "module._orig_mod.")
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_prefix_is_taken_off_and_said(given, prefix, suffix, tmp_path):
+    path, state = tmp_path / f"w.{suffix}", named(given, prefix)
+    save_file(state, path) if suffix == "safetensors" else torch.save(state, path)
+    with pytest.warns(
+        UserWarning, match=rf"w\.{suffix}: took the prefix '{re.escape(prefix)}' off"
+    ):
+        found = loaded(path)
+    assert all(found[k].equal(v) for k, v in given.items())
+
+
+NAMES = ("state_dict", "model", "model_state_dict", "net", "ema", "params", "weights")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_state_under_a_name_is_found_and_said(given, name, tmp_path):
+    held = {"epoch": 3, name: given, "optimizer": {"state": {0: {"step": torch.ones(1)}}}}
+    torch.save(held, tmp_path / "w.pth")
+    with pytest.warns(UserWarning, match=f"took the state dict under '{name}'"):
+        found = loaded(tmp_path / "w.pth")
+    assert all(found[k].equal(v) for k, v in given.items())
+
+
+def test_a_state_under_two_names_with_a_prefix(given, tmp_path):
+    torch.save({"model": {"student": named(given, "module.")}}, tmp_path / "w.pth")
+    with pytest.warns(UserWarning, match=r"under 'model'\.'student', took the prefix 'module\.'"):
+        found = loaded(tmp_path / "w.pth")
+    assert all(found[k].equal(v) for k, v in given.items())
+
+
+def test_of_two_states_the_plain_one_is_taken_and_the_other_told(given, tmp_path):
+    torch.save({"model_ema": network(2).state_dict(), "model": given}, tmp_path / "w.pth")
+    with pytest.warns(UserWarning, match="under 'model', left 'model_ema', which fits as well"):
+        found = loaded(tmp_path / "w.pth")
+    assert all(found[k].equal(v) for k, v in given.items())
+
+
+def test_the_part_of_a_larger_network_that_fits_is_taken(given, tmp_path):
+    other = named(network(2).state_dict(), "decoder.")
+    other["decoder.0.weight"] = torch.zeros(9, 3, 3, 3)  # of another shape
+    torch.save({**other, **named(given, "encoder.")}, tmp_path / "w.pth")
+    with pytest.warns(UserWarning, match="prefix 'encoder.'"):
+        found = loaded(tmp_path / "w.pth")
+    assert all(found[k].equal(v) for k, v in given.items())
+
+
+def test_a_plain_state_is_loaded_without_a_word(given, tmp_path):
+    torch.save(given, tmp_path / "w.pth")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = loaded(tmp_path / "w.pth")
+    assert all(found[k].equal(v) for k, v in given.items() if "num_batches" not in k)
+
+
+def test_what_does_not_fit_is_told_tensor_by_tensor(given, tmp_path):
+    given["2.weight"] = torch.zeros(6, 4, 3, 3)
+    del given["0.bias"]
+    torch.save({"state_dict": named(given, "module.")}, tmp_path / "w.pth")
+    with pytest.raises(ValueError, match=r"w\.pth does not fit") as told:
+        loaded(tmp_path / "w.pth")
+    assert "0.bias: missing, (4,) in the network" in str(told.value)
+    assert "2.weight: (6, 4, 3, 3) in the file, (5, 4, 3, 3) in the network" in str(told.value)
+    assert "called" not in str(told.value)
+
+
+def test_another_network_s_state_is_told_by_its_names(tmp_path):
+    state = torchvision.models.squeezenet1_1().state_dict()
+    torch.save(state, tmp_path / "squeezenet.pth")
+    with pytest.raises(ValueError, match=r"and \d+ more\. Its tensors are called 'classifier\.1"):
+        loaded(tmp_path / "squeezenet.pth")
+
+
+@pytest.mark.parametrize("held", [torch.ones(3), {"epoch": 3}, []])
+def test_a_file_without_a_state_dict(held, tmp_path):
+    torch.save(held, tmp_path / "w.pth")
+    with pytest.raises(ValueError, match=r"w\.pth holds no state dict"):
+        loaded(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+@pytest.mark.parametrize("share", [0, 0.02, 0.5, 0.99])
+def test_a_file_cut_short_is_named_to_be_deleted(given, suffix, share, tmp_path):
+    path = tmp_path / f"w.{suffix}"
+    save_file(given, path) if suffix == "safetensors" else torch.save(given, path)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(ValueError, match=rf"w\.{suffix} cannot be read as weights: .*delete .*w\."):
+        loaded(path)
+
+
+def test_a_whole_file_with_more_than_tensors_is_not_called_cut_short(tmp_path):
+    torch.save({"args": pytest.approx(1), "model": network(1).state_dict()}, tmp_path / "w.pth")
+    with pytest.raises(ValueError, match=r"more than tensors.*Save the state dict alone") as told:
+        loaded(tmp_path / "w.pth")
+    assert "delete" not in str(told.value)
+    assert "approx" in str(told.value).lower()
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_a_download_cut_short_is_named_to_be_deleted(share, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    path = tmp_path / "hub" / "checkpoints" / "squeezenet1_1-b8a52dc0.pth"
+    path.parent.mkdir(parents=True)
+    torch.save(torchvision.models.squeezenet1_1().state_dict(), path)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(ValueError, match=rf"squeezenet1_1, .*delete {re.escape(str(path))}"):
+        build_encoder("squeezenet1_1", "imagenet")
+
+
+def test_an_encoder_s_weights_may_have_a_prefix_and_lack_the_head(tmp_path):
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        other = toyvgg.ToyVGG()
+    state = {k: v for k, v in other.state_dict().items() if "classifier" not in k}
+    torch.save({"model": named(state, "module.")}, tmp_path / "w.pth")
+    with pytest.warns(UserWarning, match="'model', took the prefix 'module.'"):
+        encoder = build_encoder("toyvgg", tmp_path / "w.pth")
+    assert encoder.net.features[0].weight.equal(other.features[0].weight)
