@@ -6,7 +6,7 @@ says is chosen where it stands, by the interval: f"it {span:helps|harms|does not
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -105,12 +105,15 @@ class Sides(NamedTuple):
         return mention(" (too few images of {} to say)", self.unknown)
 
 
-def listed(names: Collection[str] | Spans, spec: str = "") -> str:
+def listed(
+    names: Collection[str] | Spans, spec: str = "", text: Callable[[str], str] = label
+) -> str:
     """Return "a, b and c", as people write a list; "none" if it is empty.
 
-    spec: how spans are written behind their names: "a 0.3 [0.2, 0.4] and b …"; "": not at all.
+    spec: how spans are written behind their names: "a 0.3 [0.2, 0.4] and b …"; "": not at all;
+    text: what is written of a name.
     """
-    said = [f"{label(n)} {names[n]:{spec}}" if spec else label(n) for n in names]
+    said = [f"{text(n)} {names[n]:{spec}}" if spec else text(n) for n in names]
     if len(said) < 2:
         return said[0] if said else "none"
     return f"{', '.join(said[:-1])} and {said[-1]}"

@@ -67,7 +67,7 @@ def _counted(told: Mapping[Key, Sides], finding: str, measure: str | None = None
     for (of, part, what), sides in told.items():
         if of == finding and measure in (None, part):
             name = LEADS[part] if what == LEAD else label(what)
-            less = mention(" (less in {})", sides.below)
+            less = f" (less in {listed(sides.below, text=str)})" if sides.below else ""
             parts.append(f"{name} in {sides.counted}{less}")
     return "; ".join(parts) or "nobody can be asked"
 
@@ -78,7 +78,7 @@ def _lead(told: Mapping[Key, Sides]) -> str:
     turned = [name for name in natural.above if name in arrays.below]
     return f"""The order turns round, as the paper has it, in {len(turned)} of
         {len(natural.above) + len(natural.below) + len(natural.undecided)}:
-        {listed(turned)}; some of the lead is lost in {lost.counted}."""
+        {listed(turned, text=str)}; some of the lead is lost in {lost.counted}."""
 
 
 def _same(same: pd.DataFrame) -> str:
@@ -127,13 +127,14 @@ def _named(differ: pd.DataFrame, on: str) -> str:
 
 def _everywhere(told: Mapping[Key, Sides]) -> str:
     """Return the numbers whose intervals lie on one side of 0 in every setting, of two or more."""
-    found = []
+    found: dict[str, list[str]] = {"above": [], "below": []}
     for key, sides in told.items():
         asked = len(sides.above) + len(sides.below) + len(sides.undecided)
-        for side, word in ((sides.above, "above 0"), (sides.below, "below 0")):
+        for word, side in (("above", sides.above), ("below", sides.below)):
             if asked >= 2 and len(side) == asked:
-                found.append(f"{named(key)}, {word} in {asked} of {asked}")
-    return "; ".join(found) or "nothing"
+                found[word].append(named(key))
+    parts = [f"{word} 0 in all settings asked, {listed(n)}" for word, n in found.items() if n]
+    return "; ".join(parts) or "nothing"
 
 
 def _undecided(told: Mapping[Key, Sides], differ: pd.DataFrame) -> str:
