@@ -192,6 +192,8 @@ def read_row(text: str) -> tuple[str, dict[str, Any]]:
         setting, sign, value = word.partition("=")
         if not sign:
             raise ValueError(f"{text!r}: {word!r} is no setting=value (without spaces)")
+        if setting in changes:
+            raise ValueError(f"{text!r} says {setting} twice")
         changes[setting] = typed(value, DEFAULTS.get(setting))
     check_changes(changes)
     return name, changes

@@ -229,7 +229,7 @@ class Study(Settings):
     @property
     def dissected(self) -> list[str]:
         """The layers to dissect, shallow to deep, the findings' layer among them."""
-        wanted = set(self.layers or self.pretrained.layers) | {self.layer}
+        wanted = set(self.pretrained.checked(self.layers or None)) | {self.layer}
         return [layer for layer in self.pretrained.layers if layer in wanted]
 
     def training_settings(self, frozen: bool, seed: int) -> models.Settings:

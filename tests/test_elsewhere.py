@@ -1,5 +1,7 @@
 """Notebook 10: what holds everywhere, and what hangs on the network or the photographs."""
 
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -8,7 +10,7 @@ import torch
 from scipy import stats
 
 from saliencykit.analyses.elsewhere import figures, sentences, tables
-from saliencykit.analyses.elsewhere.tables import NETWORK, PHOTOGRAPHS, SHARE, UNITS, Settings
+from saliencykit.analyses.elsewhere.tables import IMAGES, NETWORK, SHARE, UNITS, VARIES, Settings
 from saliencykit.dissection import Dissection
 from saliencykit.findings.lead import EFFICIENT, LEAD, LOST, NATURAL
 from saliencykit.intervals import differ
@@ -42,6 +44,7 @@ def test_a_row_is_a_profile_and_what_it_changes():
         ("toy trainings", "setting=value"),
         ("toy trainings=few", "a number"),
         ("", "profile"),
+        ("toy epochs=1 epochs=2", "twice"),
     ],
 )
 def test_a_wrong_row_is_told_before_anything_runs(row, said):
@@ -49,21 +52,25 @@ def test_a_wrong_row_is_told_before_anything_runs(row, said):
         Settings(["toy", row], {})
 
 
-def test_settings_are_named_by_network_and_photographs():
-    rows = ["osie", "osie data=crowd", "toy", "toy read=[conv5_3]"]
-    rows.append("osie data=crowd train_data=osie")
-    about = Settings(rows, {}).about
-    assert about["network"].tolist() == [
-        "mobilenet_v2",
-        "mobilenet_v2",
-        "toyvgg (toy)",
-        "toyvgg (read=[conv5_3])",
-        "mobilenet_v2, taught on osie",
+def test_settings_say_network_images_and_how():
+    rows = ["osie", "osie data=crowd", "osie data=crowd train_data=osie", "osie read=[features.18]"]
+    about = Settings([*(f"{row} weights=null" for row in rows), "toy"], {}).about
+    assert about["network"].tolist() == ["mobilenet_v2, untrained"] * 4 + ["toyvgg"]
+    assert about["images_of"].tolist() == ["osie", "crowd", "crowd", "osie", "toyworld"]
+    three = "reads features.6, features.13, features.18"
+    assert about["how"].tolist() == [
+        three,
+        three,
+        f"{three}, taught on osie",
+        "reads the deepest layer",
+        "reads conv3_3, conv4_3, conv5_3",
     ]
-    assert about["photographs"].tolist() == ["osie", "crowd", "toyworld", "toyworld", "crowd"]
-    assert about["setting"][0] == "mobilenet_v2 · osie"
+    assert about["setting"][3] == "mobilenet_v2, untrained · osie · reads the deepest layer"
+    assert about["setting"][4] == "toyvgg · toyworld"
     with pytest.raises(ValueError, match="twice"):
         Settings(["toy", "toy"], {})
+    with pytest.raises(UnknownNameError, match="conv5_3"):
+        Settings(["toy read=[conv5_4]"], {})
 
 
 # --- Do numbers differ? --------------------------------------------------------------------------
@@ -105,10 +112,16 @@ def test_differ_alarms_as_seldom_as_it_promises():
 NETWORKS, PLACES = ("vgg16", "alexnet"), ("osie", "crowd")
 
 
+def described(networks=NETWORKS, places=PLACES):
+    rows = [
+        (f"{n} · {p}", n, p, "reads the deepest layer", "deep") for n in networks for p in places
+    ]
+    return pd.DataFrame(rows, columns=["setting", *VARIES, "layer"])
+
+
 def made(values, measure, what, reach=0.1, **spread):
-    """A table of four settings: network by network, both photographs."""
-    about = [(f"{n} · {p}", n, p) for n in NETWORKS for p in PLACES]
-    table = pd.DataFrame(about, columns=tables.ABOUT).assign(measure=measure, what=what)
+    """A table of four settings: network by network, both collections."""
+    table = described().drop(columns="layer").assign(measure=measure, what=what)
     values = np.asarray(values, float)
     given = {"value": values, "low": values - reach, "high": values + reach}
     given |= {"se_images": 0.02, "images": 100, "sd_trainings": 0.05, "trainings": 5}
@@ -135,7 +148,7 @@ def all_tables(text=(0.4, 0.4, -0.3, -0.3), arrays=(-0.4,) * 4):
                 made([0.7] * 4, LOST, LEAD),
             ]
         ),
-        "F4": made([0.2] * 4, "deep", "change").query("photographs == 'osie'"),
+        "F4": made([0.2] * 4, "deep", "change", p=0.01).query("images_of == 'osie'"),
     }
 
 
@@ -143,57 +156,93 @@ def test_what_hangs_on_network_or_photographs_is_found_and_no_more():
     found = tables.hangs_on(all_tables())
     sure = found[found["p_adjusted"] < 0.05]
     told = set(sure[["finding", "what", "on"]].itertuples(index=False, name=None))
-    assert told == {("F1", "text", NETWORK), ("F2", "person_head", PHOTOGRAPHS)}
+    assert told == {("F1", "text", NETWORK), ("F2", "person_head", IMAGES)}
     text = sure[sure["what"] == "text"].iloc[0]
     assert (text["settings"], text["least"], text["most"]) == (2, -0.3, 0.4)
     assert set(found[found["finding"] == "F4"]["on"]) == {NETWORK}  # on OSIE alone
     counted = found.groupby(["finding", "on"]).size().to_dict()
     assert counted == {
         ("F1", NETWORK): 4,
-        ("F1", PHOTOGRAPHS): 4,
+        ("F1", IMAGES): 4,
         ("F2", NETWORK): 4,
-        ("F2", PHOTOGRAPHS): 4,
+        ("F2", IMAGES): 4,
         ("F3", NETWORK): 6,
-        ("F3", PHOTOGRAPHS): 6,
+        ("F3", IMAGES): 6,
         ("F4", NETWORK): 1,
     }
 
 
-def words(found, same=None):
-    same = pd.DataFrame() if same is None else same
-    return sentences.what_we_see(found, tables.hangs_on(found), same)
+def words(found, same=None, about=None):
+    same = pd.DataFrame(columns=["network", "first", "second"]) if same is None else same
+    about = described() if about is None else about
+    return sentences.what_we_see(found, tables.hangs_on(found), same, about)
+
+
+def line(text, number):
+    (found,) = [row for row in text.splitlines() if row.startswith(f"| {number} |")]
+    return [cell.strip() for cell in found.strip("|").split("|")]
 
 
 def test_the_text_says_what_holds_everywhere_and_what_does_not():
     text = words(all_tables())
-    everywhere = text[text.index("What holds everywhere") : text.index("What hangs on")]
-    above, below = everywhere.split("below 0 in all settings asked, ")
-    assert "above 0 in all settings asked, F1 person head, " in above
-    assert "F3 lead on efficient searches" in below
+    everywhere = text[text.index("In every setting asked") : text.index("Differences in size")]
+    above, below = everywhere.split("**Below 0** ")
+    assert "**Above 0** F1 person head (4), F2 person head, map (4)" in above
+    assert "F3 lead on efficient searches (4)" in below
     assert "text" not in everywhere
-    network = text[text.index("What hangs on the network") : text.index("On the photographs")]
-    assert "F1 text (osie -0.30 to 0.40, crowd -0.30 to 0.40)" in network
-    assert "person head" not in network
-    assert (
-        "F2 person head (map, share of people's) (vgg16 0.50" in text[text.index("On the photo") :]
-    )
-    assert "Neither is certain of F2 person head (ten best units, region NSS)" in text
-    assert "text in 2 of 4 (less in alexnet · " in text
-    assert "turns round, as the paper has it, in 4 of 4" in text
+    networks = text[text.index("Differences in size") : text.index("between collections")]
+    assert "F1 text -0.30 (alexnet) and 0.40 (vgg16), in sign too [osie, reads the" in networks
+    assert "person head" not in networks
+    assert "F2 person head, map 0.50 (osie) and 0.90 (crowd) [vgg16, reads the" in text
+    assert "(2 of 15 comparisons)" in networks
+    assert "in 4, they trail on efficient searches, as the paper has it, in 4 (vgg16 · osie" in text
+    assert line(text, "F1 text")[:4] == ["F1 text", "2", "2", "0"]
+    assert "differ" in line(text, "F1 text")[4]
+    assert "no difference found" in line(text, "F1 text")[5]
+    assert line(text, "F2 person head, ten best units")[3] == "4"
+    assert line(text, "F4 change of selectivity")[-1] == "–"  # asked on OSIE alone
 
 
 def test_the_text_changes_with_the_numbers():
     text = words(all_tables(text=(0.4, 0.4, 0.4, 0.4), arrays=(0.4, 0.4, -0.4, -0.4)))
-    assert "F1 text" in text[text.index("above 0 in all") : text.index("What hangs on")]
-    assert "turns round, as the paper has it, in 2 of 4: alexnet · osie and alexnet · crowd" in text
+    assert line(text, "F1 text")[1] == "4"
+    assert "F1 text (4)" in text
+    assert "between networks F3 lead on efficient" in text
+    assert "in 2 (alexnet · osie and alexnet · crowd)" in text
 
 
 def test_one_setting_tells_nothing_of_others():
     alone = {name: t[t["setting"] == "vgg16 · osie"] for name, t in all_tables().items()}
-    text = words(alone)
-    assert "1 setting is asked" in text
-    assert "nothing is told of what it hangs on" in text
-    assert "What holds everywhere" not in text
+    text = words(alone, about=described(["vgg16"], ["osie"]))
+    assert "1 setting of **one network on one collection of images**" in text
+    assert "No two settings differ in one thing only" in text
+    assert "No number lies on one side of 0 in every setting asked" in text
+    assert "between" not in text[text.index("| number") :]
+
+
+def test_nobody_may_be_asked_about_tasks_or_text():
+    """Crowd has heads alone and no scenes."""
+    found = {name: t[t["images_of"] == "crowd"] for name, t in all_tables().items()}
+    found["F1"] = found["F1"].query("what != 'text'")
+    text = words(found, about=described(places=["crowd"]))
+    assert "text" not in text
+    assert "F4" not in text
+    plt.close(figures.units(found["F1"]))
+
+
+def test_one_training_tells_no_difference():
+    found = {"F2": all_tables()["F2"].assign(trainings=1, sd_trainings=np.nan)}
+    assert tables.hangs_on(found).empty
+
+
+def test_a_number_that_settings_share_stands_once():
+    settings = Settings(["toy", "toy read=[conv5_3]"], {})
+    told = pd.DataFrame({"measure": "m", "what": "w", "value": [1.0], "low": 0.5, "high": 1.5})
+    parts = [told.assign(setting=name) for name in settings.studies]
+    assert len(settings.marked(parts)) == 1
+    parts[1]["value"] = 1.1
+    assert len(settings.marked(parts)) == 2
+    assert {"setting", *tables.TOLD} <= set(settings.marked([]).columns)
 
 
 # --- The same units on two collections -----------------------------------------------------------
@@ -207,21 +256,23 @@ def dissected(scores):
 
 
 class Given:
-    """A study whose dissection is given."""
+    """A study whose dissection is given; an untrained network's is noise."""
 
-    pretrained = None
+    pretrained, untrained = "given", "untrained"
 
     def __init__(self, result):
         self.result = result
 
     def dissect(self, encoder, p_values):
-        return self.result
+        scores = self.result.scores["deep"]
+        noise = torch.randn(scores.shape, generator=torch.Generator().manual_seed(len(scores)))
+        return self.result if encoder == "given" else replace(self.result, scores={"deep": noise})
 
 
 def asked(first, second, network=("vgg16", "vgg16")):
     settings = object.__new__(Settings)
     about = [(f"{n} · {p}", n, p) for n, p in zip(network, PLACES, strict=True)]
-    settings.about = pd.DataFrame(about, columns=tables.ABOUT)
+    settings.about = pd.DataFrame(about, columns=["setting", "network", "images_of"])
     results = (Given(dissected(first)), Given(dissected(second)))
     settings.studies = dict(zip(settings.about["setting"], results, strict=True))
     return settings
@@ -231,11 +282,12 @@ def test_units_that_answer_alike_are_told_apart_from_others():
     rng = np.random.default_rng(0)
     truth = rng.normal(size=60)
     first, second = (truth + 0.3 * rng.normal(size=(30, 60)) for _ in range(2))
+    second = second[:-1]
     row = tables.same_units(asked(first, second), "person_head", k=5, n=200).iloc[0]
     want = stats.spearmanr(first.mean(0), second.mean(0)).statistic
     assert row["value"] == pytest.approx(want, abs=1e-4)
-    assert row["low"] < row["value"] <= row["high"] + 1e-6
-    assert row["low"] > 0.9
+    assert 0.9 < row["low"] < row["value"] < row["high"] <= 1
+    assert abs(row["untrained"]) < 0.5
     best = [set(np.argsort(-scores.mean(0))[:5]) for scores in (first, second)]
     assert (row["shared"], row["chance"]) == (len(best[0] & best[1]), 25 / 60)
     other = tables.same_units(asked(first, second[:, ::-1].copy()), "person_head", k=5, n=200)
@@ -247,11 +299,11 @@ def test_other_networks_or_categories_do_not_pair():
     none = tables.same_units(asked(scores, scores, ("vgg16", "alexnet")), "person_head")
     assert none.empty
     assert tables.same_units(asked(scores, scores), "vehicle").empty
-    assert words(all_tables(), none)
+    assert "The same units" not in words(all_tables(), none)
     same = tables.same_units(asked(scores, scores), "person_head", k=3, n=50)
     text = words(all_tables(), same)
     assert "vgg16 on osie and crowd 1.00" in text
-    assert "with 3 of the ten best" in text
+    assert "3 of the ten best in common" in text
     plt.close(figures.same_units(same))
 
 
@@ -261,8 +313,9 @@ def test_other_networks_or_categories_do_not_pair():
 @pytest.mark.parametrize(
     ("finding", "draw", "panels"),
     [
-        ("F1", figures.units, 1),
-        ("F2", figures.favoured, 2),
+        ("F1", figures.units, 2),
+        ("F2", figures.favoured, 1),
+        ("F2", figures.favoured_units, 1),
         ("F3", figures.leads, 3),
         ("F4", figures.tasks, 1),
     ],
@@ -273,7 +326,7 @@ def test_a_forest_has_a_row_a_setting(finding, draw, panels):
     assert len(figure.axes) == panels
     rows = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     want = set(table["setting"])
-    assert {row.partition(" (")[0] for row in rows} == want
-    marks = [line for axis in figure.axes for line in axis.lines if line.get_marker() in "oD"]
-    assert sum(len(line.get_xdata()) for line in marks) >= len(table)
+    assert {row.partition("\n")[0] for row in rows} == want
+    marks = [mark for axis in figure.axes for mark in axis.lines if mark.get_marker() == "o"]
+    assert sum(len(mark.get_xdata()) for mark in marks) == panels * len(want)
     plt.close(figure)

@@ -213,7 +213,7 @@ def test_words_about_the_paper_s_number_follow_both_networks(low, high, says, ha
     assert says in text
     assert "0.78 → 2.44 at person head (+1.66) and 0.77 → 2.52 at text (+1.75)" in text
     assert "does not favour person head over text (-0.09)" in text
-    assert ("hangs on the network" in text) == hangs
+    assert ("the two do not agree" in text) == hangs
     other = told().replace({"text": "plant", "person_head": "food"})
     assert "report" not in sentences._paper_s_number(other, "food", "plant")
 
@@ -221,7 +221,7 @@ def test_words_about_the_paper_s_number_follow_both_networks(low, high, says, ha
 def test_words_about_the_half_of_all_units_follow_the_interval():
     text = " ".join(sentences._half_of_all(told(), 1.5).split())
     assert "0 of that network's 512 units before and about 256 after" in text
-    assert "25 % [20, 30] after, less than 50 %, from 24 [19, 29] for person head" in text
+    assert "25 % [20, 30] after, less than 50 %, from 24.0 [19.2, 28.8] for person head" in text
     half = told().replace({19.2: 40.0, 28.8: 50.0})
     assert "not surely other than 50 %" in " ".join(sentences._half_of_all(half, 1.5).split())
     unsure = " ".join(sentences._half_of_all(told().assign(low=np.nan, high=np.nan), 1.5).split())
@@ -231,9 +231,9 @@ def test_words_about_the_half_of_all_units_follow_the_interval():
 @pytest.mark.parametrize(
     ("low", "others", "says"),
     [
-        (0.2, (0.3,), "and to 0.30 in the other 1. Over all trainings it gains"),
+        (0.2, (0.3,), "and to 0.30 in the other 1. These gain +1.00"),
         (0.2, (0.3, 1.2), "and to between 0.30 and 1.20 in the other 2."),
-        (0.2, (0.3,), "it does so whatever the training"),
+        (0.2, (0.3,), "they gain it too"),
         (-0.2, (0.3,), "that may be chance"),
         (0.2, (), "in the training pictured."),
     ],
@@ -265,6 +265,8 @@ def test_one_unit_is_chosen_on_other_images_than_it_is_told_of(found):
     for k, res in enumerate(found.dissections["fine-tuned"]):
         rest = res.subset(set(res.regions["image"]) - chose).selectivity(layer)
         assert mean[f"training {k + 1}"]["after"] == pytest.approx(rest.loc["bright", unit])
+    assert mean["value"]["after"] == mean["training 2"]["after"]  # of who did not choose the unit
+    assert set(mean["trainings"]) == {1}
     assert np.isnan(mean["sd_trainings"]["before"])
     assert found.one_unit("never")["category"].iloc[0] in ("bright", "dark")
 
@@ -276,7 +278,7 @@ def test_one_unit_is_pictured_before_and_after(found):
     shown = table[table["image"] != tables.OTHER_IMAGES]
     assert [axis.get_xlabel() for axis in grid[0]] == shown["image"].tolist()[:3]
     told = [axis.get_xlabel() for axis in grid[1:].flat]
-    assert told == [f"region NSS {value:.1f}" for value in shown["value"]]
+    assert told == [f"region NSS {value:.1f}".replace("-", "−") for value in shown["value"]]
     means = table.loc[table["image"] == tables.OTHER_IMAGES, "training 1"]
     for axis, name, mean in zip(grid[1:, 0], found.dissections, means, strict=False):
         assert axis.get_ylabel().startswith(name)

@@ -32,6 +32,7 @@ from ..intervals import Learned, adjusted, bounds, jackknifed, relabelled, with_
 from ..study import Study
 
 LIKENESSES = ("cka_debiased", "selectivity", "change")
+NAMES = dict(zip(LIKENESSES, ("linear CKA", "selectivity", "change of selectivity"), strict=True))
 BLOCKS = 20  # of images, that are left out one after the other
 SPAN = ["value", "low", "high", "se_images", "sd_trainings", "trainings"]
 Likeness = Mapping[str, Mapping[str, Tensor]]

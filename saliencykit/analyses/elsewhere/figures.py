@@ -1,6 +1,4 @@
-"""Forest plots: a row a setting, a panel a measure, a colour what is told of it."""
-
-from collections.abc import Mapping
+"""Forest plots: a row a setting, a panel a number."""
 
 import numpy as np
 import pandas as pd
@@ -8,97 +6,109 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ...dissection import singles
-from ...findings.lead import EFFICIENT, LEAD, LOST, NATURAL
+from ...findings.alike import NAMES
+from ...findings.lead import EFFICIENT, LOST, NATURAL
 from ...viewing.plots import (
     faint,
     level,
-    offsets,
     only,
     over_layers,
     panels,
-    points,
     row_panels,
     trace,
     unique,
+    verdicts,
 )
-from ...viewing.style import BEFORE, OTHER, PALETTE, WIDTH, Colour, label, legend
-from .tables import SHARE, UNITS
+from ...viewing.style import BEFORE, CONTROL, WIDTH, label, legend
+from .tables import IMAGES, SHARE, UNITS
 
-TOLD: Mapping[str, Colour] = {"cka_debiased": "0.25", "selectivity": "#0072B2", "change": "#D55E00"}
-"""Colours of what is no category; of anything else, black."""
+SEARCHES = {NATURAL: "on photographs", EFFICIENT: "on efficient searches", LOST: "lost"}
 
 
 def units(table: pd.DataFrame) -> Figure:
-    """F1, of `tables.units`."""
-    return forest(table, "best units, mean region NSS: given minus untrained")
+    """F1, of `tables.units`: a panel a category."""
+    return forest(table, "what", "best units, mean region NSS, minus untrained networks'")
 
 
 def favoured(table: pd.DataFrame) -> Figure:
-    """F2, of `tables.favoured`."""
-    return forest(table, "what fine-tuning adds", {SHARE: SHARE, UNITS: UNITS})
+    """F2 by the map, of `tables.favoured`."""
+    title = "what fine-tuning adds, of the map, share of people's"
+    return forest(only(table, measure=SHARE), "what", title, share=True)
+
+
+def favoured_units(table: pd.DataFrame) -> Figure:
+    """F2 by the paper's number, of `tables.favoured`."""
+    title = "what fine-tuning adds, of the ten best units of the deepest layer, region NSS"
+    return forest(only(table, measure=UNITS), "what", title)
 
 
 def leads(table: pd.DataFrame) -> Figure:
     """F3, of `tables.leads`."""
-    names = {NATURAL: "on photographs", EFFICIENT: "on efficient searches", LOST: "lost"}
-    return forest(table, "lead over classical models, share of people's", names)
+    title = "lead of fine-tuned networks over classical models, share of people's"
+    named = table.replace({"measure": SEARCHES})
+    return forest(named, "measure", title, share=True)
 
 
 def tasks(table: pd.DataFrame) -> Figure:
     """F4, of `tables.tasks`."""
-    return forest(table, "alikeness of networks, within tasks minus between them")
+    title = "alikeness of networks, within tasks minus between tasks"
+    return forest(table.replace({"what": NAMES}), "what", title)
 
 
-def forest(table: pd.DataFrame, title: str, parts: Mapping[str, str] | None = None) -> Figure:
-    """Draw every setting's numbers with intervals, photographs by photographs.
+def forest(table: pd.DataFrame, by: str, title: str, share: bool = False) -> Figure:
+    """Draw every setting's numbers with intervals, in colour where these exclude 0.
 
-    table: of `tables`; title: what is drawn; parts: measure → its panel's label, where a table has
-    several (None: all in one, and a setting's name says which is its own). Shares are in percent.
+    table: of `tables`; by: the column whose values have a panel each; share: in percent. Settings
+    of the same images stand together; who was not asked, or stands once elsewhere, has a dash.
     """
-    whats = unique(table, "what")
-    own = "" if parts else table["measure"].map(lambda layer: f" ({layer})")
-    table = table.assign(row=table["setting"] + own).sort_values("photographs", kind="stable")
-    labels = list((parts or {"": title}).values())
-    figure, axes, places = row_panels(unique(table, "row"), labels, text=str)
-    for axis, measure in zip(axes, parts or [None], strict=True):
-        rows = table if measure is None else only(table, measure=measure)
-        for shift, what in zip(offsets(len(whats)), whats, strict=True):
-            of = only(rows, what=what)
-            look = {"colour": _colour(what), "mark": "D" if "−" in what else "o"}
-            at = places[of["row"]] - shift
-            points(axis, of, at, name=label(what), size=4.5, **look)
-            faint(axis, singles(of), at, look["colour"], below=0.0)
-        axis.xaxis.set_major_locator(MaxNLocator(7 - len(axes)))
-        if measure is not None and _is_share(measure, table):
+    table = table.sort_values(IMAGES, kind="stable", key=_first_seen)
+    names = unique(table, "setting")
+    figure, axes, places = row_panels(
+        names, [label(what) for what in unique(table, by)], text=_broken
+    )
+    for axis, what in zip(axes, unique(table, by), strict=True):
+        of = only(table, **{by: what}).set_index("setting")
+        at = places[of.index]
+        faint(axis, singles(of), at)
+        verdicts(axis, of, at, "value")
+        for name in set(names) - set(of.index):
+            where = axis.get_yaxis_transform()
+            axis.text(0.5, places[name], "–", transform=where, ha="center", va="center")
+        axis.xaxis.set_major_locator(MaxNLocator(7 - len(axes) if len(axes) < 4 else 3))
+        if share:
             axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    figure.set_size_inches(WIDTH, len(places) * (0.16 * len(whats) + 0.22) + 1.3)
-    if parts:
-        figure.suptitle(title, fontsize=10.5, x=0.01, ha="left")
-    return legend(figure, axes[0]) if len(whats) > 1 else figure
+    figure.set_size_inches(WIDTH, 0.46 * len(names) + 1.2)
+    figure.suptitle(title, fontsize=10.5, x=0.01, ha="left")
+    return figure
 
 
-def _colour(what: str) -> Colour:
-    return TOLD.get(what) or PALETTE.get(what, OTHER)
+def _first_seen(values: pd.Series) -> pd.Series:
+    """Return numbers that sort values in the order in which they come."""
+    return pd.Series(pd.factorize(values)[0], values.index)
 
 
-def _is_share(measure: str, table: pd.DataFrame) -> bool:
-    """Whether a measure is a share of people's: the map's gains and all leads are."""
-    return measure == SHARE or set(table["what"]) == {LEAD}
+def _broken(name: str) -> str:
+    """Break a setting's name before how it is read."""
+    return name.replace(" · reads", "\nreads")
 
 
 def same_units(table: pd.DataFrame) -> Figure:
-    """Draw, over layers, how alike the same units are on two collections of photographs.
+    """Draw, over layers, how alike the same units are on two collections of images.
 
     table: `tables.same_units`. Numbers: how many of the ten best units are among the other's.
     """
     keys = ["network", "first", "second"]
     pairs = {" · ".join(key): rows for key, rows in table.groupby(keys, sort=False)}
-    figure, axes = panels(list(pairs), "", "rank correlation over units", 2, sharex=False)
+    what = "rank correlation over units"
+    figure, axes = panels(list(pairs), "", what, 2, sharex=False)
     for axis, rows in zip(axes, pairs.values(), strict=True):
         place = np.arange(len(rows))
-        trace(axis, place, rows, "value", BEFORE, mark="o")
+        trace(axis, place, rows, "value", BEFORE, "this category on both", mark="o")
+        for column, dash in (("others", "--"), ("untrained", ":")):
+            name = {"others": "this and other categories"}.get(column, "untrained network")
+            axis.plot(place, rows[column], dash, color=CONTROL, label=name)
         for x, (y, both) in zip(place, rows[["high", "shared"]].to_numpy(), strict=True):
             axis.annotate(f"{both:.0f}", (x, y), (0, 3), textcoords="offset points", ha="center")
         over_layers(axis, rows["layer"].tolist())
         level(axis)
-    return figure
+    return legend(figure, axes[0])

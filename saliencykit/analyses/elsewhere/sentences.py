@@ -1,151 +1,185 @@
-"""What holds everywhere, and what hangs on the network or the photographs: notebook 10."""
+"""What is found in every setting, and what numbers hang on: notebook 10."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from ...findings.alike import NAMES
 from ...findings.lead import EFFICIENT, LEAD, LOST, NATURAL
 from ...intervals import RATE
-from ...viewing.claims import Sides, Span, bullets, listed, mention, spans
-from ...viewing.plots import only, unique
+from ...viewing.claims import Sides, Span, bullets, listed, spans
+from ...viewing.plots import only
 from ...viewing.style import label
-from .tables import NETWORK, PHOTOGRAPHS, SHARE, UNITS
+from .tables import HOW, IMAGES, NETWORK, SHARE, UNITS, VARIES, numbers
 
-LEADS = {
-    NATURAL: "lead on photographs",
-    EFFICIENT: "lead on efficient searches",
-    LOST: "lead that is lost",
-}
+LEADS = {NATURAL: "lead on photographs", EFFICIENT: "lead on efficient searches", LOST: "lead lost"}
+MEASURES = {SHARE: "map", UNITS: "ten best units"}
+HANGS = {NETWORK: "networks", IMAGES: "collections of images", HOW: "ways to read or teach them"}
 Key = tuple[str, str, str]
 """A number: its finding, measure and what it is of."""
 
 
 def what_we_see(
-    tables: Mapping[str, pd.DataFrame], differ: pd.DataFrame, same: pd.DataFrame
+    tables: Mapping[str, pd.DataFrame],
+    differ: pd.DataFrame,
+    same: pd.DataFrame,
+    about: pd.DataFrame,
 ) -> str:
-    """Words under 10_elsewhere.
+    """Words under 10_elsewhere: a table of all numbers, then what stands out.
 
-    tables: of `tables`, by finding; differ: `tables.hangs_on`; same: `tables.same_units`.
+    tables: of `tables`, by finding; differ: `tables.hangs_on`; same: `tables.same_units`; about:
+    `Settings.about`.
     """
-    settings = tables["F1"]["setting"].nunique()
-    told = {key: Sides.of(spans(rows, by="setting")) for key, rows in _numbers(tables)}
-    return bullets(f"""
-        - {settings} {"settings are" if settings > 1 else "setting is"} asked.
-          **F1**, the best units of a given network above untrained ones': {_counted(told, "F1")}.
-        - **F2**, what fine-tuning adds, of the map as a share of people's:
-          {_counted(told, "F2", SHARE)}; of the ten best units, the paper's number:
-          {_counted(told, "F2", UNITS)}.
-        - **F3**, fine-tuned networks above classical models: {_counted(told, "F3")}. {_lead(told)}
-        - **F4**, networks of one task more alike than of two: {_counted(told, "F4")}.
-        - {_same(same)}
-        - {_hanging(differ)}
-        - {_conclusion(told, differ) if len(differ) else ""}
+    layers = about.drop_duplicates(NETWORK).set_index(NETWORK)["layer"]
+    told = {key: Sides.of(spans(rows, by="setting")) for key, rows in numbers(tables)}
+    said = bullets(f"""
+        - {_asked(about)}
+        - {_everywhere(told)}
+        - {_differing(differ)}
+        - {_turned(told)}
+        - {_dealt(tables["F4"])}
+        - {_same(same, layers)}
     """)
-
-
-def _numbers(tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[Key, pd.DataFrame]]:
-    """Yield every number of the tables with its rows, a row a setting."""
-    for finding, table in tables.items():
-        measures = unique(table, "measure") if finding in ("F2", "F3") else [None]
-        for measure in measures:
-            rows = table if measure is None else only(table, measure=measure)
-            for what in unique(rows, "what"):
-                yield (finding, measure or "", what), only(rows, what=what)
+    return f"{said}\n\n{_table(told, differ)}"
 
 
 def named(key: Key) -> str:
-    """Return what people call a number: "F2 person head − text (map, share of people's)"."""
+    """Return what people call a number: "F2 person head − text, map"."""
     finding, measure, what = key
     if what == LEAD:
         return f"{finding} {LEADS[measure]}"
-    return f"{finding} {label(what)}" + (f" ({measure})" if measure else "")
+    named = NAMES.get(what, label(what))
+    return f"{finding} {named}" + (f", {MEASURES[measure]}" if measure else "")
 
 
-def _counted(told: Mapping[Key, Sides], finding: str, measure: str | None = None) -> str:
-    """Return "person head in 4 of 4, text in 2 of 4 (less in …)", of a finding's numbers."""
-    parts = []
-    for (of, part, what), sides in told.items():
-        if of == finding and measure in (None, part):
-            name = LEADS[part] if what == LEAD else label(what)
-            less = f" (less in {listed(sides.below, text=str)})" if sides.below else ""
-            parts.append(f"{name} in {sides.counted}{less}")
-    return "; ".join(parts) or "nobody can be asked"
-
-
-def _lead(told: Mapping[Key, Sides]) -> str:
-    """Say in how many settings the order turns round on efficient searches, as in the paper."""
-    natural, arrays, lost = (told[("F3", side, LEAD)] for side in (NATURAL, EFFICIENT, LOST))
-    turned = [name for name in natural.above if name in arrays.below]
-    return f"""The order turns round, as the paper has it, in {len(turned)} of
-        {len(natural.above) + len(natural.below) + len(natural.undecided)}:
-        {listed(turned, text=str)}; some of the lead is lost in {lost.counted}."""
-
-
-def _same(same: pd.DataFrame) -> str:
-    """Say whether two collections tell the same of the same units, at the deepest layer."""
-    if same.empty:
-        return ""
-    parts = []
-    for (network, first, second), rows in same.groupby(["network", "first", "second"], sort=False):
-        deep = rows.iloc[-1]
-        parts.append(
-            f"{network} on {first} and {second} {Span.of(deep):.2f} at {deep['layer']}, with"
-            f" {deep['shared']} of the ten best in common (by chance {deep['chance']:.1f})"
-        )
-    return f"The same units, rank correlation: {'; '.join(parts)}."
-
-
-def _hanging(differ: pd.DataFrame) -> str:
-    """Say how many comparisons between settings were made, and how many are certain."""
-    tested = differ.dropna(subset=["p"])
-    if tested.empty:
-        return (
-            "No two settings share network or photographs, so nothing is told of what it hangs on."
-        )
-    sure = tested[tested["p_adjusted"] <= RATE]
-    return f"""Of {len(tested)} comparisons (one number between networks on the same photographs, or
-        between photographs by the same network; Welch's test, corrected over all) {len(sure)}
-        differ beyond doubt."""
-
-
-def _conclusion(told: Mapping[Key, Sides], differ: pd.DataFrame) -> str:
-    """Say what holds everywhere, what hangs on what, and what is certain in neither way."""
-    return f"""**What holds everywhere**: {_everywhere(told)}. **What hangs on the network**:
-        {_named(differ, NETWORK)}. **On the photographs**: {_named(differ, PHOTOGRAPHS)}.
-        {_undecided(told, differ)}"""
-
-
-def _named(differ: pd.DataFrame, on: str) -> str:
-    """Return the numbers that differ beyond doubt between networks, or photographs."""
-    sure = differ[(differ["on"] == on) & (differ["p_adjusted"] <= RATE)]
-    parts = []
-    for key, rows in sure.groupby(["finding", "measure", "what"], sort=False):
-        held = [f"{r.held} {r.least:.2f} to {r.most:.2f}" for r in rows.itertuples(index=False)]
-        parts.append(f"{named(key)} ({', '.join(held)})")
-    return "; ".join(parts) or "nothing beyond doubt"
+def _asked(about: pd.DataFrame) -> str:
+    """Say how many settings there are, and what cannot be told of so few."""
+    networks, images = (about[name].nunique() for name in (NETWORK, IMAGES))
+    count = f"{len(about)} setting{'s' if len(about) > 1 else ''}"
+    if networks == images == 1:
+        return f"""{count} of **one network on one collection of images**: this shows how the
+            comparison works, not what holds elsewhere."""
+    return f"""{count}: {networks} network{"s" if networks > 1 else ""}, {images}
+        collection{"s" if images > 1 else ""} of images, each network at its own layer, input size
+        and training, so that a difference between networks may be one of these."""
 
 
 def _everywhere(told: Mapping[Key, Sides]) -> str:
-    """Return the numbers whose intervals lie on one side of 0 in every setting, of two or more."""
-    found: dict[str, list[str]] = {"above": [], "below": []}
+    """Say which numbers lie on one side of 0 in every setting asked, of two or more."""
+    found: dict[str, list[str]] = {"Above 0": [], "Below 0": []}
     for key, sides in told.items():
-        asked = len(sides.above) + len(sides.below) + len(sides.undecided)
-        for word, side in (("above", sides.above), ("below", sides.below)):
-            if asked >= 2 and len(side) == asked:
-                found[word].append(named(key))
-    parts = [f"{word} 0 in all settings asked, {listed(n)}" for word, n in found.items() if n]
-    return "; ".join(parts) or "nothing"
+        for word, side in zip(found, (sides.above, sides.below), strict=True):
+            if len(side) == _asked_of(sides) >= 2:
+                found[word].append(f"{named(key)} ({len(side)})")
+    parts = [f"**{word}** {listed(names, text=str)}" for word, names in found.items() if names]
+    if not parts:
+        return "No number lies on one side of 0 in every setting asked, of two or more."
+    return f"In every setting asked, each interval by itself: {'. '.join(parts)}."
 
 
-def _undecided(told: Mapping[Key, Sides], differ: pd.DataFrame) -> str:
-    """Return what neither holds everywhere nor differs beyond doubt."""
-    sure = differ[differ["p_adjusted"] <= RATE]
-    differing = set(sure[["finding", "measure", "what"]].itertuples(index=False, name=None))
-    left = [
-        named(key)
-        for key, sides in told.items()
-        if key not in differing
-        and not (sides.above and not sides.below and not sides.undecided)
-        and not (sides.below and not sides.above and not sides.undecided)
-    ]
-    return mention("Neither is certain of {}.", left)
+def _asked_of(sides: Sides) -> int:
+    return len(sides.above) + len(sides.below) + len(sides.undecided)
+
+
+def _differing(differ: pd.DataFrame) -> str:
+    """Say which numbers differ between networks, images, or ways to read and teach them."""
+    parts = []
+    for on in VARIES:
+        tested = differ[(differ["on"] == on) & differ["p"].notna()]
+        if tested.empty:
+            continue
+        found = _sure(tested)
+        pairs = [f"{named(_key(row))} {_ends(row)}" for _, row in found.iterrows()]
+        what = f"{'; '.join(pairs)} ({len(found)} of {len(tested)} comparisons)"
+        parts.append(f"between {HANGS[on]} {what if pairs else 'none is found'}")
+    if not parts:
+        return "No two settings differ in one thing only: what a number hangs on is not told."
+    return f"**Differences in size** (Welch's test, false discovery rate 5 %): {'. '.join(parts)}."
+
+
+def _sure(differ: pd.DataFrame) -> pd.DataFrame:
+    return differ[differ["p_adjusted"] <= RATE]
+
+
+def _key(row: pd.Series) -> Key:
+    return row["finding"], row["measure"], row["what"]
+
+
+def _ends(row: pd.Series) -> str:
+    """Return "0.24 (alexnet) and 0.42 (vgg16) [osie]": the least, the most, and what is held."""
+    ends = [f"{row[end]:.2f} ({row[f'{end}_of']})" for end in ("least", "most")]
+    turned = ", in sign too" if row["least"] < 0 < row["most"] else ""
+    return f"{' and '.join(ends)}{turned} [{row['held']}]"
+
+
+def _turned(told: Mapping[Key, Sides]) -> str:
+    """Say in how many settings networks lead on photographs and trail on efficient searches."""
+    keys = [("F3", side, LEAD) for side in (NATURAL, EFFICIENT, LOST)]
+    if not all(key in told for key in keys):
+        return ""
+    natural, arrays, lost = (told[key] for key in keys)
+    turned = [name for name in natural.above if name in arrays.below]
+    less = [name for name in natural.above if name in lost.above]
+    who = f" ({listed(turned, text=str)})" if turned else ""
+    return f"""Where networks lead on photographs, in {len(natural.above)}, they trail on efficient
+        searches, as the paper has it, in {len(turned)}{who}, and lose some of their lead in
+        {len(less)}. Between settings leads are tested for these classical models alone, so that
+        overlapping intervals may still differ."""
+
+
+def _dealt(tasks: pd.DataFrame) -> str:
+    """Say what the permutation test of 05 makes of F4."""
+    if tasks.empty:
+        return ""
+    rows = tasks.assign(name=tasks["what"].map(NAMES)).groupby("name", sort=False)["p"]
+    least = [f"{name} {', '.join(f'{p:.3f}' for p in ps)}" for name, ps in rows]
+    return f"""F4, p by setting if the tasks' names are dealt out anew (these networks and images):
+        {"; ".join(least)}."""
+
+
+def _same(same: pd.DataFrame, layers: pd.Series) -> str:
+    """Say whether two collections tell the same of the same units, at each network's own layer."""
+    parts = []
+    for (network, first, second), rows in same.groupby(["network", "first", "second"], sort=False):
+        own = rows[rows["layer"] == layers[network]]
+        for row in own.to_dict("records"):
+            parts.append(
+                f"{network} on {first} and {second} {Span.of(row):.2f} at {row['layer']} (with"
+                f" other categories {row['others']:.2f}, of an untrained network"
+                f" {row['untrained']:.2f};"
+                f" {row['shared']} of the ten best in common, by chance {row['chance']:.1f})"
+            )
+    if not parts:
+        return ""
+    return f"""The same units on other images, labelled by others, rank correlation:
+        {"; ".join(parts)}. What images leave unsure lowers it."""
+
+
+# The table
+
+
+def _table(told: Mapping[Key, Sides], differ: pd.DataFrame) -> str:
+    """Return all numbers as a Markdown table: on which side of 0, and what they hang on."""
+    tested = [on for on in VARIES if (differ["on"] == on).any()]
+    header = ["number", "above 0", "below 0", "not decided"]
+    header += [f"between {HANGS[on]}" for on in tested]
+    rows = [header, ["---"] * len(header)]
+    for key, sides in told.items():
+        counts = [str(len(side)) for side in (sides.above, sides.below, sides.undecided)]
+        rows.append([named(key), *counts, *(_verdict(differ, key, on) for on in tested)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _verdict(differ: pd.DataFrame, key: Key, on: str) -> str:
+    """Return "differ: p 0.002; p 0.4", of every comparison of a number, or that there is none."""
+    finding, measure, what = key
+    rows = only(differ, finding=finding, measure=measure, what=what, on=on)
+    rows = rows[rows["p"].notna()]
+    if rows.empty:
+        return "–"
+    word = "**differ**" if len(_sure(rows)) else "no difference found"
+    return f"{word}, p {_numbers(rows['p_adjusted'].tolist())}"
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ", ".join("< 0.001" if value < 0.001 else f"{value:.3f}" for value in values)

@@ -1,12 +1,14 @@
-"""F1 to F4 asked of several networks and photographs: a table a finding, a row a setting.
+"""F1 to F4 asked of several settings: a table a finding, a row a setting and number.
 
-Every table has `setting`, its `network` and `photographs`; `measure` and `what` it is of; value,
-low, high; and why the interval is wide: `se_images` over so many `images` (NaN where each training
-has images of its own), and `sd_trainings` over so many `trainings`, or for F1 `sd_controls` over so
-many untrained networks, `controls`; `training 1` … are single ones. Who cannot be asked has no row.
+A setting is a network, the images that it is asked about, and how it is read and taught. Every
+table has these, `setting`; `measure` and `what` a number is of; value, low, high; and why the
+interval is wide: `se_images` over so many `images` (NaN where each training has images of its own),
+and `sd_trainings` over so many `trainings`, or for F1 `sd_controls` over so many untrained
+networks, `controls`; `training 1` … are single ones. Who cannot be asked has no row, and what
+several settings share, since it does not hang on what they change, stands once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -15,45 +17,64 @@ import pandas as pd
 from ...dissection import Dissection, OverTrainings, best_beyond
 from ...dissection.readout_maps import MAP
 from ...dissection.top_units import ImageSums
+from ...evaluation import Evaluations, human_ceiling
 from ...findings import FineTuning, alike, lead
-from ...intervals import adjusted, bounds, differ, image_weights, rank_correlation, with_own
+from ...intervals import adjusted, crossed, differ, image_weights, rank_correlation, with_own
 from ...registry import check_name
 from ...study import Study
 
-ABOUT = ["setting", "network", "photographs"]
-LAYERED = ("F1", "F4")  # told of one layer, each network's own
-SHARE, UNITS = "map, share of people's", "ten best units, region NSS"
+NETWORK, IMAGES, HOW = VARIES = ("network", "images_of", "how")
+SHARE, UNITS = "share of people's", "ten best units"
 FINE_TUNED = "fine-tuned"
+TOLD = ["measure", "what", "value", "low", "high", "se_images", "images"]
 
 
 class Settings:
-    """The studies asked, by name: "network · photographs", told apart by what else they change.
+    """The studies asked, by name.
 
     rows: each "PROFILE setting=value …" (see `Study.from_row`); changes: of what a row leaves as it
-    is. Raises UnknownNameError or ValueError for what a row names, before anything is computed.
+    is. `about`: setting, network (encoder, and its weights if not its own), images_of (the data
+    set), how (which layers the readout reads, and what taught it, if other images), layer (whose
+    units F1 is about), size, trainings. Raises UnknownNameError or ValueError for what a row names,
+    layers included, before anything is computed.
     """
 
     def __init__(self, rows: Sequence[str], changes: Mapping[str, object]):
         studies = [Study.from_row(row, **changes) for row in rows]
-        self.about = pd.DataFrame(
-            [(_network(study), study.data) for study in studies], columns=ABOUT[1:]
-        )
-        again = self.about.duplicated(keep=False)
-        extra = [" ".join(row.split()[1:]) or row for row in rows]
-        self.about["network"] += np.where(again, [f" ({text})" for text in extra], "")
-        self.about.insert(0, "setting", self.about["network"] + " · " + self.about["photographs"])
-        if (twice := self.about["setting"].duplicated()).any():
-            raise ValueError(f"{self.about['setting'][twice].iloc[0]!r} is asked for twice")
-        self.studies = dict(zip(self.about["setting"], studies, strict=True))
+        for study in studies:
+            study.pretrained.checked([*study.read, *study.layers, study.layer])
+        about = pd.DataFrame([_about(study) for study in studies])
+        name = about[NETWORK] + " · " + about[IMAGES]
+        name += np.where(name.duplicated(keep=False), " · " + about[HOW], "")
+        if name.duplicated().any():
+            raise ValueError(f"{name[name.duplicated()].iloc[0]!r} is asked for twice")
+        about.insert(0, "setting", name)
+        self.about, self.studies = about, dict(zip(name, studies, strict=True))
 
-    def marked(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Return a table with a column `setting` that also says network and photographs."""
-        return self.about.merge(table, on="setting", sort=False)
+    def marked(self, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+        """Return tables with a column `setting` as one that also says what it is, each number once.
+
+        Numbers that two settings of one network and collection share to the last digit are one.
+        """
+        about = self.about[["setting", *VARIES]]
+        empty = pd.DataFrame(columns=["setting", *TOLD])
+        found = about.merge(pd.concat([*parts] or [empty]), on="setting", sort=False)
+        return found.drop_duplicates([NETWORK, IMAGES, "measure", "what", "value", "low", "high"])
 
 
-def _network(study: Study) -> str:
-    taught = study.train_data
-    return study.encoder + (f", taught on {taught}" if taught not in (None, "", study.data) else "")
+def _about(study: Study) -> dict[str, object]:
+    own, deepest = study.pretrained, study.pretrained.layers[-1:]
+    reads = "the deepest layer" if (study.read or deepest) == deepest else ", ".join(study.read)
+    taught = study.train_data if study.train_data not in (None, "", study.data) else ""
+    return {
+        NETWORK: study.encoder + ("" if study.weights else ", untrained"),
+        IMAGES: study.data,
+        HOW: f"reads {reads}" + (f", taught on {taught}" if taught else ""),
+        "layer": study.layer,
+        "size": " × ".join(map(str, study.size)),
+        "trainings": study.trainings,
+        "units": own.channels[study.layer],
+    }
 
 
 def units(
@@ -63,9 +84,7 @@ def units(
 
     At each study's own layer, `measure`. Raises UnknownNameError for a category that none has.
     """
-    known = {c for study in settings.studies.values() for c in study.annotated.categories}
-    shown = [check_name("category", name, sorted(known)) for name in categories]
-    parts = []
+    shown, parts = _known(settings, categories), []
     for name, study in settings.studies.items():
         own = study.dissect(study.pretrained, p_values=False)
         others = [study.dissect(net, p_values=False) for net in study.controls(controls)]
@@ -77,19 +96,22 @@ def units(
         told |= {"images": seen.reindex(chosen.index), "sd_controls": chosen["sd_controls"]}
         about = {"setting": name, "measure": study.layer, "what": chosen.index}
         parts.append(pd.DataFrame({**about, **told, "controls": controls}))
-    return settings.marked(pd.concat(parts, ignore_index=True))
+    return settings.marked(parts)
+
+
+def _known(settings: Settings, categories: Sequence[str]) -> list[str]:
+    known = {c for study in settings.studies.values() for c in study.annotated.categories}
+    return [check_name("category", name, sorted(known)) for name in categories]
 
 
 def favoured(settings: Settings, first: str, second: str) -> pd.DataFrame:
     """F2: what fine-tuning adds at `first` and at `second`, and by how much more at the first.
 
-    measure: `SHARE`, of the map, as a share of people's own; `UNITS`, of the ten best units of the
-    deepest layer, the paper's number. Where one of the two is not labelled, the other is told
-    alone. Raises UnknownNameError for a category that none has.
+    measure: of the map, its `SHARE`; of the ten best `UNITS` of the deepest layer, region NSS, the
+    paper's number. Where one of the two is not labelled, the other is told alone. Raises
+    UnknownNameError for a category that none has.
     """
-    known = {c for study in settings.studies.values() for c in study.annotated.categories}
-    pair = {check_name("category", name, sorted(known)) for name in (first, second)}
-    parts = []
+    pair, parts = set(_known(settings, (first, second))), []
     for name, study in settings.studies.items():
         found = FineTuning(study)
         change = {SHARE: (found.maps[MAP] / found.people).gained, UNITS: found.units.gained}
@@ -99,7 +121,7 @@ def favoured(settings: Settings, first: str, second: str) -> pd.DataFrame:
             if pair == set(told[0]["what"]):
                 told.append(_told(gained.favouring(first, second)))
             parts.append(pd.concat(told).assign(setting=name, measure=measure))
-    return settings.marked(pd.concat(parts, ignore_index=True))
+    return settings.marked(parts)
 
 
 def _told(found: OverTrainings) -> pd.DataFrame:
@@ -116,60 +138,96 @@ def leads(settings: Settings) -> pd.DataFrame:
     parts = []
     for name, study in settings.studies.items():
         arrays = lead.searches(study.arrays().table)
-        table = lead.leads(study.evaluated, study.evaluated_on_arrays, arrays)
+        table = lead.leads(_natural(study), study.evaluated_on_arrays, arrays)
         table = table[(table["who"] == FINE_TUNED) & (table["what"] == lead.LEAD)]
         table = table[table["side"].isin([lead.NATURAL, lead.EFFICIENT, lead.LOST])]
-        table = table.drop(columns=["who", "models"])
-        table = table.rename(columns={"side": "measure"})
+        table = table.drop(columns=["who", "models"]).rename(columns={"side": "measure"})
         parts.append(table.assign(setting=name, trainings=study.trainings))
-    return settings.marked(pd.concat(parts, ignore_index=True))
+    return settings.marked(parts)
+
+
+def _natural(study: Study) -> Evaluations:
+    """Score networks on the study's own images, also where they were taught on others."""
+    if study.unseen is not study.annotated:
+        return study.evaluated
+    people = human_ceiling(study.unseen, ("nss",), study.centre)
+    return study.evaluated_on(study.unseen, ("nss",)).beside(people)
 
 
 def tasks(settings: Settings) -> pd.DataFrame:
     """F4: how much more alike networks of one task are than those of two, at each study's layer.
 
-    Of photographs whose scene classes are known. what: three likenesses (see `findings.alike`).
+    Of networks taught on images whose scene classes are known. what: three likenesses; p, that
+    tasks' names might as well be dealt anew (see `findings.alike`).
     """
-    parts = [pd.DataFrame(columns=["setting"])]
+    parts = []
     for name, study in settings.studies.items():
-        if study.annotated.scenes:
+        if study.train.scenes:
             *_, likeness = alike.compared(study)
             here = {study.layer: likeness[study.layer]}
             table = alike.by_layer(here, list(study.taught))[["layer", "measure", *alike.SPAN, "p"]]
             table = table.rename(columns={"measure": "what", "layer": "measure"})
-            parts.append(table.assign(setting=name, images=len(study.parts(0)[2])))
-    return settings.marked(pd.concat(parts, ignore_index=True))
+            table = table.dropna(subset="value").assign(images=len(study.parts(0)[2]))
+            parts.append(table.assign(setting=name))
+    return settings.marked(parts)
+
+
+# The same units on two collections of images
 
 
 def same_units(settings: Settings, category: str, k: int = 10, n: int = 1000) -> pd.DataFrame:
-    """Do two collections of photographs tell the same of a category of the same given units?
+    """Do two collections of images tell the same of a category of the same given units?
 
     A row a network that is asked about both, and layer that both dissected: network, first, second,
     layer, units, value (rank correlation over units of their mean region NSS in the category), low
-    and high for other images, shared (how many of the `k` best of one are among those of the
-    other), chance (how many would be, were they drawn). No two such settings: no rows.
+    and high for other images; others (the same of the first's category and the second's other ones,
+    or the other way round, on average), untrained (the same of an untrained network); shared (how
+    many of the `k` best of one are among those of the other), chance (how many would be, were they
+    drawn). No two such settings: no rows.
     """
     rows = []
     for one, two in combinations(settings.about.itertuples(index=False), 2):
-        if one.network != two.network or one.photographs == two.photographs:
+        if one.network != two.network or one.images_of == two.images_of:
             continue
-        found = []
-        for setting in (one.setting, two.setting):
-            study = settings.studies[setting]
-            found.append(study.dissect(study.pretrained, p_values=False))
-        if not all(category in res.categories for res in found):
+        pair = [settings.studies[setting] for setting in (one.setting, two.setting)]
+        given = [study.dissect(study.pretrained, p_values=False) for study in pair]
+        if not all(category in res.categories for res in given):
             continue
-        for layer in (name for name in found[0].layers if name in found[1].layers):
-            first, second = (_resampled(res, layer, category, n) for res in found)
-            along = rank_correlation(first, second)
-            low, high = bounds(along)
-            best = [set(np.argsort(-own[0])[:k].tolist()) for own in (first, second)]
-            count = first.shape[1]
-            about = (one.network, one.photographs, two.photographs, layer, count)
-            chance = min(k, count) ** 2 / count
-            rows.append((*about, along[0], low, high, len(best[0] & best[1]), chance))
-    columns = ["network", "first", "second", "layer", "units", "value", "low", "high", "shared"]
-    return pd.DataFrame(rows, columns=[*columns, "chance"])
+        control = [study.dissect(study.untrained, p_values=False) for study in pair]
+        for layer in (name for name in given[0].layers if name in given[1].layers):
+            about = (one.network, one.images_of, two.images_of, layer)
+            rows.append((*about, *_alike(given, control, layer, category, k, n)))
+    columns = ["network", "first", "second", "layer", "units", "value", "low", "high", "others"]
+    columns = [*columns, "untrained", "shared", "chance"]
+    return pd.DataFrame(rows, columns=columns).drop_duplicates(columns[:4])
+
+
+def _alike(
+    given: Sequence[Dissection],
+    control: Sequence[Dissection],
+    layer: str,
+    category: str,
+    k: int,
+    n: int,
+) -> tuple[float, ...]:
+    """Return what `same_units` tells of a layer: units, value, low, high, others, …"""
+    first, second = (_resampled(res, layer, category, n) for res in given)
+    along = rank_correlation(first, second)
+    images = min(res.regions["image"].nunique() for res in given)
+    span = crossed(along[:1], along[1:], images)
+    low, high = (float(np.clip(end, -1, 1)) for end in (span.low, span.high))
+    crossing = [
+        rank_correlation(own[:1], _resampled(other, layer, name, 0))[0]
+        for own, other in ((first, given[1]), (second, given[0]))
+        for name in other.categories
+        if name != category
+    ]
+    others = float(np.nanmean(crossing)) if np.isfinite(crossing).any() else np.nan
+    bare = rank_correlation(*(_resampled(res, layer, category, 0) for res in control))[0]
+    best = [set(np.argsort(-own[0])[:k].tolist()) for own in (first, second)]
+    count = first.shape[1]
+    both, chance = len(best[0] & best[1]), min(k, count) ** 2 / count
+    return count, float(along[0]), low, high, others, float(bare), both, chance
 
 
 def _resampled(res: Dissection, layer: str, category: str, n: int) -> np.ndarray:
@@ -179,40 +237,61 @@ def _resampled(res: Dissection, layer: str, category: str, n: int) -> np.ndarray
     return sums.mean(c, with_own(weights)).double().numpy()
 
 
-NETWORK, PHOTOGRAPHS = "network", "photographs"
+# What numbers hang on
+
+
+def numbers(
+    tables: Mapping[str, pd.DataFrame],
+) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
+    """Yield finding, measure, what of every number, and its rows, a row a setting.
+
+    tables: by finding. Each network's own layer is no other measure: F1 and F4 have none.
+    """
+    for finding, table in tables.items():
+        layered = finding in ("F1", "F4")
+        keyed = table.assign(measure="") if layered else table
+        for (measure, what), rows in keyed.groupby(["measure", "what"], sort=False):
+            yield (finding, str(measure), str(what)), rows
 
 
 def hangs_on(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return whether a finding's numbers differ between networks, and between photographs.
+    """Return whether a finding's numbers differ between settings that differ in one thing.
 
-    tables: by finding. A row a number, and what is held: finding, measure, what, on (what varies:
-    `NETWORK` or `PHOTOGRAPHS`), held (the one that does not), settings (how many), least, most,
-    p that they are one number (`intervals.differ`) and p_adjusted, by Benjamini–Hochberg over all.
-    Networks that saw the same photographs err alike, so that for them p is rather too large.
+    A row a number and what is held: finding, measure, what, on (what varies, one of `VARIES`), held
+    (the other two), settings (how many), least, most and whose they are, p that they are one number
+    (`intervals.differ`) and p_adjusted, by Benjamini–Hochberg over all. Settings of one training
+    tell no spread, and are left out.
     """
     rows = []
-    for finding, table in tables.items():
-        layered = finding in LAYERED  # each network's own layer is no other measure
-        keys = ["what"] if layered else ["measure", "what"]
-        for on, held in ((NETWORK, PHOTOGRAPHS), (PHOTOGRAPHS, NETWORK)):
-            for key, group in table.dropna(subset=["low"]).groupby([*keys, held], sort=False):
+    for key, table in numbers(tables):
+        told = table.dropna(
+            subset=["low", "sd_trainings" if "trainings" in table else "sd_controls"]
+        )
+        for on in VARIES:
+            held = [name for name in VARIES if name != on]
+            for kept, group in told.groupby(held, sort=False):
                 if len(group) < 2:
                     continue
-                *what, kept = key
-                values = group["value"].astype(float)
-                about = (finding, "" if layered else what[0], what[-1], on, kept)
-                spread = (len(group), values.min(), values.max(), differ(values, *_parts(group)))
-                rows.append((*about, *spread))
-    columns = ["finding", "measure", "what", "on", "held", "settings", "least", "most", "p"]
+                ends = group.sort_values("value").iloc[[0, -1]]
+                about = (*key, on, ", ".join(kept), len(group))
+                p = differ(group["value"].astype(float), *_parts(group))
+                rows.append((*about, *ends["value"], *ends[on], p))
+    columns = ["finding", "measure", "what", "on", "held", "settings"]
+    columns = [*columns, "least", "most", "least_of", "most_of", "p"]
     found = pd.DataFrame(rows, columns=columns)
-    return found.assign(p_adjusted=adjusted(found["p"]))
+    return found.assign(p_adjusted=adjusted(found["p"].astype(float)))
+
+
+def _drawn(rows: pd.DataFrame) -> str:
+    return "trainings" if "trainings" in rows else "controls"
 
 
 def _parts(rows: pd.DataFrame) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the variances behind values, and of how many each was estimated: see `differ`."""
-    learned = "trainings" in rows
-    sd, draws = ("sd_trainings", "trainings") if learned else ("sd_controls", "controls")
-    count, images = (rows[name].to_numpy(float) for name in (draws, "images"))
-    share = 1 / count if learned else 1 + 1 / count
-    variances = [rows["se_images"].astype(float) ** 2, rows[sd].astype(float) ** 2 * share]
-    return list(zip(map(np.nan_to_num, variances), (images, count), strict=True))
+    """Return the variances behind values, and of how many each was estimated: see `differ`.
+
+    Of F1 that of the mean over controls: asked is whether networks exceed theirs by as much.
+    """
+    kind = _drawn(rows)
+    count, images, sd = (rows[name].to_numpy(float) for name in (kind, "images", f"sd_{kind}"))
+    over_images = np.nan_to_num(rows["se_images"].astype(float) ** 2)
+    return [(over_images, images), (sd**2 / count, count)]

@@ -194,7 +194,9 @@ def one_unit(table: pd.DataFrame, found: FineTuning, threshold: float) -> Figure
         maps = [active.unit(name, layer, unit, i) for i in range(len(images))]
         drawn = enumerate(zip(numbers, maps, strict=True))
         rows.append([at_region(shown, i, *one, threshold) for i, one in drawn])
-        notes.append([f"region NSS {v:.1f}" for v in only(pictured, what=what)["value"]])
+        notes.append(
+            [f"region NSS {v:.1f}".replace("-", "−") for v in only(pictured, what=what)["value"]]
+        )
         mean = only(table, what=what, image=OTHER_IMAGES)["training 1"].iloc[0]
         labels.append(f"{name},\n{layer},\nunit {unit}:\nmean {mean:.1f}")
     return gallery(rows, notes=notes, labels=labels)

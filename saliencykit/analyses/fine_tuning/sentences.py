@@ -21,6 +21,8 @@ from ...viewing.plots import only
 from ...viewing.style import label
 from .tables import ABOVE, OTHER_IMAGES, SAME
 
+NOT_ALIKE = """By this number the two do not agree. Network, images and training differ between
+    them, and the reported numbers have no intervals, so what it hangs on is not told here."""
 AGREEMENT = ("For this pair they contradict the map.", "For this pair they agree with the map.")
 
 
@@ -103,7 +105,7 @@ def _paper_s_number(paper: pd.DataFrame, first: str, second: str) -> str:
     turned = f"{gain:above|below|either}" not in ("either", "above" if theirs > 0 else "below")
     return f"""{said} Its authors report, of their {reported.NETWORK}, {" and ".join(moves)}: that
         {"favours" if theirs > 0 else "does not favour"} {one} over {other} ({theirs:+.2f}).
-        {"The second finding, told by this number, hangs on the network." if turned else ""}"""
+        {NOT_ALIKE if turned else ""}"""
 
 
 def _in_its_form(paper: pd.DataFrame, category: str) -> str:
@@ -125,24 +127,25 @@ def _half_of_all(paper: pd.DataFrame, threshold: float) -> str:
     if each["low"].notna().sum() < 2:
         return f"{said}."
     most, least = extremes(each)
-    return f"""{said}, from {Span.of(least):.0f} for {label(least["category"])} to
-        {Span.of(most):.0f} for {label(most["category"])}."""
+    return f"""{said}, from {Span.of(least):.1f} for {label(least["category"])} to
+        {Span.of(most):.1f} for {label(most["category"])}."""
 
 
 def _one_unit(table: pd.DataFrame) -> str:
     """Say what becomes of the unit that was pictured, in that training and in the others."""
     what = only(table, image=OTHER_IMAGES).set_index("what")
     gain, where = Span.of(what.loc[CHANGE]), label(table["category"].iloc[0])
-    own, *others = singles(what).astype(float).loc[AFTER].dropna()
+    own, *others = singles(what).astype(float).loc[AFTER]
+    others = [value for value in others if not math.isnan(value)]
     said = f"""Unit {table["unit"].iloc[0]}, pictured because on half of these images it gained
         most at {where}, goes on the others from {what["training 1"][BEFORE]:.2f} to {own:.2f}
         there in the training pictured"""
     if not others:
         return f"{said}."
     elsewhere = " and ".join(f"{end:.2f}" for end in dict.fromkeys([min(others), max(others)]))
-    kept, lost, unsure = "it does so whatever the training", "others lose it", "that may be chance"
+    kept, lost, unsure = "they gain it too", "they lose it", "that may be chance"
     return f"""{said}, and to {"between " if " " in elsewhere else ""}{elsewhere} in the other
-        {len(others)}. Over all trainings it gains {gain:+.2f}: {gain:{kept}|{lost}|{unsure}}."""
+        {len(others)}. These gain {gain:+.2f} on average: {gain:{kept}|{lost}|{unsure}}."""
 
 
 def _trainings(of: int) -> str:

@@ -1,5 +1,7 @@
 """What notebook 03 tells of fine-tuning: maps, the paper's table, layers, single units."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from ... import findings
@@ -56,7 +58,8 @@ class FineTuning(findings.FineTuning):
 
         It is the unit whose selectivity for the category gained most in the first training, on half
         of the unseen images that show it. Told are others: the mean over all of them, in every
-        training; and, in the first, the `most` whose region was looked at most. A category on fewer
+        training, whose value and interval are those of the trainings that did not choose it; and,
+        in the first, the `most` whose region was looked at most. A category on fewer
         than two images gives way to the most frequent one. Columns: category, unit, image
         (`OTHER_IMAGES`: the mean), region (its number in the image), fixations, what (before,
         after; of the mean also change), value, low, high …, "training 1" …
@@ -94,7 +97,7 @@ class FineTuning(findings.FineTuning):
             for results in self.dissections.values()
         )
         parts = {BEFORE: before, AFTER: after, CHANGE: after - before}
-        about = [one.table(image=OTHER_IMAGES, what=what) for what, one in parts.items()]
+        about = [_without_first(one, image=OTHER_IMAGES, what=what) for what, one in parts.items()]
         table = pd.concat(about, ignore_index=True)
         given = table["what"] == BEFORE
         return table.assign(sd_trainings=table["sd_trainings"].mask(given))
@@ -121,6 +124,14 @@ class FineTuning(findings.FineTuning):
         own = {f"training {s + 1}": table["share"].to_numpy() for s, table in enumerate(each)}
         mean = pd.concat(each).groupby(keys, sort=False).mean()
         return mean.reset_index().assign(**own)
+
+
+def _without_first(found: OverTrainings, **columns: str) -> pd.DataFrame:
+    """Return a table of all trainings, but with value and interval of those after the first."""
+    table, left = found.table(**columns), max(1, len(found.values) - 1)
+    others = replace(found, values=found.values[-left:], regions=found.regions[-left:])
+    told = others.learned()._asdict()
+    return table.assign(**told)
 
 
 def _reported(table: pd.DataFrame, first: str, second: str) -> dict[str, list[float]]:

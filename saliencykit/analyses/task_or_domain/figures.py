@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ...findings.alike import LIKENESSES
+from ...findings.alike import NAMES
 from ...intervals import RATE
 from ...viewing.plots import (
     level,
@@ -22,7 +22,6 @@ from ...viewing.units import TOP, present
 from .tables import MEAN
 
 DRIFTS = {"cka_debiased": "linear CKA, debiased", "correlation": "mean correlation of units"}
-NAMES = dict(zip(LIKENESSES, ("linear CKA", "selectivity", "change of selectivity"), strict=True))
 FAINT = 0.35  # opacity of single trainings
 
 

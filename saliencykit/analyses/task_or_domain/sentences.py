@@ -5,12 +5,12 @@ from itertools import starmap
 
 import pandas as pd
 
+from ...findings.alike import NAMES
 from ...intervals import RATE
 from ...study import Study
 from ...viewing.claims import UNKNOWN, Sides, Span, bullets, listed, mention, moved, percent, spans
 from ...viewing.plots import only
 from ...viewing.style import label
-from .figures import NAMES
 from .tables import MEAN
 
 
