@@ -89,7 +89,8 @@ def _differing(differ: pd.DataFrame) -> str:
         if tested.empty:
             continue
         found = _sure(tested)
-        pairs = [f"{named(_key(row))} {_ends(row)}" for _, row in found.iterrows()]
+        several = tested["held"].nunique() > 1
+        pairs = [f"{named(_key(row))} {_ends(row, several)}" for _, row in found.iterrows()]
         what = f"{'; '.join(pairs)} ({len(found)} of {len(tested)} comparisons)"
         parts.append(f"between {HANGS[on]} {what if pairs else 'none is found'}")
     if not parts:
@@ -105,11 +106,11 @@ def _key(row: pd.Series) -> Key:
     return row["finding"], row["measure"], row["what"]
 
 
-def _ends(row: pd.Series) -> str:
-    """Return "0.24 (alexnet) and 0.42 (vgg16) [osie]": the least, the most, and what is held."""
+def _ends(row: pd.Series, held: bool) -> str:
+    """Return "0.24 (alexnet) and 0.42 (vgg16) [osie]": the least, the most, and what is `held`."""
     ends = [f"{row[end]:.2f} ({row[f'{end}_of']})" for end in ("least", "most")]
-    turned = ", in sign too" if row["least"] < 0 < row["most"] else ""
-    return f"{' and '.join(ends)}{turned} [{row['held']}]"
+    turned, what = ", in sign too" if row["turned"] else "", f" [{row['held']}]" if held else ""
+    return f"{' and '.join(ends)}{turned}{what}"
 
 
 def _turned(told: Mapping[Key, Sides]) -> str:

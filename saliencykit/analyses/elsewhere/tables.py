@@ -258,7 +258,8 @@ def hangs_on(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return whether a finding's numbers differ between settings that differ in one thing.
 
     A row a number and what is held: finding, measure, what, on (what varies, one of `VARIES`), held
-    (the other two), settings (how many), least, most and whose they are, p that they are one number
+    (the other two), settings (how many), least, most and whose they are, turned (whether intervals lie on both sides of 0), p that they are
+    one number
     (`intervals.differ`) and p_adjusted, by Benjamini–Hochberg over all. Settings of one training
     tell no spread, and are left out.
     """
@@ -275,9 +276,10 @@ def hangs_on(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
                 ends = group.sort_values("value").iloc[[0, -1]]
                 about = (*key, on, ", ".join(kept), len(group))
                 p = differ(group["value"].astype(float), *_parts(group))
-                rows.append((*about, *ends["value"], *ends[on], p))
+                turned = (group["high"] < 0).any() and (group["low"] > 0).any()
+                rows.append((*about, *ends["value"], *ends[on], turned, p))
     columns = ["finding", "measure", "what", "on", "held", "settings"]
-    columns = [*columns, "least", "most", "least_of", "most_of", "p"]
+    columns = [*columns, "least", "most", "least_of", "most_of", "turned", "p"]
     found = pd.DataFrame(rows, columns=columns)
     return found.assign(p_adjusted=adjusted(found["p"].astype(float)))
 
