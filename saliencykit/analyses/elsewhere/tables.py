@@ -258,10 +258,9 @@ def hangs_on(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return whether a finding's numbers differ between settings that differ in one thing.
 
     A row a number and what is held: finding, measure, what, on (what varies, one of `VARIES`), held
-    (the other two), settings (how many), least, most and whose they are, turned (whether intervals lie on both sides of 0), p that they are
-    one number
-    (`intervals.differ`) and p_adjusted, by Benjamini–Hochberg over all. Settings of one training
-    tell no spread, and are left out.
+    (the other two), settings (how many), least, most and whose they are, turned (whether intervals
+    lie on both sides of 0), p that they are one number (`intervals.differ`) and p_adjusted, by
+    Benjamini–Hochberg over all. Settings of one training tell no spread, and are left out.
     """
     rows = []
     for key, table in numbers(tables):
