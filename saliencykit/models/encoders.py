@@ -342,14 +342,20 @@ def _own_encoder(
     return Encoder(name, net, label, normalise, layers, own=True).eval()
 
 
+def _path(name: str, weights: str | os.PathLike | None) -> str | os.PathLike | None:
+    """Return the path of weights that are a file's; a name that is known is never taken for one."""
+    known = weights in (None, DEFAULT, usual_weights(name))
+    return weights if not known and is_path(weights) else None
+
+
 def _timm_net(name: str, weights: str | os.PathLike | None) -> tuple[nn.Module, tuple]:
-    path = weights if is_path(weights) else None
+    path = _path(name, weights)
     if path is None and weights not in (None, DEFAULT, "imagenet"):
         raise ValueError(f"{name} has weights 'imagenet' or None, not {weights!r}.")
     pretrained = path is None and weights is not None
     net = from_timm.build(name.removeprefix(from_timm.PREFIX), pretrained)
     if path is not None:
-        load_weights(net, path, HEADS)
+        load_weights(net, path, HEADS, whole=True)
     return net, from_timm.normalise(net)
 
 
@@ -358,7 +364,7 @@ def _torchvision_net(name: str, weights: str | os.PathLike | None) -> tuple[nn.M
     check_name("encoder", name, encoder_names())
     if weights == DEFAULT:
         weights = usual_weights(name)
-    path = weights if is_path(weights) else None
+    path = _path(name, weights)
     if name in ENCODERS:
         net = ENCODERS[name](None if path else weights)
         normalise = getattr(net, "normalise", IMAGENET)
@@ -368,5 +374,5 @@ def _torchvision_net(name: str, weights: str | os.PathLike | None) -> tuple[nn.M
         net = torchvision_net(name, imagenet=path is None and weights is not None)
         normalise = torchvision_normalise(name)
     if path is not None:
-        load_weights(net, path, HEADS)
+        load_weights(net, path, HEADS, whole=True)
     return net, normalise
