@@ -402,6 +402,23 @@ def test_normalisation_is_the_module_s_own_or_imagenet_s():
     torch.testing.assert_close(build_encoder(net).mean[0, 0, 0], torch.tensor(0.485))
 
 
+@pytest.mark.parametrize("kind", [list, torch.tensor])
+def test_normalisation_may_be_any_pair_of_three_numbers(kind):
+    net = made(Trunk)
+    net.normalise = kind([[0.1, 0.2, 0.3], [1.0, 2.0, 3.0]])
+    encoder = build_encoder(net)
+    torch.testing.assert_close(encoder.mean.flatten(), torch.tensor([0.1, 0.2, 0.3]))
+    torch.testing.assert_close(encoder.std.flatten(), torch.tensor([1.0, 2.0, 3.0]))
+
+
+@pytest.mark.parametrize("wrong", [((0.5,), (0.5,)), (0.5, 0.5), "imagenet", torch.ones(3)])
+def test_normalisation_that_is_none_is_an_error(wrong):
+    net = made(Trunk)
+    net.normalise = wrong
+    with pytest.raises(ValueError, match=r"Trunk\.normalise is to be a pair of three numbers"):
+        build_encoder(net)
+
+
 def test_weights_of_an_own_module(tmp_path):
     torch.manual_seed(5)
     other = Trunk()

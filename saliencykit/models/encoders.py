@@ -335,11 +335,26 @@ def _own_encoder(
         raise ValueError(
             f"Your own {name} keeps its weights, or takes those of a file; {weights!r} is none."
         )
-    normalise = getattr(net, "normalise", None)
-    if not isinstance(normalise, tuple):
-        normalise = from_timm.normalise(net) if from_timm.is_timm(net) else IMAGENET
+    normalise = _normalise_of(net)
     label = str(weights) if weights not in (None, DEFAULT) else "its own"
     return Encoder(name, net, label, normalise, layers, own=True).eval()
+
+
+def _normalise_of(net: nn.Module) -> tuple:
+    """Return mean and deviation of an own module: its attribute's, else timm's or ImageNet's."""
+    told = getattr(net, "normalise", None)
+    if told is None or callable(told):  # a method of that name is none
+        return from_timm.normalise(net) if from_timm.is_timm(net) else IMAGENET
+    try:
+        pair = tuple(tuple(float(v) for v in row) for row in told)
+    except (TypeError, ValueError, RuntimeError):
+        pair = ()
+    if [len(row) for row in pair] != [3, 3]:
+        raise ValueError(
+            f"{type(net).__name__}.normalise is to be a pair of three numbers, mean and deviation "
+            f"by channel, not {told!r}."
+        )
+    return pair
 
 
 def _path(name: str, weights: str | os.PathLike | None) -> str | os.PathLike | None:
