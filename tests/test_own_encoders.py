@@ -343,6 +343,20 @@ def test_vgg_s_layers_are_named_as_the_papers():
     assert build_encoder(net, layers=["conv2_1"]).channels == {"conv2_1": 6}
 
 
+class Reusing(Functions):
+    def __init__(self):
+        super().__init__()
+        self.relu, self.last = nn.ReLU(), nn.Tanh()
+
+    def forward(self, x):
+        return self.last(self.relu(self.two(self.relu(self.one(x)))))
+
+
+def test_a_module_that_runs_several_times_is_told():
+    with pytest.warns(UserWarning, match="Reusing: relu .*run several times and so are no layers"):
+        assert build_encoder(made(Reusing)).layers == ["last"]
+
+
 class Vectors(nn.Module):
     """Nothing that could be tapped: pixels averaged, a module used twice, one that is not run."""
 

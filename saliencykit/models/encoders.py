@@ -5,6 +5,7 @@ weights expect, and runs no further than the deepest layer asked for.
 """
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -154,6 +155,12 @@ class Encoder(Tapped):
         found = list(finder.find())
         paths = dict(zip(public_names(self.net, found), found, strict=True))
         if layers is None:
+            if own and found and (reused := finder.reused()):
+                warnings.warn(
+                    f"{self.name}: {', '.join(reused[:3])} {'…' * (len(reused) > 3)} run several "
+                    "times and so are no layers: give each place a module of its own.",
+                    stacklevel=4,
+                )
             return paths
         if not own:
             layers = [check_name(f"layer of {self.name}", layer, paths) for layer in layers]
