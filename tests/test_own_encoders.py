@@ -493,6 +493,15 @@ def test_the_fingerprint_tells_networks_apart_by_weights_code_and_settings():
     assert len({same, *changed.values()}) == 1 + len(changed)
 
 
+def test_the_fingerprint_knows_the_normalisation_whatever_it_is_written_as():
+    prints = []
+    for mean in 0.1, 0.2:
+        net = made(Trunk)
+        net.normalise = [torch.full((3,), mean), torch.ones(3)]
+        prints.append(build_encoder(net).fingerprint)
+    assert prints[0] != prints[1]
+
+
 def test_the_fingerprint_knows_which_layers_were_chosen():
     whole, part = build_encoder(made(Trunk)), build_encoder(made(Trunk), layers=["stages.0.1"])
     assert whole.fingerprint != part.fingerprint

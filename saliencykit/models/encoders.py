@@ -256,7 +256,7 @@ class Encoder(Tapped):
         """Hash of architecture, code and weights, for cache keys."""
         parts = [self.name, code_of(type(self), type(self.net)), self.state_dict()]
         if not self.by_name:
-            parts.append(code_of_module(self.net))
+            parts += [code_of_module(self.net), self.mean, self.std]
         elif from_timm.is_timm(self.net):
             parts.append(version_of(type(self.net)))
         return digest(*parts, *([self.layers] if self.restricted else ()))
