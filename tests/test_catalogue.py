@@ -51,6 +51,11 @@ def test_sizes_are_those_that_networks_take():
         assert (listed[name].takes == "resized to 224 × 224") == (fixed == (224, 224))
     for name, side in SMALLEST.items():
         assert listed[name].takes == f"from {side} × {side}"
+    assert {row.takes for name, row in listed.items() if FAMILIES.get(name, (0, 1))[1] is None} == {
+        "any",
+        *(f"from {side} × {side}" for side in SMALLEST.values()),
+    }
+    assert "trained on ImageNet" in listed["resnet18"].licence
 
 
 def test_a_pattern_chooses():

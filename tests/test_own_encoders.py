@@ -343,6 +343,20 @@ def test_vgg_s_layers_are_named_as_the_papers():
     assert build_encoder(net, layers=["conv2_1"]).channels == {"conv2_1": 6}
 
 
+class Reusing(Functions):
+    def __init__(self):
+        super().__init__()
+        self.relu, self.last = nn.ReLU(), nn.Tanh()
+
+    def forward(self, x):
+        return self.last(self.relu(self.two(self.relu(self.one(x)))))
+
+
+def test_a_module_that_runs_several_times_is_told():
+    with pytest.warns(UserWarning, match="Reusing: relu .*run several times and so are no layers"):
+        assert build_encoder(made(Reusing)).layers == ["last"]
+
+
 class Vectors(nn.Module):
     """Nothing that could be tapped: pixels averaged, a module used twice, one that is not run."""
 
@@ -400,6 +414,23 @@ def test_normalisation_is_the_module_s_own_or_imagenet_s():
     )
     net.normalise = lambda images: images  # a method of that name is none
     torch.testing.assert_close(build_encoder(net).mean[0, 0, 0], torch.tensor(0.485))
+
+
+@pytest.mark.parametrize("kind", [list, torch.tensor])
+def test_normalisation_may_be_any_pair_of_three_numbers(kind):
+    net = made(Trunk)
+    net.normalise = kind([[0.1, 0.2, 0.3], [1.0, 2.0, 3.0]])
+    encoder = build_encoder(net)
+    torch.testing.assert_close(encoder.mean.flatten(), torch.tensor([0.1, 0.2, 0.3]))
+    torch.testing.assert_close(encoder.std.flatten(), torch.tensor([1.0, 2.0, 3.0]))
+
+
+@pytest.mark.parametrize("wrong", [((0.5,), (0.5,)), (0.5, 0.5), "imagenet", torch.ones(3)])
+def test_normalisation_that_is_none_is_an_error(wrong):
+    net = made(Trunk)
+    net.normalise = wrong
+    with pytest.raises(ValueError, match=r"Trunk\.normalise is to be a pair of three numbers"):
+        build_encoder(net)
 
 
 def test_weights_of_an_own_module(tmp_path):
@@ -460,6 +491,15 @@ def test_the_fingerprint_tells_networks_apart_by_weights_code_and_settings():
         "a constant tensor": fingerprint(CODE, lambda net: setattr(net, "c", torch.ones(1))),
     }
     assert len({same, *changed.values()}) == 1 + len(changed)
+
+
+def test_the_fingerprint_knows_the_normalisation_whatever_it_is_written_as():
+    prints = []
+    for mean in 0.1, 0.2:
+        net = made(Trunk)
+        net.normalise = [torch.full((3,), mean), torch.ones(3)]
+        prints.append(build_encoder(net).fingerprint)
+    assert prints[0] != prints[1]
 
 
 def test_the_fingerprint_knows_which_layers_were_chosen():

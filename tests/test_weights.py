@@ -1,7 +1,10 @@
 """Weights from files: of other names, under names, cut short, of another network."""
 
 import re
+import subprocess
+import sys
 import warnings
+from collections import OrderedDict
 
 import pytest
 import torch
@@ -9,8 +12,9 @@ import torchvision
 from safetensors.torch import save_file
 from torch import nn
 
-from saliencykit.models import build_encoder, toyvgg
+from saliencykit.models import build_encoder, by_name, toyvgg
 from saliencykit.models.weights import load_weights
+from saliencykit.paths import ROOT
 
 
 def network(seed):
@@ -157,3 +161,134 @@ def test_an_encoder_s_weights_may_have_a_prefix_and_lack_the_head(tmp_path):
     with pytest.warns(UserWarning, match="'model', took the prefix 'module.'"):
         encoder = build_encoder("toyvgg", tmp_path / "w.pth")
     assert encoder.net.features[0].weight.equal(other.features[0].weight)
+
+
+# Of what fits alike, the first in the file
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+@pytest.mark.parametrize(("first", "second"), [("encoder_q.", "encoder_k."), ("a.", "b.")])
+def test_of_two_prefixes_the_first_in_the_file_is_taken_and_the_other_told(
+    given, first, second, suffix, tmp_path
+):
+    """MoCo keeps the network that learns beside its running average."""
+    path = tmp_path / f"w.{suffix}"
+    state = {
+        **named(given, f"module.{first}"),
+        **named(network(2).state_dict(), f"module.{second}"),
+    }
+    save_file(state, path) if suffix == "safetensors" else torch.save(state, path)
+    if suffix == "safetensors":  # which keeps names in the order of the alphabet
+        first, second = sorted((first, second))
+    with pytest.warns(
+        UserWarning, match=rf"'module\.{first}' off .*, left 'module\.{second}',"
+    ) as told:
+        found = loaded(path)
+    assert "(to take that, keep its tensors alone in the file)" in str(told[0].message)
+    truth = {k.removeprefix(f"module.{first}"): v for k, v in state.items()}
+    assert all(found[k].equal(truth[k]) for k in given)
+
+
+def test_which_prefix_is_taken_does_not_hang_on_the_seed_of_hashes(given, tmp_path):
+    prefixes = [f"module.encoder_{letter}." for letter in "qkab"]
+    torch.save({k: v for p in prefixes for k, v in named(given, p).items()}, tmp_path / "w.pth")
+    code = (
+        "import sys, torch; from saliencykit.models import weights; "
+        f"state, = weights._states(torch.load({str(tmp_path / 'w.pth')!r})); "
+        f"print([s.prefix for s in weights._unprefixed(state, dict.fromkeys({list(given)}))])"
+    )
+    for seed in "1", "2":
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout == f"{['', *prefixes]}\n"
+
+
+# Of another network that has more
+
+
+def deeper(state, places):
+    return {**state, **{k: torch.zeros(4) for k in places}}
+
+
+def test_what_has_no_place_is_told(given, tmp_path):
+    torch.save(deeper(given, ["7.weight", "7.bias", "fc.weight"]), tmp_path / "w.pth")
+    with pytest.warns(UserWarning, match=r"w\.pth: 3 tensors of the file have no .*'7\.weight'\."):
+        loaded(tmp_path / "w.pth")
+    torch.save(named(deeper(given, ["7.weight"]), "module."), tmp_path / "w.pth")
+    with pytest.warns(UserWarning, match=r"off its names, 1 tensor of the file has no place"):
+        loaded(tmp_path / "w.pth")
+
+
+def test_what_is_harmless_or_of_a_head_is_not_told(given, tmp_path):
+    harmless = deeper(given, ["fc.weight", "0.total_ops", "1.attn_mask"])
+    harmless["0.relative_position_index"] = torch.zeros(4, dtype=torch.long)
+    torch.save(harmless, tmp_path / "w.pth")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_weights(network(0), tmp_path / "w.pth", ("fc",), whole=True)
+
+
+def test_a_deeper_network_s_weights_are_refused(tmp_path):
+    state = toyvgg.ToyVGG().state_dict()
+    more = ["features.90.weight", "features.90.bias"]
+    torch.save(deeper(state, more), tmp_path / "deep.pth")
+    with pytest.raises(
+        ValueError, match=r"deep\.pth is of another .*: 2 tensors .*'features\.90\.w"
+    ):
+        build_encoder("toyvgg", tmp_path / "deep.pth")
+    torch.save(deeper(state, ["decoder.0.weight"]), tmp_path / "more.pth")
+    with pytest.warns(UserWarning, match=r"1 tensor of the file has no place .*'decoder"):
+        build_encoder("toyvgg", tmp_path / "more.pth")
+
+
+def test_a_shallower_resnet_does_not_take_a_deeper_one_s(tmp_path):
+    """As resnet34's into resnet18, which it has all tensors of."""
+    with torch.device("meta"):
+        block = torchvision.models.resnet.BasicBlock
+        shallow, deep = (torchvision.models.ResNet(block, [1, n, 1, 1]) for n in (1, 2))
+    few = {k: v for k, v in deep.state_dict().items() if k.startswith("layer2")}
+    shallow = nn.Sequential(OrderedDict(layer2=shallow.layer2)).to_empty(device="cpu")
+    save_file({k: torch.zeros(v.shape) for k, v in few.items()}, tmp_path / "w.safetensors")
+    with pytest.raises(ValueError, match=r"12 tensors .* no place .*'layer2\.1\.bn1\.bias'"):
+        load_weights(shallow, tmp_path / "w.safetensors", whole=True)
+
+
+# What is a path
+
+
+SUFFIXES = ("pth", "pt", "PTH", "pth.tar", "tar", "ckpt", "bin", "safetensors", "SafeTensors")
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, "epoch3", ""])
+def test_weights_are_a_file_by_their_suffix_or_if_they_are_there(
+    given, suffix, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    name = f"w.{suffix}".rstrip(".")
+    save_file(given, name) if suffix.lower() == "safetensors" else torch.save(given, name)
+    net = network(0)
+    assert build_encoder(net, name).weights == name
+    assert net[0].weight.equal(given["0.weight"])
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("given", ["toyvgg", "squeezenet1_1", nn.Sequential(nn.Conv2d(3, 4, 3))])
+def test_a_missing_file_is_told_as_one(suffix, given):
+    with pytest.raises(FileNotFoundError, match=rf"No weights at w\.{suffix}"):
+        build_encoder(given, f"w.{suffix}")
+
+
+def test_a_file_called_like_known_weights_is_not_taken_for_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in "toyworld", "default", "gbvs":
+        (tmp_path / name).write_text("no weights")
+    known = build_encoder("toyvgg").fingerprint
+    assert build_encoder("toyvgg", "toyworld").fingerprint == known
+    assert by_name("gbvs")(torch.rand(1, 3, 32, 32)).shape == (1, 32, 32)
+    with pytest.raises(ValueError, match="toyworld cannot be read as weights"):
+        build_encoder("toyvgg", "./toyworld")

@@ -11,7 +11,7 @@ from .checkpoints import kept_models
 from .encoders import ENCODERS
 
 OURS = "MIT, as this package"
-TORCHVISION = "BSD-3-Clause; taught on ImageNet, whose terms are its own"
+TORCHVISION = "BSD-3-Clause; trained on ImageNet, whose terms are its own"
 SWAG = "CC-BY-NC 4.0 (SWAG)"
 # By how names begin, the longest that fits.
 NETWORKS = {
@@ -49,6 +49,8 @@ CLASSICAL = {
     "spectral_residual": "Hou & Zhang 2007, CVPR",
 }
 ONE_SIZE = ("maxvit", "vit")  # torchvision's that take images of one size, to which all are brought
+
+SMALLEST = {"inception_v3": "from 75 × 75"}  # torchvision's that need more than 32 × 32 pixels
 
 
 class Listed(NamedTuple):
@@ -94,9 +96,9 @@ def _all() -> Iterator[Listed]:
 
 def _torchvision(name: str) -> Listed:
     about = torchvision.models.get_model_weights(name)["DEFAULT"].meta
-    height, width = about["min_size"]
-    size = f"{height} × {width}"
-    takes = f"resized to {size}" if name.startswith(ONE_SIZE) else f"from {size}"
+    height, width = about["min_size"]  # of the classifier; without a head others take less
+    takes = f"resized to {height} × {width}" if name.startswith(ONE_SIZE) else "any"
+    takes = SMALLEST.get(name, takes)
     licence = SWAG if "license" in about else TORCHVISION
     return Listed(name, "encoder", takes, licence, _source(name))
 

@@ -50,7 +50,7 @@ def by_name(name: str | os.PathLike, **parameters: Any) -> Callable[[Tensor], Te
     FileNotFoundError and ValueError for a checkpoint that is missing or damaged.
     """
     kept = kept_models()
-    if is_path(name) and name not in kept:
+    if name not in model_names() and is_path(name):
         if not Path(name).exists():
             raise FileNotFoundError(
                 f"No checkpoint at {name}, and no trained model was kept under that name (kept: "

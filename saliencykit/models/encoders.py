@@ -5,6 +5,7 @@ weights expect, and runs no further than the deepest layer asked for.
 """
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -154,6 +155,12 @@ class Encoder(Tapped):
         found = list(finder.find())
         paths = dict(zip(public_names(self.net, found), found, strict=True))
         if layers is None:
+            if own and found and (reused := finder.reused()):
+                warnings.warn(
+                    f"{self.name}: {', '.join(reused[:3])} {'…' * (len(reused) > 3)} run several "
+                    "times and so are no layers: give each place a module of its own.",
+                    stacklevel=4,
+                )
             return paths
         if not own:
             layers = [check_name(f"layer of {self.name}", layer, paths) for layer in layers]
@@ -249,7 +256,7 @@ class Encoder(Tapped):
         """Hash of architecture, code and weights, for cache keys."""
         parts = [self.name, code_of(type(self), type(self.net)), self.state_dict()]
         if not self.by_name:
-            parts.append(code_of_module(self.net))
+            parts += [code_of_module(self.net), self.mean, self.std]
         elif from_timm.is_timm(self.net):
             parts.append(version_of(type(self.net)))
         return digest(*parts, *([self.layers] if self.restricted else ()))
@@ -335,21 +342,42 @@ def _own_encoder(
         raise ValueError(
             f"Your own {name} keeps its weights, or takes those of a file; {weights!r} is none."
         )
-    normalise = getattr(net, "normalise", None)
-    if not isinstance(normalise, tuple):
-        normalise = from_timm.normalise(net) if from_timm.is_timm(net) else IMAGENET
+    normalise = _normalise_of(net)
     label = str(weights) if weights not in (None, DEFAULT) else "its own"
     return Encoder(name, net, label, normalise, layers, own=True).eval()
 
 
+def _normalise_of(net: nn.Module) -> tuple:
+    """Return mean and deviation of an own module: its attribute's, else timm's or ImageNet's."""
+    told = getattr(net, "normalise", None)
+    if told is None or callable(told):  # a method of that name is none
+        return from_timm.normalise(net) if from_timm.is_timm(net) else IMAGENET
+    try:
+        pair = tuple(tuple(float(v) for v in row) for row in told)
+    except (TypeError, ValueError, RuntimeError):
+        pair = ()
+    if [len(row) for row in pair] != [3, 3]:
+        raise ValueError(
+            f"{type(net).__name__}.normalise is to be a pair of three numbers, mean and deviation "
+            f"by channel, not {told!r}."
+        )
+    return pair
+
+
+def _path(name: str, weights: str | os.PathLike | None) -> str | os.PathLike | None:
+    """Return the path of weights that are a file's; a name that is known is never taken for one."""
+    known = weights in (None, DEFAULT, usual_weights(name))
+    return weights if not known and is_path(weights) else None
+
+
 def _timm_net(name: str, weights: str | os.PathLike | None) -> tuple[nn.Module, tuple]:
-    path = weights if is_path(weights) else None
+    path = _path(name, weights)
     if path is None and weights not in (None, DEFAULT, "imagenet"):
         raise ValueError(f"{name} has weights 'imagenet' or None, not {weights!r}.")
     pretrained = path is None and weights is not None
     net = from_timm.build(name.removeprefix(from_timm.PREFIX), pretrained)
     if path is not None:
-        load_weights(net, path, HEADS)
+        load_weights(net, path, HEADS, whole=True)
     return net, from_timm.normalise(net)
 
 
@@ -358,7 +386,7 @@ def _torchvision_net(name: str, weights: str | os.PathLike | None) -> tuple[nn.M
     check_name("encoder", name, encoder_names())
     if weights == DEFAULT:
         weights = usual_weights(name)
-    path = weights if is_path(weights) else None
+    path = _path(name, weights)
     if name in ENCODERS:
         net = ENCODERS[name](None if path else weights)
         normalise = getattr(net, "normalise", IMAGENET)
@@ -368,5 +396,5 @@ def _torchvision_net(name: str, weights: str | os.PathLike | None) -> tuple[nn.M
         net = torchvision_net(name, imagenet=path is None and weights is not None)
         normalise = torchvision_normalise(name)
     if path is not None:
-        load_weights(net, path, HEADS)
+        load_weights(net, path, HEADS, whole=True)
     return net, normalise

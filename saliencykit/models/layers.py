@@ -159,6 +159,16 @@ class Finder:
         self.layers = self._in_order({path: found[path] for path in paths})
         return self.layers
 
+    def reused(self) -> list[str]:
+        """Return the modules that are no layers because they run several times, on maps."""
+        answers = self.first.answers
+        return [
+            path
+            for path in self.others
+            if len(seen := answers.get(path, ())) > 1 and any(len(s) > 2 for s in seen)
+            if not isinstance(seen[0], str) and "times" in self.others[path]
+        ]
+
     def _in_order(self, layers: dict[str, Layout]) -> dict[str, Layout]:
         """Return the layers as they run: from shallow to deep."""
         return {path: layers[path] for path in self.first.answers if path in layers}

@@ -15,6 +15,12 @@ import torchvision
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+# Suffixes of files of weights; another file is taken for one if it is there.
+SUFFIXES = r"\.(pth|pt|tar|ckpt|bin|safetensors)$"
+# Tensors of no consequence that one version of a network keeps in its state and another does not,
+# and what is left by tools that count operations. Of other types than floats none is a weight.
+HARMLESS = ("relative_coords_table", "attn_mask", "total_ops", "total_params")
+
 
 @contextmanager
 def _weights_only() -> Iterator[None]:
@@ -27,13 +33,19 @@ def _weights_only() -> Iterator[None]:
         os.environ.pop(key) if before is None else os.environ.__setitem__(key, before)
 
 
-def load_weights(net: nn.Module, path: str | os.PathLike, optional: Sequence[str] = ()) -> None:
+def load_weights(
+    net: nn.Module,
+    path: str | os.PathLike,
+    optional: Sequence[str] = (),
+    whole: bool = False,
+) -> None:
     """Load a state dict (.pth or .safetensors) into `net`; `optional` modules may be missing.
 
     It may lie under a name in the file ("state_dict", "model" …), and its own names may have a
-    prefix ("module.", "backbone." …): what fits most tensors is taken, and a warning says what was
-    done. Raises FileNotFoundError, or ValueError naming the file, and the first tensors that do not
-    fit.
+    prefix ("module.", "backbone." …): what fits most tensors is taken, of what fits alike the first
+    in the file. A warning says what was done, and which tensors have no place. Raises
+    FileNotFoundError, or ValueError naming the file, and the first tensors that do not fit; if
+    `net` is `whole`, not a part of a network, also where a module of it has more in the file.
     """
     path = Path(path)
     if not path.is_file():
@@ -59,8 +71,12 @@ def load_weights(net: nn.Module, path: str | os.PathLike, optional: Sequence[str
             f"{path} does not fit this network: {'; '.join(wrong[:3])}"
             f"{f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''}.{strange}"
         )
-    if told := found.told():
-        warnings.warn(f"{path}: {told}.", stacklevel=2)
+    left = _without_place(state, net, optional)
+    modules = dict(net.named_children())
+    if whole and any(k.split(".")[0] in modules for k in left):
+        raise ValueError(f"{path} is of another network: {_left_out(left)}.")
+    if told := [*found.told(), *([_left_out(left)] if left else [])]:
+        warnings.warn(f"{path}: {', '.join(told)}.", stacklevel=2)
     net.load_state_dict({k: v for k, v in state.items() if _fits(k, state, own)}, strict=False)
 
 
@@ -68,9 +84,35 @@ def _fits(name: str, state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> 
     return name in own and name in state and state[name].shape == own[name].shape
 
 
+def _without_place(
+    state: Mapping[str, Tensor], net: nn.Module, optional: Sequence[str]
+) -> list[str]:
+    """Return the names of weights that a network has no tensor for, not those of heads."""
+    own = net.state_dict()
+    return [
+        name
+        for name, tensor in state.items()
+        if name not in own
+        and name.split(".")[0] not in optional
+        and name.split(".")[-1] not in HARMLESS
+        and tensor.is_floating_point()
+    ]
+
+
+def _left_out(names: Sequence[str]) -> str:
+    one = len(names) == 1
+    return (
+        f"{len(names)} {'tensor' if one else 'tensors'} of the file {'has' if one else 'have'} no "
+        f"place in this network, the first {names[0]!r}"
+    )
+
+
 @dataclass
 class _State:
-    """Tensors by name, where they lay in a file, and what was taken off their names."""
+    """Tensors by name, where they lay in a file, and what was taken off their names.
+
+    `others`: what fits as well, places or prefixes.
+    """
 
     state: dict[str, Tensor]
     place: tuple[str, ...] = ()
@@ -81,12 +123,16 @@ class _State:
         kept = {k.removeprefix(prefix): v for k, v in self.state.items() if k.startswith(prefix)}
         return _State(kept, self.place, prefix)
 
-    def told(self) -> str:
+    def told(self) -> list[str]:
         """Say what was done, nothing if nothing had to be."""
         done = [f"took the state dict under {_quoted(self.place)}"] if self.place else []
         done += [f"took the prefix {self.prefix!r} off its names"] if self.prefix else []
-        done += [f"left {', '.join(self.others)}, which fits as well"] if self.others else []
-        return ", ".join(done)
+        if self.others:
+            done += [
+                f"left {', '.join(self.others)}, which fits as well (to take that, keep its "
+                "tensors alone in the file)"
+            ]
+        return done
 
 
 def _quoted(place: tuple[str, ...]) -> str:
@@ -96,7 +142,7 @@ def _quoted(place: tuple[str, ...]) -> str:
 def _read(path: Path) -> object:
     """Return what a file holds. Raises ValueError, naming it, if it cannot be read."""
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -128,19 +174,29 @@ def _states(held: object, place: tuple[str, ...] = ()) -> Iterator[_State]:
 
 def _fitting(states: Sequence[_State], own: Mapping[str, Tensor]) -> _State | None:
     """Return that of which most tensors fit, its prefix taken off; of several the plainest."""
-    best = [max(_unprefixed(one, own), key=lambda s: _score(s, own)) for one in states]
+    best = [_best(one, own) for one in states]
     best.sort(key=lambda s: (-_score(s, own), "ema" in _quoted(s.place).lower(), -len(s.state)))
     if not best:
         return None
     alike = [s for s in best[1:] if _score(s, own) == _score(best[0], own) > 0]
-    return replace(best[0], others=tuple(_quoted(s.place) for s in alike))
+    return replace(best[0], others=(*best[0].others, *(_quoted(s.place) for s in alike)))
+
+
+def _best(one: _State, own: Mapping[str, Tensor]) -> _State:
+    """Return a state without the prefix that leaves most that fits; of several the shortest."""
+    first, *rest = sorted(_unprefixed(one, own), key=lambda s: -_score(s, own))
+    alike = [s for s in rest if _score(s, own) == _score(first, own) > 0]
+    return replace(first, others=tuple(repr(s.prefix) for s in alike))
 
 
 def _unprefixed(one: _State, own: Mapping[str, Tensor]) -> Iterator[_State]:
-    """Yield a state as it is, and without each prefix that leaves one of the network's names."""
+    """Yield a state as it is, and without each prefix that leaves one of the network's names.
+
+    The shortest first, of equal length in the file's order: MoCo's encoder_q before encoder_k.
+    """
     ends = ((k, k.split(".")) for k in one.state)
     rests = ((k, ".".join(parts[i:])) for k, parts in ends for i in range(1, len(parts)))
-    prefixes = {k.removesuffix(rest) for k, rest in rests if rest in own}
+    prefixes = dict.fromkeys(k.removesuffix(rest) for k, rest in rests if rest in own)
     for prefix in ["", *sorted(prefixes, key=len)]:
         yield one.without(prefix)
 
@@ -176,7 +232,8 @@ def torchvision_normalise(name: str) -> tuple[tuple[float, ...], tuple[float, ..
 
 
 def is_path(weights: object) -> bool:
-    """Tell a file's path from the name of weights."""
-    return isinstance(weights, os.PathLike) or (
-        isinstance(weights, str) and bool(re.search(r"[/\\]|\.(pth|pt|safetensors)$", weights))
-    )
+    """Tell a file's path, by its suffix or because it is there, from the name of weights."""
+    if not isinstance(weights, str):
+        return isinstance(weights, os.PathLike)
+    shaped = re.search(rf"[/\\]|{SUFFIXES}", weights, re.IGNORECASE)
+    return bool(shaped) or Path(weights).is_file()
