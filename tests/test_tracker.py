@@ -56,7 +56,7 @@ def written(x, y, own, screen):
     x, y = x * width / own[0], y * height / own[1]
     if screen.units == "pixels-of-image":
         return x, (height - y if screen.upward else y)
-    if screen.units == "fraction" and screen.size is None:
+    if screen.units == "fraction-of-image":
         return x / width, (1 - y / height if screen.upward else y / height)
     x, y = left + x, top + y
     if screen.units == "degrees":
@@ -78,7 +78,7 @@ screens = st.builds(
     st.sampled_from(
         [
             {"units": "pixels-of-screen", "size": SCREEN},
-            {"units": "fraction", "size": SCREEN},
+            {"units": "fraction-of-screen", "size": SCREEN},
             {"units": "degrees", "size": SCREEN, "per_degree": 21.5},
             {"units": "degrees", "size": SCREEN, "distance": 57.0, "centimetres": (37.6, 30.1)},
         ]
@@ -88,7 +88,7 @@ screens = st.builds(
     st.booleans(),
 ) | st.builds(
     Screen,
-    units=st.sampled_from(["pixels-of-image", "fraction"]),
+    units=st.sampled_from(["pixels-of-image", "fraction-of-image"]),
     shown=st.sampled_from([None, (120, 90)]),
     upward=st.booleans(),
 )
@@ -295,7 +295,11 @@ ROWS = "cat,10,20,ann\ncat,30,40,ann\ndog,50,10,bob\n"
             {},
             "x runs from 0.2 to 0.25,.*in one corner.*--units fraction",
         ),
-        (HEAD + ROWS, {"screen": Screen("fraction")}, "only 0%.*As --units pixels-of-image, 100%"),
+        (
+            HEAD + ROWS,
+            {"screen": Screen("fraction-of-image")},
+            "only 0%.*As --units pixels-of-image, 100%",
+        ),
         (
             HEAD + ROWS,
             {"screen": Screen("pixels-of-screen", SCREEN, (110, 50))},
@@ -349,20 +353,61 @@ def test_most_may_miss_the_image_if_said(study):
 @pytest.mark.parametrize(
     ("settings_", "message"),
     [
-        ({"units": "pixels-of-screen"}, "needs --screen"),
+        ({"units": "pixels-of-screen"}, "pixels-of-screen need --screen"),
+        ({"units": "fraction-of-screen"}, "fraction-of-screen need --screen"),
         ({"units": "degrees", "size": SCREEN}, "--pixels-per-degree, or --distance"),
         (
             {"units": "degrees", "size": SCREEN, "per_degree": 30.0, "distance": 60.0}
             | {"centimetres": (30, 20)},
             "either --pixels-per-degree, or --distance",
         ),
-        ({"units": "pixels-of-image", "at": (1, 1)}, "--image-at is a place on the screen"),
+        ({"at": (1, 1)}, "--image-at is a place on the screen"),
+        (
+            {"units": "pixels-of-image", "size": SCREEN, "at": (1, 1)},
+            "leave out --image-at, or say --units pixels-of-screen",
+        ),
+        ({"units": "fraction-of-image", "size": SCREEN, "at": (1, 1)}, "leave out --image-at"),
         ({"shown": (0, 10)}, "above 0"),
     ],
 )
 def test_a_screen_says_what_it_lacks(settings_, message):
     with pytest.raises(ValueError, match=message):
         Screen(**settings_)
+
+
+def test_units_that_nobody_knows_are_named_with_the_nearest():
+    with pytest.raises(UnknownNameError, match=r"Unknown unit 'px''.*pixels-of-image"):
+        Screen("px", size=SCREEN)
+    with pytest.raises(UnknownNameError, match="fraction-of-image, fraction-of-screen"):
+        Screen("fraction")
+
+
+@pytest.mark.parametrize("more", [{}, {"at": (60, 30)}])
+def test_a_column_named_x_is_asked_about_where_a_screen_is_said(study, more):
+    text = HEAD + "cat,100,60,ann\ncat,65.5,31.25,ann\n"
+    both = r"'x' does not tell.*pixels-of-image if.*pixels-of-screen if.*--units"
+    with pytest.raises(ValueError, match=both):
+        study(text, Screen(size=SCREEN, **more))
+    study(text, Screen("pixels-of-screen", size=SCREEN, **more))
+    _, (cat,) = opened(study)
+    assert (cat.x.tolist(), cat.y.tolist()) == ([40, 5.5], [30, 1.25])
+
+
+def test_gazepoints_fractions_are_of_the_screen(study):
+    text = "image,FPOGX,FPOGY,observer\ncat,0.5,0.5,ann\ncat,0.325,0.375,ann\n"
+    with pytest.raises(ValueError, match=r"'FPOGX' is in fraction-of-screen.*need --screen"):
+        study(text)
+    assert "Positions: fraction-of-screen" in str(study(text, Screen(size=SCREEN)))
+    _, (cat,) = opened(study)
+    assert np.allclose(np.stack([cat.x, cat.y], 1), [(40, 30), (5, 15)])
+
+
+def test_tobiis_fractions_are_of_the_image_with_a_screen_too(study):
+    head = "image,FixationPointX (MCSnorm),FixationPointY (MCSnorm),observer\n"
+    told = str(study(head + "cat,0.5,0.5,ann\ncat,0.05,0.25,ann\n", Screen(size=SCREEN)))
+    assert "Positions: fraction-of-image, for which --screen is not needed" in told
+    _, (cat,) = opened(study)
+    assert (cat.x.tolist(), cat.y.tolist()) == ([40, 4], [30, 15])
 
 
 def test_nothing_is_written_over(study):

@@ -134,7 +134,7 @@ def _check_pixels(x: np.ndarray, y: np.ndarray, path: Path) -> None:
         raise ValueError(
             f"{path}: x and y of all {len(x)} fixations lie between 0 and 1: parts of the "
             "image's sides, it seems; pixels are expected. `saliencykit import TABLE --units "
-            "fraction --images DIR --out DIR` makes pixels of them."
+            "fraction-of-image --images DIR --out DIR` makes pixels of them."
         )
 
 

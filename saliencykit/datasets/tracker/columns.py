@@ -45,16 +45,15 @@ USUAL = {
 """Names of columns, without capitals, blanks and signs, by what they hold. y is called as x is."""
 
 UNITS = {
-    "x": Units.IMAGE,
     "currentfixx": Units.SCREEN,
     "fixationpointx": Units.SCREEN,
     "fixationpointxdacspx": Units.SCREEN,
     "fixationpointxadcspx": Units.SCREEN,
     "fixationpointxmcspx": Units.IMAGE,  # the media's coordinate system
     "mappedfixationx": Units.IMAGE,
-    "fixationpointxmcsnorm": Units.FRACTION,
+    "fixationpointxmcsnorm": Units.OF_IMAGE,
     "fixationpositionxpx": Units.SCREEN,
-    "fpogx": Units.FRACTION,
+    "fpogx": Units.OF_SCREEN,
     "xdeg": Units.DEGREES,
     "fixationxdeg": Units.DEGREES,
 }

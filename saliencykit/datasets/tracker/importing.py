@@ -132,14 +132,22 @@ def _checked_files(table: Path, images: Path, out: Path) -> dict[str, Path]:
 
 
 def _with_units(screen: Screen, found: Columns, table: Path) -> Screen:
+    """`screen` with the units that it says, else with those that the name of the column tells."""
     if screen.units is not None:
         return screen
-    if found.units is None:
+    column, told = found.named["x"], found.units
+    if told is None and column.casefold() == "x" and screen == Screen(shown=screen.shown):
+        told = Units.IMAGE  # as in fixations.csv; whoever says a screen may mean its pixels
+    if told is None:
         raise ValueError(
-            f"{table}: the name of {found.named['x']!r} does not tell what it is measured in; say "
-            f"--units {' | '.join(Units)}."
+            f"{table}: the name of {column!r} does not tell what it is measured in: "
+            f"{Units.IMAGE} if it counts from the image's corner, {Units.SCREEN} if from the "
+            f"screen's, or another; say --units {' | '.join(Units)}."
         )
-    return replace(screen, units=found.units)
+    try:
+        return replace(screen, units=told)
+    except ValueError as error:
+        raise ValueError(f"{table}: by its name, {column!r} is in {told}. {error}") from error
 
 
 def _read(
@@ -282,7 +290,9 @@ def _check_possible(
         f"{screen.units}{of}, "
     )
     if screen.units in (Units.SCREEN, Units.IMAGE) and fractions(*xy.T):
-        raise ValueError(f"{read}all lie in one corner. Are they --units fraction?")
+        raise ValueError(
+            f"{read}all lie in one corner. Are they --units {Units.OF_IMAGE}, or {Units.OF_SCREEN}?"
+        )
     inside = (fate[there] == KEPT).mean()
     if inside < MOST and not anyway:
         raise ValueError(
@@ -299,10 +309,13 @@ def _somewhere(xy: np.ndarray) -> np.ndarray:
 def _advice(xy: np.ndarray, own: np.ndarray, screen: Screen) -> str:
     """What options would put most positions into their images."""
     there = _somewhere(xy)
-    for units in (Units.FRACTION, Units.IMAGE, Units.SCREEN):
-        if units == screen.units or (units == Units.SCREEN and screen.size is None):
+    for units in (Units.OF_IMAGE, Units.OF_SCREEN, Units.IMAGE, Units.SCREEN):
+        if units == screen.units or (
+            screen.size is None and units in (Units.OF_SCREEN, Units.SCREEN)
+        ):
             continue
-        fate, _ = _places(xy, own, replace(screen, units=units))
+        at = None if units in (Units.OF_IMAGE, Units.IMAGE) else screen.at
+        fate, _ = _places(xy, own, replace(screen, units=units, at=at))
         if (share := (fate[there] == KEPT).mean()) > 1 - (1 - MOST) / 2:
             return f" As --units {units}, {share:.0%} would."
     if screen.units != Units.DEGREES and (np.nan_to_num(xy) < 0).any() and np.nanmax(xy) < 90:
@@ -319,7 +332,8 @@ def _notes(found: Columns, screen: Screen, matched: Matched, files: int) -> list
     if guessed := [role for role in found.guessed if role != "kind"]:
         pairs = ", ".join(f"{role} {found.named[role]!r}" for role in guessed)
         notes.append(f"Columns taken by their names: {pairs}.")
-    notes.append(f"Positions: {screen.units}.")
+    unneeded = ", for which --screen is not needed" if screen.size and not screen.on_screen else ""
+    notes.append(f"Positions: {screen.units}{unneeded}.")
     if screen.on_screen and (screen.at is None or screen.shown is None):
         place = "in the middle of the screen" if screen.at is None else "at {:g},{:g}"
         notes.append(f"Images: {place.format(*screen.at or ())}, {_extent(screen)}.")
