@@ -21,6 +21,8 @@ from tests import miniature
 
 SIZE = (60, 80)  # height, width of the images
 SCREEN = (200, 120)
+HEAD = "image,x,y,observer\n"
+ROWS = "cat,10,20,ann\ncat,30,40,ann\ndog,50,10,bob\n"
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -133,7 +135,7 @@ def test_eyelinks_report(study):
         "kept": 5,
         "without an image": 1,
         "on images that are not in the folder": 1,
-        "without a position, at exactly (0, 0), or negative: blinks and lost samples": 1,
+        "without a position, or with a code in its place: blinks and lost samples": 1,
         "outside the screen": 1,
         "outside the image": 1,
     }
@@ -236,6 +238,62 @@ def test_an_image_that_was_shown_twice_is_told(study):
     assert (cat.x.tolist(), cat.order.tolist()) == ([7, 17], [1, 1])
 
 
+CODES = [(".", "."), ("0", "0"), ("-1", "-1"), ("-32768", "-32768"), ("1e8", "1e8")]
+
+
+@pytest.mark.parametrize("screen", [None, Screen("pixels-of-screen", size=SCREEN)])
+@pytest.mark.parametrize("code", CODES)
+def test_a_code_for_no_gaze_is_no_position(study, screen, code):
+    found = study(HEAD + "cat,70,40,ann\n" + "cat,{},{},ann\n".format(*code), screen)
+    assert [n for n in found.rows.values() if n] == [1, 1]
+    assert "1 without a position, or with a code in its place" in str(found)
+
+
+def test_gaze_left_of_the_screen_is_outside_it(study):
+    rows = "cat,70,40,ann\ncat,-12,40,ann\n"
+    found = study(HEAD + rows, Screen("pixels-of-screen", size=SCREEN))
+    assert found.rows["outside the screen"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "screen", "message"),
+    [
+        (
+            HEAD + "cat,100,60,ann\ncat,90,70,ann\ncat,110,80,ann\ncat,120,50,ann\n"
+            "cat,205,60,ann\ncat,220,125,ann\n",
+            Screen("pixels-of-screen", SCREEN),
+            "x runs from 90 to 220.*of a screen of 200×120, 2 of 6 .33%. lie off the screen.*"
+            "within 216×",
+        ),
+        (
+            HEAD + "cat,100,60,ann\ncat,90,70,ann\ncat,-9,70,ann\ncat,-5,30,ann\n",
+            Screen("pixels-of-screen", SCREEN),
+            "2 of 4 .50%. lie off the screen.*another place than",
+        ),
+        (
+            HEAD + "cat,0.1,0,ann\ncat,0.2,0,ann\ncat,9,0,ann\ncat,8,1,ann\n",
+            Screen("degrees", SCREEN, per_degree=21.5),
+            "2 of 4 .50%. lie off the screen.*Are --distance, --screen-size or",
+        ),
+        (
+            HEAD + "cat,30,30,ann\n",
+            Screen("pixels-of-screen", (70, 65)),
+            "cat.png, 80×60 large, reaches beyond the screen of 70×65.*--shown",
+        ),
+        (
+            HEAD + "cat,130,60,ann\n",
+            Screen("pixels-of-screen", SCREEN, at=(125, 10)),
+            "cat.png, 80×60 large with its corner at 125,10, reaches beyond",
+        ),
+    ],
+)
+def test_a_screen_that_cannot_be_is_told(study, text, screen, message):
+    with pytest.raises(ValueError, match=f"(?s){message}.*--anyway"):
+        study(text, screen)
+    assert not (study.place / "out").exists()
+    assert study(text, screen, anyway=True).rows["kept"] >= 1
+
+
 def test_many_lost_samples_are_no_wrong_screen(study):
     found = study(HEAD + ROWS + "cat,0,0,ann\n" * 2 + "dog,0,0,bob\n" * 2 + "dog,.,.,bob\n" * 3)
     assert found.rows["kept"] == 3
@@ -269,9 +327,6 @@ def test_a_name_that_means_two_files_is_asked_about():
 
 
 # --- bad input ----------------------------------------------------------------------------------
-
-HEAD = "image,x,y,observer\n"
-ROWS = "cat,10,20,ann\ncat,30,40,ann\ndog,50,10,bob\n"
 
 
 @pytest.mark.parametrize(
@@ -376,7 +431,7 @@ def test_a_screen_says_what_it_lacks(settings_, message):
 
 
 def test_units_that_nobody_knows_are_named_with_the_nearest():
-    with pytest.raises(UnknownNameError, match=r"Unknown unit 'px''.*pixels-of-image"):
+    with pytest.raises(UnknownNameError, match=r"Unknown unit 'px'.*pixels-of-image"):
         Screen("px", size=SCREEN)
     with pytest.raises(UnknownNameError, match="fraction-of-image, fraction-of-screen"):
         Screen("fraction")

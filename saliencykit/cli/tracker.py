@@ -92,7 +92,7 @@ def import_table(
     ] = None,
     decimal: Annotated[str, typer.Option(help="What stands before decimals.")] = ".",
     anyway: Annotated[
-        bool, typer.Option("--anyway", help="Even if most fixations miss their image.")
+        bool, typer.Option("--anyway", help="Even if many positions miss image or screen.")
     ] = False,
 ) -> None:
     """Make a data set of an eye tracker's table: see `HELP`."""

@@ -17,7 +17,7 @@ from ..folder import LONGEST, fractions, named_images
 from ..reading import MISSING, column_names, number_column, read_table
 from .columns import Columns, find_columns
 from .names import Matched, match_names
-from .screen import Screen, Units
+from .screen import Screen, Units, nowhere
 
 KEPT = "kept"
 OTHER_KIND = "of another kind than fixations"
@@ -25,13 +25,14 @@ NO_IMAGE = "without an image"
 UNKNOWN = "on images that are not in the folder"
 REPEATED = "that repeat a fixation, being samples of it"
 FIRST = "first fixations, dropped as asked"
-LOST = "without a position, at exactly (0, 0), or negative: blinks and lost samples"
+LOST = "without a position, or with a code in its place: blinks and lost samples"
 OFF_SCREEN = "outside the screen"
 OFF_IMAGE = "outside the image"
 FATES = (KEPT, OTHER_KIND, NO_IMAGE, UNKNOWN, REPEATED, FIRST, LOST, OFF_SCREEN, OFF_IMAGE)
 """What becomes of a row."""
 
 MOST = 0.5  # of the positions are to lie in the image: of people who look at pictures nearly all do
+STRAY = 0.05  # of the positions may lie off the screen, where trackers lose the gaze
 SHORTEST = 0.01  # seconds that half of all fixations exceed, with any tracker
 UNITS_OF_TIME = {"ms": 1000, "s": 1}
 
@@ -259,6 +260,8 @@ def _put_on_images(
     sizes = {name: image_size(files[name])[::-1] for name in looks["image"].unique()}
     own = np.array([sizes[name] for name in looks["image"]], dtype=np.float64).reshape(-1, 2)
     xy = looks[["x", "y"]].to_numpy()
+    if screen.on_screen and not anyway:
+        _check_shown(list(sizes), np.array(list(sizes.values()), dtype=np.float64), screen)
     fate, image = _places(xy, own, screen)
     _check_possible(xy, own, fate, screen, table, anyway)
     looks[["x", "y"]] = image
@@ -280,16 +283,16 @@ def _check_possible(
     xy: np.ndarray, own: np.ndarray, fate: np.ndarray, screen: Screen, table: Path, anyway: bool
 ) -> None:
     """Raise ValueError if positions can't be what they are said to be, with what they may be."""
-    there = _somewhere(xy)
+    there = ~nowhere(xy)
     if not there.any():
         raise ValueError(f"{table}: no row has a position.")
-    (left, top), (right, bottom) = np.nanmin(xy, 0), np.nanmax(xy, 0)
+    (left, top), (right, bottom) = xy[there].min(0), xy[there].max(0)
     of = "" if screen.size is None else " of a screen of {:g}×{:g}".format(*screen.size)
     read = (
         f"{table}: x runs from {left:g} to {right:g}, y from {top:g} to {bottom:g}. Read as "
         f"{screen.units}{of}, "
     )
-    if screen.units in (Units.SCREEN, Units.IMAGE) and fractions(*xy.T):
+    if screen.units in (Units.SCREEN, Units.IMAGE) and fractions(*xy[there].T):
         raise ValueError(
             f"{read}all lie in one corner. Are they --units {Units.OF_IMAGE}, or {Units.OF_SCREEN}?"
         )
@@ -299,22 +302,49 @@ def _check_possible(
             f"{read}only {inside:.0%} lie inside their image.{_advice(xy, own, screen)} --anyway "
             "imports them as they are."
         )
+    off, n = int((fate[there] == OFF_SCREEN).sum()), int(there.sum())
+    if off > max(1, STRAY * n) and not anyway:  # one alone tells nothing
+        raise ValueError(
+            f"{read}{off} of {n} ({off / n:.0%}) lie off the screen.{_advice_on_screen(xy, screen)}"
+            " --anyway leaves them out."
+        )
 
 
-def _somewhere(xy: np.ndarray) -> np.ndarray:
-    """Which positions (N, 2) are meant for one, rightly or not."""
-    return ~(np.isnan(xy).any(1) | (xy == 0).all(1))
+def _check_shown(names: Sequence[str], own: np.ndarray, screen: Screen) -> None:
+    """Raise ValueError if an image, of those `own` (N, 2) large, did not fit on the screen."""
+    shown = own if screen.shown is None else np.broadcast_to(screen.shown, own.shape)
+    corner = np.broadcast_to(screen.corner(shown), own.shape)
+    beyond = ((corner < 0) | (corner + shown > np.asarray(screen.size))).any(1)
+    if beyond.any():
+        k = int(beyond.argmax())
+        at = "" if screen.at is None else " with its corner at {:g},{:g}".format(*screen.at)
+        size = "{:g}×{:g}".format(*screen.size or ())
+        raise ValueError(
+            f"{names[k]}, {shown[k, 0]:g}×{shown[k, 1]:g} large{at}, reaches beyond the screen of "
+            f"{size}. Is --screen right{'' if screen.at is None else ', and --image-at'}? If the "
+            "image was made to fit, say how large it was: --shown WxH. --anyway imports it so."
+        )
+
+
+def _advice_on_screen(xy: np.ndarray, screen: Screen) -> str:
+    """What option is wrong where positions lie off the screen, though most are on their image."""
+    there = xy[~nowhere(xy)]
+    if screen.units == Units.DEGREES:
+        return " Are --distance, --screen-size or --pixels-per-degree right?"
+    if (there < 0).any(1).mean() > STRAY:
+        return " Does another place than the screen's top left corner count as (0, 0)?"
+    width, height = np.quantile(screen.pixels(there, there)[1], 1 - STRAY, axis=0)
+    return f" Is --screen larger? 95 % of them lie within {width:.0f}×{height:.0f} pixels."
 
 
 def _advice(xy: np.ndarray, own: np.ndarray, screen: Screen) -> str:
     """What options would put most positions into their images."""
-    there = _somewhere(xy)
+    there = ~nowhere(xy)
     for units in (Units.OF_IMAGE, Units.OF_SCREEN, Units.IMAGE, Units.SCREEN):
-        if units == screen.units or (
-            screen.size is None and units in (Units.OF_SCREEN, Units.SCREEN)
-        ):
+        counts_from_screen = units in (Units.OF_SCREEN, Units.SCREEN)
+        if units == screen.units or (counts_from_screen and screen.size is None):
             continue
-        at = None if units in (Units.OF_IMAGE, Units.IMAGE) else screen.at
+        at = screen.at if counts_from_screen else None
         fate, _ = _places(xy, own, replace(screen, units=units, at=at))
         if (share := (fate[there] == KEPT).mean()) > 1 - (1 - MOST) / 2:
             return f" As --units {units}, {share:.0%} would."

@@ -9,6 +9,8 @@ from ...registry import check_name
 
 Size = tuple[float, float]
 """(width, height), as people write screens."""
+FAR = 9000
+"""Pixels that no gaze is recorded away: -9999, -32768 and 1e8 are codes for none."""
 
 
 class Units(StrEnum):
@@ -29,9 +31,9 @@ class Screen:
     screen in pixels; `at`, its left and top, is where the image was shown (None: in the middle),
     `shown` how large (None: pixel by pixel). Degrees need `size` and either `per_degree`, pixels a
     degree, taken to be the same all over the screen, or `distance` of the eye and `centimetres`,
-    the screen's (width, height): then x = tan(angle) · distance. `upward`: y grows upward, from the bottom of
-    image or screen. Raises UnknownNameError for other units, ValueError for what does not go
-    together.
+    the screen's (width, height): then x = tan(angle) · distance. `upward`: y grows upward, from the
+    bottom of image or screen. Raises UnknownNameError for other units, ValueError for what does not
+    go together.
     """
 
     units: str | None = None
@@ -72,16 +74,13 @@ class Screen:
         return self.units in (Units.SCREEN, Units.OF_SCREEN, Units.DEGREES)
 
     def lost(self, xy: np.ndarray) -> np.ndarray:
-        """Return which of positions (N, 2) trackers write for no gaze: NaN, (0, 0), negative ones.
+        """Return which of positions (N, 2) trackers write for no gaze: see `nowhere`.
 
-        Left of an image, or of the screen's centre, negative ones are as good as others; an angle
-        is less than 90 degrees.
+        Angles, from the screen's centre, may all be small; they are less than 90 degrees.
         """
-        x, y = xy.T
         if self.units == Units.DEGREES:
-            return ~((np.abs(x) < 90) & (np.abs(y) < 90))
-        nowhere = np.isnan(x) | np.isnan(y) | ((x == 0) & (y == 0))
-        return nowhere | (x < 0) | (y < 0) if self.on_screen else nowhere
+            return ~(np.abs(xy) < 90).all(1)
+        return nowhere(xy)
 
     def pixels(self, xy: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Return positions (N, 2) in the image's pixels, and in the screen's, if they were on it.
@@ -113,6 +112,12 @@ class Screen:
         assert self.distance is not None  # by __post_init__
         centimetres = np.tan(np.radians(xy)) * self.distance
         return size / 2 + centimetres * (size / np.asarray(self.centimetres))
+
+
+def nowhere(xy: np.ndarray) -> np.ndarray:
+    """Return which of positions (N, 2) are none: NaN, exactly (0, 0) or (-1, -1), or `FAR`."""
+    known = (np.abs(xy) < FAR).all(1)
+    return ~known | (xy == 0).all(1) | (xy == -1).all(1)
 
 
 def _flipped(xy: np.ndarray, sides: np.ndarray, upward: bool) -> np.ndarray:
