@@ -166,7 +166,7 @@ def test_the_first_fixation_goes_by_order_or_by_rows(study):
     found = study(EYELINK, Screen(size=SCREEN), drop_first=True)
     assert found.rows["first fixations, dropped as asked"] == 2
     _, (cat, dog) = opened(study)
-    assert (cat.order.tolist(), dog.order.tolist()) == ([1, 5], [1])
+    assert (cat.order.tolist(), dog.order.tolist()) == ([0, 4], [0])
 
 
 def test_without_a_number_the_first_row_is_the_first_fixation(study):
@@ -235,7 +235,7 @@ def test_an_image_that_was_shown_twice_is_told(study):
     found = study("image,x,y,observer,order\n" + rows, drop_first=True)
     assert "2 fixations have the number of another one" in str(found)
     _, (cat, _) = opened(study)
-    assert (cat.x.tolist(), cat.order.tolist()) == ([7, 17], [1, 1])
+    assert (cat.x.tolist(), cat.order.tolist()) == ([7, 17], [0, 0])
 
 
 CODES = [(".", "."), ("0", "0"), ("-1", "-1"), ("-32768", "-32768"), ("1e8", "1e8")]

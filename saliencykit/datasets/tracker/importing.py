@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pandas as pd
 from ...registry import check_name
 from ..files import image_size
 from ..folder import LONGEST, fractions, named_images
-from ..reading import MISSING, column_names, number_column, read_table
+from ..reading import column_names, missing_values, number_column, read_table
 from .columns import Columns, find_columns
 from .names import Matched, match_names
 from .screen import Screen, Units, nowhere
@@ -83,7 +83,8 @@ def import_table(
     holds the image files, in it or one level down. `screen` says what positions mean.
 
     `out`, new or empty, gets copies of the images that the table names, `fixations.csv` (pixels of
-    these files; order from 0 in an observer's look at an image; seconds) and `import.json`, the
+    these files; order from 0 in an observer's look at an image, after what `drop_first` leaves
+    out; seconds) and `import.json`, the
     settings. It is there when all is written.
 
     `decimal`: what stands before decimals in the table; `duration_unit`: "ms" or "s" (None: seen
@@ -103,6 +104,7 @@ def import_table(
     fate.loc[looks.index] = _put_on_images(looks, files, screen, table, anyway)
     if drop_first:
         fate.loc[looks.index[looks["place"].to_numpy() == 0]] = FIRST
+        looks["place"] -= 1
     kept = looks.loc[(fate.loc[looks.index] == KEPT).tolist()]
     if kept.empty:
         raise ValueError(f"{table}: no fixation is left of {len(fate)} rows.")
@@ -162,7 +164,7 @@ def _read(
     text = read_table(table, tuple(dict.fromkeys(found.named.values())))
     rows = pd.DataFrame({role: text[name].str.strip() for role, name in found.named.items()})
     fate = pd.Series(KEPT, index=rows.index)
-    fate.loc[_missing(rows["image"])] = NO_IMAGE
+    fate.loc[missing_values(rows["image"])] = NO_IMAGE
     fate.loc[_of_another_kind(rows)] = OTHER_KIND
     named = (fate == KEPT).to_numpy()
     matched = match_names(rows["image"].to_numpy()[named], files)
@@ -183,13 +185,9 @@ def _of_another_kind(rows: pd.DataFrame) -> np.ndarray:
     return ~fixations & fixations.any()
 
 
-def _missing(text: Iterable[str]) -> np.ndarray:
-    return np.array([value.casefold() in MISSING for value in text], dtype=bool)
-
-
 def _fixations(rows: pd.DataFrame, found: Columns, table: Path, decimal: str) -> pd.DataFrame:
     """Rows of text with numbers in them, as they stand in the table."""
-    if (nobody := _missing(rows["observer"])).any():
+    if (nobody := missing_values(rows["observer"])).any():
         raise ValueError(
             f"{table}, line {rows.index[nobody.argmax()]}: {found.named['observer']} is "
             f"{rows['observer'].iloc[nobody.argmax()]!r}: whose fixation is it?"
