@@ -159,6 +159,10 @@ def test_eyelinks_report(study):
         assert said in told
     record = json.loads((study.place / "out" / "import.json").read_text())
     assert record["columns"]["x"] == "CURRENT_FIX_X"
+    assert (record["table"], record["images"]) == (
+        str(study.place / "table.txt"),
+        str(study.place / "images"),
+    )
     assert (record["units"], record["size"]) == ("pixels-of-screen", list(SCREEN))
 
 
@@ -294,6 +298,56 @@ def test_a_screen_that_cannot_be_is_told(study, text, screen, message):
     assert study(text, screen, anyway=True).rows["kept"] >= 1
 
 
+TWICE = """image,x,y,observer,order,TRIAL_LABEL,TRIAL_INDEX
+cat,1,9,ann,1,Trial: 1,1
+cat,2,9,ann,1,Trial: 3,3
+cat,3,9,ann,2,Trial: 1,1
+cat,4,9,ann,2,Trial: 3,3
+cat,1,9,bob,1,Trial: 1,1
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "x", "order"), [(False, [1, 3, 2, 4, 1], [0, 1, 0, 1, 0]), (True, [3, 4], [0, 0])]
+)
+def test_showings_are_told_apart_by_the_trial(study, first, x, order):
+    found = study(TWICE, drop_first=first)
+    assert found.columns["trial"] == "TRIAL_INDEX"
+    assert "have the number of another" not in str(found)
+    _, (cat,) = opened(study)
+    assert (cat.x.tolist(), cat.order.tolist()) == (x, order)
+
+
+EYES = """image,x,y,observer,order,Eye L/R
+cat,10,9,ann,1,Left
+cat,11,9,ann,1,Right
+cat,20,9,ann,2,Left
+cat,21,9,ann,2,Right
+cat,30,9,bob,1,Left
+"""
+
+
+def test_two_eyes_are_asked_about(study):
+    with pytest.raises(ValueError, match=r"both eyes of 'ann' saw cat\.png.*--eye Left \| Right"):
+        study(EYES)
+    with pytest.raises(UnknownNameError, match=r"Unknown eye 'right'\. Did you mean 'Right'"):
+        study(EYES, eye="right")
+    found = study(EYES, eye="Right")
+    assert found.rows["of the other eye, this one's being there"] == 2
+    _, (cat,) = opened(study)
+    assert (cat.x.tolist(), cat.order.tolist()) == ([11, 21, 30], [0, 1, 0])
+
+
+def test_one_eye_each_asks_nothing(study):
+    assert study(EYES.replace("ann,1,Left", "cat,1,Left").replace("ann,2,L", "cat,2,L"))
+    assert len(opened(study)[1][0]) == 5
+
+
+def test_an_eye_without_its_column_is_told(study):
+    with pytest.raises(ValueError, match="no column tells the eye; name it with --eye-column"):
+        study(HEAD + ROWS, eye="left")
+
+
 def test_many_lost_samples_are_no_wrong_screen(study):
     found = study(HEAD + ROWS + "cat,0,0,ann\n" * 2 + "dog,0,0,bob\n" * 2 + "dog,.,.,bob\n" * 3)
     assert found.rows["kept"] == 3
@@ -336,7 +390,11 @@ def test_a_name_that_means_two_files_is_asked_about():
         (HEAD + "cat,1,2,ann,9\n", {}, "table.txt, line 2: 5 values, but line 1 names 4"),
         (HEAD + "cat,1,2,\n", {}, "line 2: observer is '': whose fixation"),
         (HEAD + "cat,1,two,ann\n", {}, "line 2: y is 'two', not a number"),
-        ("image,x,y\ncat,1,2\n", {}, "no column is called as the observer.*--observer"),
+        (
+            "image,x,y\ncat,1,2\n",
+            {},
+            "no column is called as the observer.*--observer.*one table a person.*Columns in it",
+        ),
         (
             "image,x,y,subject,participant\ncat,1,2,a,b\n",
             {},

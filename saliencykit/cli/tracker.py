@@ -61,6 +61,11 @@ def import_table(
     observer: Annotated[str | None, _column("who looked")] = None,
     order: Annotated[str | None, _column("the fixation's number")] = None,
     duration: Annotated[str | None, _column("how long it lasted")] = None,
+    trial: Annotated[str | None, _column("the trial, if images were shown again")] = None,
+    eye_column: Annotated[str | None, _column("which eye it was")] = None,
+    eye: Annotated[
+        str | None, typer.Option(help="Whose fixations count where both eyes were recorded.")
+    ] = None,
     units: Annotated[
         str | None, typer.Option(help="What x and y are measured in: see above.")
     ] = None,
@@ -123,10 +128,13 @@ def import_table(
             "observer": observer,
             "order": order,
             "duration": duration,
+            "trial": trial,
+            "eye": eye_column,
         },
         decimal=decimal,
         duration_unit=duration_unit,
         drop_first=drop_first,
+        eye=eye,
         anyway=anyway,
     )
     typer.echo(str(found))

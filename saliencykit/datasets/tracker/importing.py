@@ -24,11 +24,15 @@ OTHER_KIND = "of another kind than fixations"
 NO_IMAGE = "without an image"
 UNKNOWN = "on images that are not in the folder"
 REPEATED = "that repeat a fixation, being samples of it"
+OTHER_EYE = "of the other eye, this one's being there"
 FIRST = "first fixations, dropped as asked"
 LOST = "without a position, or with a code in its place: blinks and lost samples"
 OFF_SCREEN = "outside the screen"
 OFF_IMAGE = "outside the image"
-FATES = (KEPT, OTHER_KIND, NO_IMAGE, UNKNOWN, REPEATED, FIRST, LOST, OFF_SCREEN, OFF_IMAGE)
+FATES = (
+    *(KEPT, OTHER_KIND, NO_IMAGE, UNKNOWN, OTHER_EYE, REPEATED, FIRST),
+    *(LOST, OFF_SCREEN, OFF_IMAGE),
+)
 """What becomes of a row."""
 
 MOST = 0.5  # of the positions are to lie in the image: of people who look at pictures nearly all do
@@ -73,14 +77,16 @@ def import_table(
     decimal: str = ".",
     duration_unit: str | None = None,
     drop_first: bool = False,
+    eye: str | None = None,
     anyway: bool = False,
 ) -> Imported:
     """Make a data set in the `folder` format of an eye tracker's table and the images shown.
 
     `table` has a row for each fixation (or each sample, with a column that numbers fixations),
     values between commas, tabs or semicolons. `columns` names its columns by role ("image", "x",
-    "y", "observer", "order", "duration"); those left out are found by their usual names. `images`
-    holds the image files, in it or one level down. `screen` says what positions mean.
+    "y", "observer", "order", "duration", "trial", "eye"); those left out are found by their usual
+    names. `images` holds the image files, in it or one level down. `screen` says what positions
+    mean.
 
     `out`, new or empty, gets copies of the images that the table names, `fixations.csv` (pixels of
     these files; order from 0 in an observer's look at an image, after what `drop_first` leaves
@@ -89,15 +95,16 @@ def import_table(
 
     `decimal`: what stands before decimals in the table; `duration_unit`: "ms" or "s" (None: seen
     from the numbers); `drop_first`: leave out each observer's first fixation on each image, by the
-    table's order, else by its rows. Raises FileNotFoundError, FileExistsError, UnknownNameError and
-    ValueError, saying file, line and option; among them if most positions lie outside their image,
-    unless `anyway`.
+    table's order, else by its rows; `eye`: which counts, in its column's words, where both were
+    recorded. Raises FileNotFoundError, FileExistsError, UnknownNameError and ValueError, saying
+    file, line and option; among them if most positions lie outside their image, or many off the
+    screen, unless `anyway`.
     """
     table, images, out = Path(table), Path(images), Path(out).resolve()
     files = _checked_files(table, images, out)
     found = find_columns(table, column_names(table), columns or {})
     screen = _with_units(screen or Screen(), found, table)
-    fate, looks, matched = _read(table, found, files, decimal)
+    fate, looks, matched = _read(table, found, files, decimal, eye)
     notes = _notes(found, screen, matched, len(files)) + _notes_on_order(looks, drop_first)
     if "duration" in looks:
         looks["duration"] = _seconds(looks["duration"].to_numpy(), table, duration_unit, notes)
@@ -113,7 +120,9 @@ def import_table(
     named = {role: n for role, n in found.named.items() if role != "kind" or counts[OTHER_KIND]}
     result = Imported(out, named, counts, observers, seen, notes)
     told = {"decimal": decimal, "duration_unit": duration_unit, "drop_first": drop_first}
-    settings = {"table": table.name, **asdict(screen), **told, "anyway": anyway}
+    told["eye"] = eye
+    where = {"table": str(table.resolve()), "images": str(images.resolve())}
+    settings = {**where, **asdict(screen), **told, "anyway": anyway}
     _write(result, kept, {name: files[name] for name in sorted(set(looks["image"]))}, settings)
     return result
 
@@ -154,7 +163,7 @@ def _with_units(screen: Screen, found: Columns, table: Path) -> Screen:
 
 
 def _read(
-    table: Path, found: Columns, files: Mapping[str, Path], decimal: str
+    table: Path, found: Columns, files: Mapping[str, Path], decimal: str, eye: str | None
 ) -> tuple[pd.Series, pd.DataFrame, Matched]:
     """Return the fate of each row, by its line; the fixations on images; how images were found.
 
@@ -171,6 +180,9 @@ def _read(
     fate.loc[named & ~rows["image"].isin(list(matched.image)).to_numpy()] = UNKNOWN
     looks = _fixations(rows.loc[(fate == KEPT).tolist()], found, table, decimal)
     looks["image"] = [matched.image[name] for name in looks["image"]]
+    other = _of_other_eye(looks, table, eye)
+    fate.loc[looks.index[other]] = OTHER_EYE
+    looks = looks.loc[~other]
     again = _repeated(looks, table)
     fate.loc[looks.index[again]] = REPEATED
     looks = looks.loc[~again]
@@ -183,6 +195,31 @@ def _of_another_kind(rows: pd.DataFrame) -> np.ndarray:
         return np.zeros(len(rows), dtype=bool)
     fixations = np.array([kind.casefold() == "fixation" for kind in rows["kind"]], dtype=bool)
     return ~fixations & fixations.any()
+
+
+def _of_other_eye(looks: pd.DataFrame, table: Path, eye: str | None) -> np.ndarray:
+    """Which rows repeat with the other eye what `eye` saw; ValueError if it is to be asked.
+
+    Looks that were recorded with one eye, whichever, stay.
+    """
+    if "eye" not in looks:
+        if eye is not None:
+            raise ValueError(f"{table}: no column tells the eye; name it with --eye-column.")
+        return np.zeros(len(looks), dtype=bool)
+    both = looks.groupby(_look(looks))["eye"].transform("nunique").to_numpy() > 1
+    known = sorted(looks["eye"].unique())
+    if both.any() and eye is None:
+        raise ValueError(
+            f"{table}: both eyes of {looks['observer'][both].iloc[0]!r} saw "
+            f"{looks['image'][both].iloc[0]}, and each fixation would count twice; say "
+            f"--eye {' | '.join(known)}."
+        )
+    return both & (looks["eye"] != check_name("eye", eye, known)).to_numpy() if eye else both
+
+
+def _look(looks: pd.DataFrame) -> list[str]:
+    """The columns that tell one look at an image from others."""
+    return ["image", "observer", *(["trial"] if "trial" in looks else [])]
 
 
 def _fixations(rows: pd.DataFrame, found: Columns, table: Path, decimal: str) -> pd.DataFrame:
@@ -209,10 +246,11 @@ def _fixations(rows: pd.DataFrame, found: Columns, table: Path, decimal: str) ->
 
 def _repeated(looks: pd.DataFrame, table: Path) -> np.ndarray:
     """Whether a row is another sample of a fixation that is there; ValueError if none can tell."""
-    fixation = ["image", "observer", "x", "y"]
+    look = _look(looks)
+    fixation = [*look, "x", "y"]
     if "order" in looks:
         again = looks.duplicated([*fixation, "order"]).to_numpy()
-        fixation = ["image", "observer", "order"]
+        fixation = [*look, "order"]
         what = "have the number of the row before and another position"
     else:
         again = np.zeros(len(looks), dtype=bool)
@@ -228,7 +266,7 @@ def _repeated(looks: pd.DataFrame, table: Path) -> np.ndarray:
 
 def _places_in_trials(looks: pd.DataFrame) -> np.ndarray:
     """Place of each fixation in its observer's look at its image, from 0; ties share one."""
-    trials = looks.groupby(["image", "observer"], sort=False)
+    trials = looks.groupby(_look(looks), sort=False)
     if "order" not in looks:
         return trials.cumcount().to_numpy()
     return trials["order"].rank(method="dense").to_numpy().astype(np.int64) - 1
@@ -379,10 +417,11 @@ def _notes_on_order(looks: pd.DataFrame, drop_first: bool) -> list[str]:
     if "order" not in looks:
         first = "No column numbers the fixations: the first row counts as the first."
         return [first] if drop_first else []
-    if ties := int(looks.duplicated(["image", "observer", "order"]).sum()):
+    if ties := int(looks.duplicated([*_look(looks), "order"]).sum()):
         return [
             f"{ties} fixations have the number of another one of the same observer on the same "
-            "image: was it shown more than once? They share a place in its order."
+            "image: was it shown more than once? They share a place in its order; a column "
+            "named with --trial would tell the showings."
         ]
     return []
 
@@ -405,6 +444,9 @@ def _write(
             shutil.copy2(file, part / name)
         if "order" in kept:
             kept = kept.assign(order=kept["place"])
+            if "trial" in kept:  # rows of one look together: nothing else tells it there
+                number = kept.groupby(_look(kept), sort=False).ngroup()
+                kept = kept.iloc[np.lexsort((kept["order"], number))]
         columns = [c for c in ("image", "x", "y", "observer", "order", "duration") if c in kept]
         kept[columns].to_csv(part / "fixations.csv", index=False)
         record = {**settings, "columns": dict(result.columns), "rows": dict(result.rows)}
