@@ -66,8 +66,7 @@ UNITS = {
 ONE_DOES = ("trial",)
 """Roles that several columns of a table may tell alike: the first usual one counts."""
 MISSED = {
-    "observer": " If there is one table a person, join them, with a column that says whose each row "
-    "is."
+    "observer": " If there is one table a person, join them, with a column that says who looked."
 }
 NEEDED = ("image", "x", "y", "observer")
 OPTIONS = {role: f"--{role}" for role in (*USUAL, "y")} | {
