@@ -132,7 +132,7 @@ def test_commands_that_import_a_table_do(recorded, command):
 def test_the_function_that_imports_a_table_does(recorded):
     (source,) = blocks(ROOT / "docs" / "tracker.md", "python")
     exec(source, {})
-    assert datasets.load("folder", "data/folder")[0].fixations.order.min() == 1
+    assert datasets.load("folder", "data/folder")[0].fixations.order.min() == 0
 
 
 def test_the_examples_with_pysaliency_run(tmp_path, monkeypatch):

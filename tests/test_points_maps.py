@@ -176,6 +176,19 @@ def test_figrim_needs_one_kind_only_and_takes_the_repository_s_folders(tmp_path)
     assert len(datasets.load("figrim", tmp_path)) == 4
 
 
+def test_figrim_passes_over_who_was_not_at_a_showing(tmp_path):
+    miniature.write_figrim(tmp_path, n=1)
+    people = np.empty(2, dtype=object)  # a cell of structs with fields of their own
+    people[0] = {"trial": 1.0, "fixations": {"rec": np.array([[5.0, 6.0]])}}
+    people[1] = {"trial": 1.0, "fixations": {"enc": np.array([[2.0, 3.0]])}}
+    image = {"filename": "sun_ta0.jpg", "userdata": people}
+    savemat(tmp_path / "allImages_release.mat", {"allImages": image})
+    for when, observer, x in (("enc", [1], [1.5]), ("rec", [0], [4.5]), ("rec2", [], [])):
+        ds = datasets.load("figrim", tmp_path, when=when)
+        seen = ds.fixations(ds.names.index("Targets/airport_terminal/sun_ta0"))
+        assert (seen.observer.tolist(), seen.x.tolist()) == (observer, x)
+
+
 def test_figrim_twins_share_a_split(tmp_path):
     miniature.write_figrim(tmp_path, n=1)
     ds = datasets.load("figrim", tmp_path)
@@ -204,10 +217,10 @@ def test_figrim_names_what_is_wrong(tmp_path):
             {
                 "allImages": {
                     "filename": "a.jpg",
-                    "userdata": {"trial": 1.0, "fixations": {"rec": 1}},
+                    "userdata": {"trial": 1.0, "fixations": {"rek": 1}},
                 }
             },
-            r"image a\.jpg, observer 0: field 'enc' is missing; what is there has the fields rec",
+            r"image a\.jpg, observer 0: field 'enc' is missing; what is there has the fields rek",
         ),
         (
             {

@@ -183,6 +183,39 @@ def test_data_that_nobody_looked_at_comes_back():
     assert [len(data.fixations(i)) for i in range(2)] == [0, 0]
 
 
+class Shown(Blobs):
+    """Blobs with fixations as said, x counting them."""
+
+    def __init__(self, observer, order):
+        super().__init__(1)
+        self.looks = Fixations.of(range(len(order)), [5] * len(order), observer, order)
+
+    def fixations(self, i):
+        return self.looks
+
+
+@pytest.mark.parametrize(
+    ("observer", "order", "trains"),
+    [
+        ([0] * 4, [0, 1, 0, 1], [[0, 1], [2, 3]]),  # two showings
+        ([0] * 3, [0, 0, 1], [[0], [1, 2]]),
+        ([0] * 5, [1, 2, 0, 1, 2], [[0, 1], [2, 3, 4]]),  # the first of one lay outside
+        ([0, 1, 0, 1, 0, 1], [0, 0, 1, 1, 0, 1], [[0, 2], [4], [1, 3], [5]]),
+        ([0, 1, 0, 1], [2, 1, 0, 0], [[2, 0], [3, 1]]),  # one showing each, in any row
+    ],
+)
+def test_each_showing_of_an_image_is_a_train(observer, order, trains):
+    _, fixations = to_pysaliency(Shown(observer, order))
+    assert [x[~np.isnan(x)].tolist() for x in fixations.train_xs] == trains
+    times = [t[~np.isnan(t)].tolist() for t in fixations.train_ts]
+    assert times == [[order[k] for k in train] for train in trains]
+
+
+def test_showings_in_mixed_rows_are_refused():
+    with pytest.raises(ValueError, match="b00: observer 3 has 2 fixations of order 0 in rows"):
+        to_pysaliency(Shown([3] * 4, [0, 0, 1, 1]))
+
+
 # --- files --------------------------------------------------------------------------------------
 
 
@@ -358,6 +391,11 @@ def test_their_models_see_their_own_stimuli():
     model = sk.models.from_pysaliency(Remembering())
     found = sk.evaluation.evaluate({"m": model}, data, ("nss",))
     assert np.isfinite(found.scores["value"]).all()
+
+
+def test_a_class_that_was_not_called_is_refused():
+    with pytest.raises(ValueError, match=r"as in GaussianSaliencyMapModel\(\)"):
+        sk.models.from_pysaliency(pysaliency.GaussianSaliencyMapModel)
 
 
 def test_what_is_no_model_is_refused():

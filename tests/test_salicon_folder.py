@@ -177,6 +177,19 @@ def test_folder_takes_order_and_duration_where_they_are(folder):
     assert fixations.duration[1].isnan()
 
 
+def test_order_that_counts_from_one_is_made_to_count_from_zero(folder):
+    head = "image,x,y,observer,order\n"
+    rows = "photo0,1,2,a,2.0\nphoto0,3,4,a,1.0\nphoto0,3,4,b,1\nphoto1,3,4,b,1.\n"
+    (folder / "fixations.csv").write_text(head + rows)
+    with pytest.warns(UserWarning, match=r"fixations\.csv: order begins at 1") as told:
+        ds = datasets.load("folder", folder)
+    assert len(told) == 1
+    assert [ds.fixations(i).order.tolist() for i in (0, 1)] == [[1, 0, 0], [0]]
+    (folder / "fixations.csv").write_text(head + rows + "photo1,1,1,c,0.0\n")
+    ds = datasets.load("folder", folder)
+    assert [ds.fixations(i).order.tolist() for i in (0, 1)] == [[2, 1, 1], [1, 0]]
+
+
 @pytest.mark.parametrize(
     ("text", "encoding"),
     [
@@ -283,6 +296,7 @@ def test_folder_splits_by_file_or_by_a_hash_that_newcomers_do_not_change(folder)
             "image,x,y,observer,order\nphoto0,1,2,0,0\nphoto0,1,2,0,1.5\n",
             "line 3: order is '1.5', not 0, 1, 2",
         ),
+        ("fixations.csv", "image,x,y,observer\nphoto0,1,2,a\nphoto0,5,6,\n", "line 3: observer is"),
         (
             "fixations.csv",
             "image,x,y,observer,duration\n\nphoto0,1,2,0,-0.2\n",
@@ -320,6 +334,13 @@ def test_folder_splits_by_file_or_by_a_hash_that_newcomers_do_not_change(folder)
 def test_folder_malformed_files_are_named_with_the_place(folder, file, text, message):
     (folder / file).write_text(text)
     with pytest.raises((ValueError, UnknownNameError), match=f"{file}.*{message}"):
+        datasets.load("folder", folder)
+
+
+def test_a_table_of_windows_says_what_to_save(folder):
+    text = "image,x,y,observer\nphoto0,1,2,Jörg\n"
+    (folder / "fixations.csv").write_bytes(text.encode("cp1252"))
+    with pytest.raises(ValueError, match=r"fixations\.csv cannot be read.*'CSV UTF-8'"):
         datasets.load("folder", folder)
 
 

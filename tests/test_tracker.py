@@ -21,6 +21,8 @@ from tests import miniature
 
 SIZE = (60, 80)  # height, width of the images
 SCREEN = (200, 120)
+HEAD = "image,x,y,observer\n"
+ROWS = "cat,10,20,ann\ncat,30,40,ann\ndog,50,10,bob\n"
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -56,7 +58,7 @@ def written(x, y, own, screen):
     x, y = x * width / own[0], y * height / own[1]
     if screen.units == "pixels-of-image":
         return x, (height - y if screen.upward else y)
-    if screen.units == "fraction" and screen.size is None:
+    if screen.units == "fraction-of-image":
         return x / width, (1 - y / height if screen.upward else y / height)
     x, y = left + x, top + y
     if screen.units == "degrees":
@@ -78,7 +80,7 @@ screens = st.builds(
     st.sampled_from(
         [
             {"units": "pixels-of-screen", "size": SCREEN},
-            {"units": "fraction", "size": SCREEN},
+            {"units": "fraction-of-screen", "size": SCREEN},
             {"units": "degrees", "size": SCREEN, "per_degree": 21.5},
             {"units": "degrees", "size": SCREEN, "distance": 57.0, "centimetres": (37.6, 30.1)},
         ]
@@ -88,7 +90,7 @@ screens = st.builds(
     st.booleans(),
 ) | st.builds(
     Screen,
-    units=st.sampled_from(["pixels-of-image", "fraction"]),
+    units=st.sampled_from(["pixels-of-image", "fraction-of-image"]),
     shown=st.sampled_from([None, (120, 90)]),
     upward=st.booleans(),
 )
@@ -133,7 +135,7 @@ def test_eyelinks_report(study):
         "kept": 5,
         "without an image": 1,
         "on images that are not in the folder": 1,
-        "without a position, at exactly (0, 0), or negative: blinks and lost samples": 1,
+        "without a position, or with a code in its place: blinks and lost samples": 1,
         "outside the screen": 1,
         "outside the image": 1,
     }
@@ -157,6 +159,10 @@ def test_eyelinks_report(study):
         assert said in told
     record = json.loads((study.place / "out" / "import.json").read_text())
     assert record["columns"]["x"] == "CURRENT_FIX_X"
+    assert (record["table"], record["images"]) == (
+        str(study.place / "table.txt"),
+        str(study.place / "images"),
+    )
     assert (record["units"], record["size"]) == ("pixels-of-screen", list(SCREEN))
 
 
@@ -164,7 +170,7 @@ def test_the_first_fixation_goes_by_order_or_by_rows(study):
     found = study(EYELINK, Screen(size=SCREEN), drop_first=True)
     assert found.rows["first fixations, dropped as asked"] == 2
     _, (cat, dog) = opened(study)
-    assert (cat.order.tolist(), dog.order.tolist()) == ([1, 5], [1])
+    assert (cat.order.tolist(), dog.order.tolist()) == ([0, 4], [0])
 
 
 def test_without_a_number_the_first_row_is_the_first_fixation(study):
@@ -233,7 +239,113 @@ def test_an_image_that_was_shown_twice_is_told(study):
     found = study("image,x,y,observer,order\n" + rows, drop_first=True)
     assert "2 fixations have the number of another one" in str(found)
     _, (cat, _) = opened(study)
-    assert (cat.x.tolist(), cat.order.tolist()) == ([7, 17], [1, 1])
+    assert (cat.x.tolist(), cat.order.tolist()) == ([7, 17], [0, 0])
+
+
+CODES = [(".", "."), ("0", "0"), ("-1", "-1"), ("-32768", "-32768"), ("1e8", "1e8")]
+
+
+@pytest.mark.parametrize("screen", [None, Screen("pixels-of-screen", size=SCREEN)])
+@pytest.mark.parametrize("code", CODES)
+def test_a_code_for_no_gaze_is_no_position(study, screen, code):
+    found = study(HEAD + "cat,70,40,ann\n" + "cat,{},{},ann\n".format(*code), screen)
+    assert [n for n in found.rows.values() if n] == [1, 1]
+    assert "1 without a position, or with a code in its place" in str(found)
+
+
+def test_gaze_left_of_the_screen_is_outside_it(study):
+    rows = "cat,70,40,ann\ncat,-12,40,ann\n"
+    found = study(HEAD + rows, Screen("pixels-of-screen", size=SCREEN))
+    assert found.rows["outside the screen"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "screen", "message"),
+    [
+        (
+            HEAD + "cat,100,60,ann\ncat,90,70,ann\ncat,110,80,ann\ncat,120,50,ann\n"
+            "cat,205,60,ann\ncat,220,125,ann\n",
+            Screen("pixels-of-screen", SCREEN),
+            "x runs from 90 to 220.*of a screen of 200×120, 2 of 6 .33%. lie off the screen.*"
+            "within 216×",
+        ),
+        (
+            HEAD + "cat,100,60,ann\ncat,90,70,ann\ncat,-9,70,ann\ncat,-5,30,ann\n",
+            Screen("pixels-of-screen", SCREEN),
+            "2 of 4 .50%. lie off the screen.*another place than",
+        ),
+        (
+            HEAD + "cat,0.1,0,ann\ncat,0.2,0,ann\ncat,9,0,ann\ncat,8,1,ann\n",
+            Screen("degrees", SCREEN, per_degree=21.5),
+            "2 of 4 .50%. lie off the screen.*Are --distance, --screen-size or",
+        ),
+        (
+            HEAD + "cat,30,30,ann\n",
+            Screen("pixels-of-screen", (70, 65)),
+            "cat.png, 80×60 large, reaches beyond the screen of 70×65.*--shown",
+        ),
+        (
+            HEAD + "cat,130,60,ann\n",
+            Screen("pixels-of-screen", SCREEN, at=(125, 10)),
+            "cat.png, 80×60 large with its corner at 125,10, reaches beyond",
+        ),
+    ],
+)
+def test_a_screen_that_cannot_be_is_told(study, text, screen, message):
+    with pytest.raises(ValueError, match=f"(?s){message}.*--anyway"):
+        study(text, screen)
+    assert not (study.place / "out").exists()
+    assert study(text, screen, anyway=True).rows["kept"] >= 1
+
+
+TWICE = """image,x,y,observer,order,TRIAL_LABEL,TRIAL_INDEX
+cat,1,9,ann,1,Trial: 1,1
+cat,2,9,ann,1,Trial: 3,3
+cat,3,9,ann,2,Trial: 1,1
+cat,4,9,ann,2,Trial: 3,3
+cat,1,9,bob,1,Trial: 1,1
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "x", "order"), [(False, [1, 3, 2, 4, 1], [0, 1, 0, 1, 0]), (True, [3, 4], [0, 0])]
+)
+def test_showings_are_told_apart_by_the_trial(study, first, x, order):
+    found = study(TWICE, drop_first=first)
+    assert found.columns["trial"] == "TRIAL_INDEX"
+    assert "have the number of another" not in str(found)
+    _, (cat,) = opened(study)
+    assert (cat.x.tolist(), cat.order.tolist()) == (x, order)
+
+
+EYES = """image,x,y,observer,order,Eye L/R
+cat,10,9,ann,1,Left
+cat,11,9,ann,1,Right
+cat,20,9,ann,2,Left
+cat,21,9,ann,2,Right
+cat,30,9,bob,1,Left
+"""
+
+
+def test_two_eyes_are_asked_about(study):
+    with pytest.raises(ValueError, match=r"both eyes of 'ann' saw cat\.png.*--eye Left \| Right"):
+        study(EYES)
+    with pytest.raises(UnknownNameError, match=r"Unknown eye 'right'\. Did you mean 'Right'"):
+        study(EYES, eye="right")
+    found = study(EYES, eye="Right")
+    assert found.rows["of the other eye, this one's being there"] == 2
+    _, (cat,) = opened(study)
+    assert (cat.x.tolist(), cat.order.tolist()) == ([11, 21, 30], [0, 1, 0])
+
+
+def test_one_eye_each_asks_nothing(study):
+    assert study(EYES.replace("ann,1,Left", "cat,1,Left").replace("ann,2,L", "cat,2,L"))
+    assert len(opened(study)[1][0]) == 5
+
+
+def test_an_eye_without_its_column_is_told(study):
+    with pytest.raises(ValueError, match="no column tells the eye; name it with --eye-column"):
+        study(HEAD + ROWS, eye="left")
 
 
 def test_many_lost_samples_are_no_wrong_screen(study):
@@ -270,9 +382,6 @@ def test_a_name_that_means_two_files_is_asked_about():
 
 # --- bad input ----------------------------------------------------------------------------------
 
-HEAD = "image,x,y,observer\n"
-ROWS = "cat,10,20,ann\ncat,30,40,ann\ndog,50,10,bob\n"
-
 
 @pytest.mark.parametrize(
     ("text", "how", "message"),
@@ -281,7 +390,11 @@ ROWS = "cat,10,20,ann\ncat,30,40,ann\ndog,50,10,bob\n"
         (HEAD + "cat,1,2,ann,9\n", {}, "table.txt, line 2: 5 values, but line 1 names 4"),
         (HEAD + "cat,1,2,\n", {}, "line 2: observer is '': whose fixation"),
         (HEAD + "cat,1,two,ann\n", {}, "line 2: y is 'two', not a number"),
-        ("image,x,y\ncat,1,2\n", {}, "no column is called as the observer.*--observer"),
+        (
+            "image,x,y\ncat,1,2\n",
+            {},
+            "no column is called as the observer.*--observer.*one table a person.*Columns in it",
+        ),
         (
             "image,x,y,subject,participant\ncat,1,2,a,b\n",
             {},
@@ -295,7 +408,11 @@ ROWS = "cat,10,20,ann\ncat,30,40,ann\ndog,50,10,bob\n"
             {},
             "x runs from 0.2 to 0.25,.*in one corner.*--units fraction",
         ),
-        (HEAD + ROWS, {"screen": Screen("fraction")}, "only 0%.*As --units pixels-of-image, 100%"),
+        (
+            HEAD + ROWS,
+            {"screen": Screen("fraction-of-image")},
+            "only 0%.*As --units pixels-of-image, 100%",
+        ),
         (
             HEAD + ROWS,
             {"screen": Screen("pixels-of-screen", SCREEN, (110, 50))},
@@ -349,20 +466,61 @@ def test_most_may_miss_the_image_if_said(study):
 @pytest.mark.parametrize(
     ("settings_", "message"),
     [
-        ({"units": "pixels-of-screen"}, "needs --screen"),
+        ({"units": "pixels-of-screen"}, "pixels-of-screen need --screen"),
+        ({"units": "fraction-of-screen"}, "fraction-of-screen need --screen"),
         ({"units": "degrees", "size": SCREEN}, "--pixels-per-degree, or --distance"),
         (
             {"units": "degrees", "size": SCREEN, "per_degree": 30.0, "distance": 60.0}
             | {"centimetres": (30, 20)},
             "either --pixels-per-degree, or --distance",
         ),
-        ({"units": "pixels-of-image", "at": (1, 1)}, "--image-at is a place on the screen"),
+        ({"at": (1, 1)}, "--image-at is a place on the screen"),
+        (
+            {"units": "pixels-of-image", "size": SCREEN, "at": (1, 1)},
+            "leave out --image-at, or say --units pixels-of-screen",
+        ),
+        ({"units": "fraction-of-image", "size": SCREEN, "at": (1, 1)}, "leave out --image-at"),
         ({"shown": (0, 10)}, "above 0"),
     ],
 )
 def test_a_screen_says_what_it_lacks(settings_, message):
     with pytest.raises(ValueError, match=message):
         Screen(**settings_)
+
+
+def test_units_that_nobody_knows_are_named_with_the_nearest():
+    with pytest.raises(UnknownNameError, match=r"Unknown unit 'px'.*pixels-of-image"):
+        Screen("px", size=SCREEN)
+    with pytest.raises(UnknownNameError, match="fraction-of-image, fraction-of-screen"):
+        Screen("fraction")
+
+
+@pytest.mark.parametrize("more", [{}, {"at": (60, 30)}])
+def test_a_column_named_x_is_asked_about_where_a_screen_is_said(study, more):
+    text = HEAD + "cat,100,60,ann\ncat,65.5,31.25,ann\n"
+    both = r"'x' does not tell.*pixels-of-image if.*pixels-of-screen if.*--units"
+    with pytest.raises(ValueError, match=both):
+        study(text, Screen(size=SCREEN, **more))
+    study(text, Screen("pixels-of-screen", size=SCREEN, **more))
+    _, (cat,) = opened(study)
+    assert (cat.x.tolist(), cat.y.tolist()) == ([40, 5.5], [30, 1.25])
+
+
+def test_gazepoints_fractions_are_of_the_screen(study):
+    text = "image,FPOGX,FPOGY,observer\ncat,0.5,0.5,ann\ncat,0.325,0.375,ann\n"
+    with pytest.raises(ValueError, match=r"'FPOGX' is in fraction-of-screen.*need --screen"):
+        study(text)
+    assert "Positions: fraction-of-screen" in str(study(text, Screen(size=SCREEN)))
+    _, (cat,) = opened(study)
+    assert np.allclose(np.stack([cat.x, cat.y], 1), [(40, 30), (5, 15)])
+
+
+def test_tobiis_fractions_are_of_the_image_with_a_screen_too(study):
+    head = "image,FixationPointX (MCSnorm),FixationPointY (MCSnorm),observer\n"
+    told = str(study(head + "cat,0.5,0.5,ann\ncat,0.05,0.25,ann\n", Screen(size=SCREEN)))
+    assert "Positions: fraction-of-image, for which --screen is not needed" in told
+    _, (cat,) = opened(study)
+    assert (cat.x.tolist(), cat.y.tolist()) == ([40, 4], [30, 15])
 
 
 def test_nothing_is_written_over(study):

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..paths import whole
-from ..registry import check_name
 
 if TYPE_CHECKING:
     from ..datasets import SaliencyDataset
-    from ..datasets.tracker import Units
 
 HELP = """Make a data set of an eye tracker's table and the images that were shown.
 
@@ -22,11 +20,12 @@ settings (import.json); OUT_looked.png, beside it, shows the image with most fix
 
 \b
 Where people looked is measured in one of
-  pixels-of-image   from the image's top left corner, of the image as it was --shown
-  pixels-of-screen  from the screen's: also say --screen; --image-at where it was not in the middle
-  fraction          0 to 1 over the image, or, with --screen, over the screen
-  degrees           of visual angle from the screen's centre: also --screen, and either --distance
-                    and --screen-size, or --pixels-per-degree
+  pixels-of-image     from the image's top left corner, of the image as it was --shown
+  pixels-of-screen    from the screen's: also say --screen; --image-at if it was not in the middle
+  fraction-of-image   0 to 1 over the image
+  fraction-of-screen  0 to 1 over the screen: also --screen
+  degrees             of visual angle from the screen's centre: also --screen, and either
+                      --distance and --screen-size, or --pixels-per-degree
 
 \b
 Examples:
@@ -42,13 +41,6 @@ def _pair(text: str) -> tuple[float, float]:
     if not found:
         raise typer.BadParameter(f"two numbers are expected, as in 1024x768, not {text!r}.")
     return float(found[1]), float(found[2])
-
-
-def _units(name: str | None) -> "Units | None":
-    from ..datasets.tracker import Units
-
-    known = [unit.value for unit in Units]
-    return None if name is None else Units(check_name("unit", name, known))
 
 
 def _size(help_: str) -> typer.models.OptionInfo:
@@ -69,8 +61,13 @@ def import_table(
     observer: Annotated[str | None, _column("who looked")] = None,
     order: Annotated[str | None, _column("the fixation's number")] = None,
     duration: Annotated[str | None, _column("how long it lasted")] = None,
+    trial: Annotated[str | None, _column("the trial, if images were shown again")] = None,
+    eye_column: Annotated[str | None, _column("which eye it was")] = None,
+    eye: Annotated[
+        str | None, typer.Option(help="Whose fixations count where both eyes were recorded.")
+    ] = None,
     units: Annotated[
-        str | None, typer.Option(help="pixels-of-screen, pixels-of-image, fraction or degrees.")
+        str | None, typer.Option(help="What x and y are measured in: see above.")
     ] = None,
     screen: Annotated[str | None, _size("The screen's pixels.")] = None,
     image_at: Annotated[
@@ -100,7 +97,7 @@ def import_table(
     ] = None,
     decimal: Annotated[str, typer.Option(help="What stands before decimals.")] = ".",
     anyway: Annotated[
-        bool, typer.Option("--anyway", help="Even if most fixations miss their image.")
+        bool, typer.Option("--anyway", help="Even if many positions miss image or screen.")
     ] = False,
 ) -> None:
     """Make a data set of an eye tracker's table: see `HELP`."""
@@ -115,7 +112,7 @@ def import_table(
         images,
         out,
         Screen(
-            units=_units(units),
+            units=units,
             size=screen,
             at=image_at,
             shown=shown,
@@ -131,10 +128,13 @@ def import_table(
             "observer": observer,
             "order": order,
             "duration": duration,
+            "trial": trial,
+            "eye": eye_column,
         },
         decimal=decimal,
         duration_unit=duration_unit,
         drop_first=drop_first,
+        eye=eye,
         anyway=anyway,
     )
     typer.echo(str(found))

@@ -45,11 +45,11 @@ class Figrim(FileDataset):
     with `allImages_fillers.mat`, or one of the two pairs; a .mat may lie in `targetData/` or
     `fillerData/`, as in the official repository. A stimulus is named "Targets/<scene>/sun_…"; the
     folder is its scene class, one of 21. Observers have one number in all images of a file; those
-    who did not see an image, or whose gaze was lost, have no fixations on it. `when` chooses the
-    showing: "enc", the first, as in the authors' own maps; "rec" and "rec2" are the repetitions,
-    which fillers do not have. No durations; the LabelMe annotation in the .mat, whose names are
-    free, is not read. Split by a hash of the name (70 % train, 15 % val, 15 % test), pictures that
-    are there twice alike.
+    who did not see an image, or not at that showing, or whose gaze was lost, have no fixations on
+    it. `when` chooses the showing: "enc", the first, as in the authors' own maps; "rec" and "rec2"
+    are the repetitions, which fillers do not have. No durations; the LabelMe annotation in the
+    .mat, whose names are free, is not read. Split by a hash of the name (70 % train, 15 % val, 15 %
+    test), pictures that are there twice alike.
 
     Positions count pixels from 1: the authors round them to Matlab's indices. Here x is theirs less
     a half, so that ⌊x⌋ is that pixel. Fixations follow images that were resized. Raises
@@ -128,8 +128,20 @@ def _trial(person: Any, when: str, where: str) -> np.ndarray:
     """x, y (N, 2) of one observer on one image, from the image's corner."""
     shown = np.asarray(member(person, "trial", where)).size > 0
     looks = entries(member(person, "fixations", where)) if shown else []
-    found = [points(member(one, when, where), where) - 0.5 for one in looks]
+    seen = [one for one in looks if when in _showings(one, where)]
+    found = [points(member(one, when, where), where) - 0.5 for one in seen]
     return np.concatenate([np.zeros((0, 2)), *found])
+
+
+def _showings(look: Any, where: str) -> list[str]:
+    """Which showings an observer's fixations are of: not all have been at each.
+
+    Raises ValueError for fixations of none that is known.
+    """
+    found = [when for when in WHEN if hasattr(look, when)]
+    if not found:
+        member(look, WHEN[0], where)  # which says what is there
+    return found
 
 
 def _images(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from ..registry import check_name
 from .annotated import AnnotatedDataset, Regions, Scenes, read_regions, read_scenes
 from .base import DATASETS, SPLITS, file_stamps
 from .files import Source, existing_root, list_images, missing
-from .reading import number_column, read_table, whole_column
+from .reading import missing_values, number_column, read_table, whole_column
 from .types import CATEGORIES, Fixations
 
 LONGEST = 10
@@ -27,7 +27,8 @@ class Folder(AnnotatedDataset):
 
     - `fixations.csv` with columns image, x, y, observer: pixels, x right, y down, origin at the top
       left corner; observers have any names, and are numbered from 0 in the order of these; also, if
-      it has them, order (0, 1, … within a trial) and duration (seconds, empty where unknown);
+      it has them, order (0, 1, … within a trial; where all begin at 1, they are taken to count
+      from 1, with a warning) and duration (seconds, empty where unknown);
     - `regions.json`, `scenes.json`: see `annotated.py`; the categories may be your own;
     - `splits.csv` with columns image, split ("train", "val", "test"), one line for every image;
       without it a hash of the name puts 70 % in train, 15 % in val, 15 % in test, so that an
@@ -119,9 +120,9 @@ def _read_fixations(path: Path, known: dict[str, str]) -> dict[str, Fixations]:
     table = _known_rows(path, ("image", "x", "y", "observer"), known, ("order", "duration"))
     columns = {c: number_column(table, c, path) for c in "xy"}
     _check_pixels(columns["x"], columns["y"], path)
-    columns["observer"] = _observers(table["observer"].str.strip())
+    columns["observer"] = _observers(table["observer"].str.strip(), path)
     if "order" in table:
-        columns["order"] = whole_column(table, "order", path)
+        columns["order"] = _from_zero(whole_column(table, "order", path), table, path)
     if "duration" in table:
         columns["duration"] = _seconds(table, path)
     rows = table.groupby("image", sort=False).indices
@@ -134,7 +135,7 @@ def _check_pixels(x: np.ndarray, y: np.ndarray, path: Path) -> None:
         raise ValueError(
             f"{path}: x and y of all {len(x)} fixations lie between 0 and 1: parts of the "
             "image's sides, it seems; pixels are expected. `saliencykit import TABLE --units "
-            "fraction --images DIR --out DIR` makes pixels of them."
+            "fraction-of-image --images DIR --out DIR` makes pixels of them."
         )
 
 
@@ -159,8 +160,29 @@ def _seconds(table: pd.DataFrame, path: Path) -> np.ndarray:
     return found
 
 
-def _observers(labels: pd.Series) -> np.ndarray:
-    """Number observers from 0, in the order of their names, or of their numbers if all are."""
+def _from_zero(order: np.ndarray, table: pd.DataFrame, path: Path) -> np.ndarray:
+    """`order` from 0; one less, with a warning, if it begins at 1 for everybody on every image."""
+    first = pd.Series(order, table.index).groupby([table["image"], table["observer"]]).min()
+    if first.empty or not (first == 1).all():
+        return order
+    warnings.warn(
+        f"{path}: order begins at 1 for all observers on all images; taken to count from 1, and "
+        "made to count from 0.",
+        stacklevel=2,
+    )
+    return order - 1
+
+
+def _observers(labels: pd.Series, path: Path) -> np.ndarray:
+    """Number observers from 0, in the order of their names, or of their numbers if all are.
+
+    Raises ValueError naming the line of one that is missing.
+    """
+    if (nobody := missing_values(labels)).any():
+        line = labels.index[nobody.argmax()]
+        raise ValueError(
+            f"{path}, line {line}: observer is {labels[line]!r}: whose fixation is it?"
+        )
     names, index = np.unique(labels.to_numpy(dtype=str), return_inverse=True)
     if all(name.isdecimal() for name in names):
         return np.argsort(np.argsort([int(name) for name in names], kind="stable"))[index]

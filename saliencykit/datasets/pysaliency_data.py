@@ -141,12 +141,14 @@ def to_pysaliency(data: SaliencyDataset, out: str | os.PathLike | None = None) -
     """Return `data` as pysaliency's stimuli and fixations; write both as HDF5 into `out`, if given.
 
     Stimuli are `FileStimuli` where the data set has plain image files, else `Stimuli` that ask for
-    an image when they need it. Fixations are trains, one an observer and image, if their order is
-    known; durations go along as `duration`, in seconds. Those outside the image, which
-    pysaliency's metrics cannot take, are left out, with a warning that counts them.
+    an image when they need it. Fixations are trains, one an observer and showing of an image, if
+    their order is known, which is their `t`; durations go along as `duration`, in seconds. Those
+    outside the image, which pysaliency's metrics cannot take, are left out, with a warning that
+    counts them.
 
     `out` is a folder, made if need be, which gets stimuli.hdf5 and fixations.hdf5. Raises
-    FileExistsError if they are there; ImportError without the extra.
+    FileExistsError if they are there; ImportError without the extra; ValueError if an observer's
+    showings of an image are mixed, row by row.
     """
     package = pysaliency_package()
     stimuli, fixations = _stimuli(data, package), _trains(data, package)
@@ -287,7 +289,7 @@ def _trains(data: SaliencyDataset, package: Any) -> Any:
     looks = {i: g.inside(*data.size_of(i), data.names[i]) for i, g in looks.items() if len(g)}
     if not looks or any(look.order is None for look in looks.values()):
         return _without_order(looks, package)
-    trains = [(i, *train) for i, look in looks.items() for train in _by_observer(look)]
+    trains = [(i, *t) for i, look in looks.items() for t in _trials(look, data.names[i])]
     ns, subjects, trials = zip(*trains, strict=True)
     x, y, order = (
         [getattr(trial, part).numpy() for trial in trials] for part in ("x", "y", "order")
@@ -320,12 +322,27 @@ def _durations(looks: Sequence[Fixations]) -> list[np.ndarray]:
     return found if len(found) == len(looks) else []
 
 
-def _by_observer(look: Fixations) -> Iterator[tuple[int, Fixations]]:
-    assert look.order is not None
+def _trials(look: Fixations, name: str) -> Iterator[tuple[int, Fixations]]:
+    """Observer and fixations of each showing: of several, the next begins where order falls back.
+
+    Raises ValueError if the rows of an observer's showings are mixed.
+    """
     for observer in look.observer.unique().tolist():
-        trial = look[look.observer == observer]
-        assert trial.order is not None
-        yield observer, trial[torch.argsort(trial.order, stable=True)]
+        rows = look[look.observer == observer]
+        assert rows.order is not None
+        order, times = rows.order.unique(return_counts=True)
+        if times.max() == 1:
+            yield observer, rows[rows.order.argsort()]
+            continue
+        starts = np.flatnonzero(rows.order.diff().numpy() <= 0) + 1
+        if len(starts) + 1 > times.max():
+            raise ValueError(
+                f"{name}: observer {observer} has {int(times.max())} fixations of order "
+                f"{int(order[times.argmax()])} in rows that are mixed: which belong to one showing "
+                "of the image? Sort them by showing and order."
+            )
+        for part in np.split(np.arange(len(rows)), starts):
+            yield observer, rows[torch.from_numpy(part)]
 
 
 def _write(stimuli: Any, fixations: Any, out: Path) -> None:

@@ -3,7 +3,7 @@
 import codecs
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,8 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
                 yield reader.line_num, row
     except (csv.Error, UnicodeError) as error:
         raise ValueError(
-            f"{path} cannot be read as CSV: {error}. Save it as text, UTF-8 or UTF-16."
+            f"{path} cannot be read as CSV: {error}. Save it as text, UTF-8 or UTF-16; Excel calls "
+            "it 'CSV UTF-8'."
         ) from error
 
 
@@ -164,6 +165,11 @@ def _encoding(path: Path) -> str:
     with path.open("rb") as file:
         start = file.read(2)
     return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+
+
+def missing_values(text: Iterable[str]) -> np.ndarray:
+    """Return whether each of `text` stands for no value (`MISSING`), bool (N,)."""
+    return np.array([value.strip().casefold() in MISSING for value in text], dtype=bool)
 
 
 def number_column(table: pd.DataFrame, column: str, path: Path, decimal: str = ".") -> np.ndarray:
@@ -207,8 +213,8 @@ def read_mask(path: Path) -> np.ndarray:
 def whole_column(table: pd.DataFrame, column: str, path: Path) -> np.ndarray:
     """Return a column of `read_table` as int64. Raises ValueError for what does not count."""
     text = table[column].str.strip()
-    wrong = ~text.str.fullmatch(r"\d{1,18}")
+    wrong = ~text.str.fullmatch(r"\d{1,18}(\.0*)?")  # pandas writes 0.0 where one is missing
     if wrong.any():
         line = wrong.idxmax()
         raise ValueError(f"{path}, line {line}: {column} is {text[line]!r}, not 0, 1, 2 …")
-    return text.to_numpy(dtype=np.int64)
+    return text.str.partition(".")[0].to_numpy(dtype=np.int64)

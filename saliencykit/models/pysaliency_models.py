@@ -18,6 +18,9 @@ class PysaliencyModel:
     """
 
     def __init__(self, model: Any):
+        if isinstance(model, type):
+            name = model.__name__
+            raise ValueError(f"{name} is a class and no model yet: call it, as in {name}().")
         wanted = ("saliency_map", "log_density")
         if not any(hasattr(model, method) for method in wanted):
             raise ValueError(
@@ -41,7 +44,7 @@ class PysaliencyModel:
 def from_pysaliency(model: Any) -> PysaliencyModel:
     """Return a `SaliencyMapModel` or `Model` of pysaliency as a function, for `evaluate`.
 
-    Raises ValueError for anything else.
+    Raises ValueError for anything else, a class that was not called among it.
     """
     return PysaliencyModel(model)
 

@@ -40,33 +40,44 @@ USUAL = {
         "eventdurationms",
         "fpogd",
     ),
+    "trial": (
+        *("trial", "trialindex", "trialnumber", "trialid", "triallabel"),  # EyeLink has some
+    ),
+    "eye": ("eye", "eyeused", "eyelr", "eyetracked"),
     "kind": ("gazeeventtype", "eyemovementtype", "category", "eventtype"),
 }
 """Names of columns, without capitals, blanks and signs, by what they hold. y is called as x is."""
 
 UNITS = {
-    "x": Units.IMAGE,
     "currentfixx": Units.SCREEN,
     "fixationpointx": Units.SCREEN,
     "fixationpointxdacspx": Units.SCREEN,
     "fixationpointxadcspx": Units.SCREEN,
     "fixationpointxmcspx": Units.IMAGE,  # the media's coordinate system
     "mappedfixationx": Units.IMAGE,
-    "fixationpointxmcsnorm": Units.FRACTION,
+    "fixationpointxmcsnorm": Units.OF_IMAGE,
     "fixationpositionxpx": Units.SCREEN,
-    "fpogx": Units.FRACTION,
+    "fpogx": Units.OF_SCREEN,
     "xdeg": Units.DEGREES,
     "fixationxdeg": Units.DEGREES,
 }
 """What the x of a usual name is measured in, where the name tells."""
 
+ONE_DOES = ("trial",)
+"""Roles that several columns of a table may tell alike: the first usual one counts."""
+MISSED = {
+    "observer": " If there is one table a person, join them, with a column that says who looked."
+}
 NEEDED = ("image", "x", "y", "observer")
-OPTIONS = {role: f"--{role}" for role in (*USUAL, "y")} | {"image": "--image-column"}
+OPTIONS = {role: f"--{role}" for role in (*USUAL, "y")} | {
+    "image": "--image-column",
+    "eye": "--eye-column",
+}
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The column of each role ("image", "x", "y", "observer", "order", "duration", "kind").
+    """The column of each role ("y", and those of `USUAL`).
 
     `guessed` are the roles whose column nobody named.
     """
@@ -100,6 +111,8 @@ def find_columns(path: Path, header: Sequence[str], given: Mapping[str, str | No
 def _guess(role: str, path: Path, header: Sequence[str], named: Mapping[str, str]) -> str | None:
     usual = _mates(named["x"]) if role == "y" else USUAL[role]
     found = [name for name in header if _key(name) in usual]
+    if role in ONE_DOES:
+        found = sorted(found, key=lambda name: USUAL[role].index(_key(name)))[:1]
     if len(found) > 1:
         raise ValueError(
             f"{path}: {' and '.join(map(repr, found))} could each be the {role}; say which with "
@@ -107,8 +120,8 @@ def _guess(role: str, path: Path, header: Sequence[str], named: Mapping[str, str
         )
     if not found and role in NEEDED:
         raise ValueError(
-            f"{path}: no column is called as the {role} usually is; name it with {OPTIONS[role]}. "
-            f"Columns in it: {', '.join(header)}."
+            f"{path}: no column is called as the {role} usually is; name it with {OPTIONS[role]}."
+            f"{MISSED.get(role, '')} Columns in it: {', '.join(header)}."
         )
     return found[0] if found else None
 

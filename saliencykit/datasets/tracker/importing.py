@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -14,24 +14,29 @@ import pandas as pd
 from ...registry import check_name
 from ..files import image_size
 from ..folder import LONGEST, fractions, named_images
-from ..reading import MISSING, column_names, number_column, read_table
+from ..reading import column_names, missing_values, number_column, read_table
 from .columns import Columns, find_columns
 from .names import Matched, match_names
-from .screen import Screen, Units
+from .screen import Screen, Units, nowhere
 
 KEPT = "kept"
 OTHER_KIND = "of another kind than fixations"
 NO_IMAGE = "without an image"
 UNKNOWN = "on images that are not in the folder"
 REPEATED = "that repeat a fixation, being samples of it"
+OTHER_EYE = "of the other eye, this one's being there"
 FIRST = "first fixations, dropped as asked"
-LOST = "without a position, at exactly (0, 0), or negative: blinks and lost samples"
+LOST = "without a position, or with a code in its place: blinks and lost samples"
 OFF_SCREEN = "outside the screen"
 OFF_IMAGE = "outside the image"
-FATES = (KEPT, OTHER_KIND, NO_IMAGE, UNKNOWN, REPEATED, FIRST, LOST, OFF_SCREEN, OFF_IMAGE)
+FATES = (
+    *(KEPT, OTHER_KIND, NO_IMAGE, UNKNOWN, OTHER_EYE, REPEATED, FIRST),
+    *(LOST, OFF_SCREEN, OFF_IMAGE),
+)
 """What becomes of a row."""
 
 MOST = 0.5  # of the positions are to lie in the image: of people who look at pictures nearly all do
+STRAY = 0.05  # of the positions may lie off the screen, where trackers lose the gaze
 SHORTEST = 0.01  # seconds that half of all fixations exceed, with any tracker
 UNITS_OF_TIME = {"ms": 1000, "s": 1}
 
@@ -72,36 +77,41 @@ def import_table(
     decimal: str = ".",
     duration_unit: str | None = None,
     drop_first: bool = False,
+    eye: str | None = None,
     anyway: bool = False,
 ) -> Imported:
     """Make a data set in the `folder` format of an eye tracker's table and the images shown.
 
     `table` has a row for each fixation (or each sample, with a column that numbers fixations),
     values between commas, tabs or semicolons. `columns` names its columns by role ("image", "x",
-    "y", "observer", "order", "duration"); those left out are found by their usual names. `images`
-    holds the image files, in it or one level down. `screen` says what positions mean.
+    "y", "observer", "order", "duration", "trial", "eye"); those left out are found by their usual
+    names. `images` holds the image files, in it or one level down. `screen` says what positions
+    mean.
 
     `out`, new or empty, gets copies of the images that the table names, `fixations.csv` (pixels of
-    these files; order from 0 in an observer's look at an image; seconds) and `import.json`, the
+    these files; order from 0 in an observer's look at an image, after what `drop_first` leaves
+    out; seconds) and `import.json`, the
     settings. It is there when all is written.
 
     `decimal`: what stands before decimals in the table; `duration_unit`: "ms" or "s" (None: seen
     from the numbers); `drop_first`: leave out each observer's first fixation on each image, by the
-    table's order, else by its rows. Raises FileNotFoundError, FileExistsError, UnknownNameError and
-    ValueError, saying file, line and option; among them if most positions lie outside their image,
-    unless `anyway`.
+    table's order, else by its rows; `eye`: which counts, in its column's words, where both were
+    recorded. Raises FileNotFoundError, FileExistsError, UnknownNameError and ValueError, saying
+    file, line and option; among them if most positions lie outside their image, or many off the
+    screen, unless `anyway`.
     """
     table, images, out = Path(table), Path(images), Path(out).resolve()
     files = _checked_files(table, images, out)
     found = find_columns(table, column_names(table), columns or {})
     screen = _with_units(screen or Screen(), found, table)
-    fate, looks, matched = _read(table, found, files, decimal)
+    fate, looks, matched = _read(table, found, files, decimal, eye)
     notes = _notes(found, screen, matched, len(files)) + _notes_on_order(looks, drop_first)
     if "duration" in looks:
         looks["duration"] = _seconds(looks["duration"].to_numpy(), table, duration_unit, notes)
     fate.loc[looks.index] = _put_on_images(looks, files, screen, table, anyway)
     if drop_first:
         fate.loc[looks.index[looks["place"].to_numpy() == 0]] = FIRST
+        looks["place"] -= 1
     kept = looks.loc[(fate.loc[looks.index] == KEPT).tolist()]
     if kept.empty:
         raise ValueError(f"{table}: no fixation is left of {len(fate)} rows.")
@@ -110,7 +120,9 @@ def import_table(
     named = {role: n for role, n in found.named.items() if role != "kind" or counts[OTHER_KIND]}
     result = Imported(out, named, counts, observers, seen, notes)
     told = {"decimal": decimal, "duration_unit": duration_unit, "drop_first": drop_first}
-    settings = {"table": table.name, **asdict(screen), **told, "anyway": anyway}
+    told["eye"] = eye
+    where = {"table": str(table.resolve()), "images": str(images.resolve())}
+    settings = {**where, **asdict(screen), **told, "anyway": anyway}
     _write(result, kept, {name: files[name] for name in sorted(set(looks["image"]))}, settings)
     return result
 
@@ -132,18 +144,26 @@ def _checked_files(table: Path, images: Path, out: Path) -> dict[str, Path]:
 
 
 def _with_units(screen: Screen, found: Columns, table: Path) -> Screen:
+    """`screen` with the units that it says, else with those that the name of the column tells."""
     if screen.units is not None:
         return screen
-    if found.units is None:
+    column, told = found.named["x"], found.units
+    if told is None and column.casefold() == "x" and screen == Screen(shown=screen.shown):
+        told = Units.IMAGE  # as in fixations.csv; whoever says a screen may mean its pixels
+    if told is None:
         raise ValueError(
-            f"{table}: the name of {found.named['x']!r} does not tell what it is measured in; say "
-            f"--units {' | '.join(Units)}."
+            f"{table}: the name of {column!r} does not tell what it is measured in: "
+            f"{Units.IMAGE} if it counts from the image's corner, {Units.SCREEN} if from the "
+            f"screen's, or another; say --units {' | '.join(Units)}."
         )
-    return replace(screen, units=found.units)
+    try:
+        return replace(screen, units=told)
+    except ValueError as error:
+        raise ValueError(f"{table}: by its name, {column!r} is in {told}. {error}") from error
 
 
 def _read(
-    table: Path, found: Columns, files: Mapping[str, Path], decimal: str
+    table: Path, found: Columns, files: Mapping[str, Path], decimal: str, eye: str | None
 ) -> tuple[pd.Series, pd.DataFrame, Matched]:
     """Return the fate of each row, by its line; the fixations on images; how images were found.
 
@@ -153,13 +173,16 @@ def _read(
     text = read_table(table, tuple(dict.fromkeys(found.named.values())))
     rows = pd.DataFrame({role: text[name].str.strip() for role, name in found.named.items()})
     fate = pd.Series(KEPT, index=rows.index)
-    fate.loc[_missing(rows["image"])] = NO_IMAGE
+    fate.loc[missing_values(rows["image"])] = NO_IMAGE
     fate.loc[_of_another_kind(rows)] = OTHER_KIND
     named = (fate == KEPT).to_numpy()
     matched = match_names(rows["image"].to_numpy()[named], files)
     fate.loc[named & ~rows["image"].isin(list(matched.image)).to_numpy()] = UNKNOWN
     looks = _fixations(rows.loc[(fate == KEPT).tolist()], found, table, decimal)
     looks["image"] = [matched.image[name] for name in looks["image"]]
+    other = _of_other_eye(looks, table, eye)
+    fate.loc[looks.index[other]] = OTHER_EYE
+    looks = looks.loc[~other]
     again = _repeated(looks, table)
     fate.loc[looks.index[again]] = REPEATED
     looks = looks.loc[~again]
@@ -174,13 +197,34 @@ def _of_another_kind(rows: pd.DataFrame) -> np.ndarray:
     return ~fixations & fixations.any()
 
 
-def _missing(text: Iterable[str]) -> np.ndarray:
-    return np.array([value.casefold() in MISSING for value in text], dtype=bool)
+def _of_other_eye(looks: pd.DataFrame, table: Path, eye: str | None) -> np.ndarray:
+    """Which rows repeat with the other eye what `eye` saw; ValueError if it is to be asked.
+
+    Looks that were recorded with one eye, whichever, stay.
+    """
+    if "eye" not in looks:
+        if eye is not None:
+            raise ValueError(f"{table}: no column tells the eye; name it with --eye-column.")
+        return np.zeros(len(looks), dtype=bool)
+    both = looks.groupby(_look(looks))["eye"].transform("nunique").to_numpy() > 1
+    known = sorted(looks["eye"].unique())
+    if both.any() and eye is None:
+        raise ValueError(
+            f"{table}: both eyes of {looks['observer'][both].iloc[0]!r} saw "
+            f"{looks['image'][both].iloc[0]}, and each fixation would count twice; say "
+            f"--eye {' | '.join(known)}."
+        )
+    return both & (looks["eye"] != check_name("eye", eye, known)).to_numpy() if eye else both
+
+
+def _look(looks: pd.DataFrame) -> list[str]:
+    """The columns that tell one look at an image from others."""
+    return ["image", "observer", *(["trial"] if "trial" in looks else [])]
 
 
 def _fixations(rows: pd.DataFrame, found: Columns, table: Path, decimal: str) -> pd.DataFrame:
     """Rows of text with numbers in them, as they stand in the table."""
-    if (nobody := _missing(rows["observer"])).any():
+    if (nobody := missing_values(rows["observer"])).any():
         raise ValueError(
             f"{table}, line {rows.index[nobody.argmax()]}: {found.named['observer']} is "
             f"{rows['observer'].iloc[nobody.argmax()]!r}: whose fixation is it?"
@@ -202,10 +246,11 @@ def _fixations(rows: pd.DataFrame, found: Columns, table: Path, decimal: str) ->
 
 def _repeated(looks: pd.DataFrame, table: Path) -> np.ndarray:
     """Whether a row is another sample of a fixation that is there; ValueError if none can tell."""
-    fixation = ["image", "observer", "x", "y"]
+    look = _look(looks)
+    fixation = [*look, "x", "y"]
     if "order" in looks:
         again = looks.duplicated([*fixation, "order"]).to_numpy()
-        fixation = ["image", "observer", "order"]
+        fixation = [*look, "order"]
         what = "have the number of the row before and another position"
     else:
         again = np.zeros(len(looks), dtype=bool)
@@ -221,7 +266,7 @@ def _repeated(looks: pd.DataFrame, table: Path) -> np.ndarray:
 
 def _places_in_trials(looks: pd.DataFrame) -> np.ndarray:
     """Place of each fixation in its observer's look at its image, from 0; ties share one."""
-    trials = looks.groupby(["image", "observer"], sort=False)
+    trials = looks.groupby(_look(looks), sort=False)
     if "order" not in looks:
         return trials.cumcount().to_numpy()
     return trials["order"].rank(method="dense").to_numpy().astype(np.int64) - 1
@@ -251,6 +296,8 @@ def _put_on_images(
     sizes = {name: image_size(files[name])[::-1] for name in looks["image"].unique()}
     own = np.array([sizes[name] for name in looks["image"]], dtype=np.float64).reshape(-1, 2)
     xy = looks[["x", "y"]].to_numpy()
+    if screen.on_screen and not anyway:
+        _check_shown(list(sizes), np.array(list(sizes.values()), dtype=np.float64), screen)
     fate, image = _places(xy, own, screen)
     _check_possible(xy, own, fate, screen, table, anyway)
     looks[["x", "y"]] = image
@@ -272,37 +319,69 @@ def _check_possible(
     xy: np.ndarray, own: np.ndarray, fate: np.ndarray, screen: Screen, table: Path, anyway: bool
 ) -> None:
     """Raise ValueError if positions can't be what they are said to be, with what they may be."""
-    there = _somewhere(xy)
+    there = ~nowhere(xy)
     if not there.any():
         raise ValueError(f"{table}: no row has a position.")
-    (left, top), (right, bottom) = np.nanmin(xy, 0), np.nanmax(xy, 0)
+    (left, top), (right, bottom) = xy[there].min(0), xy[there].max(0)
     of = "" if screen.size is None else " of a screen of {:g}×{:g}".format(*screen.size)
     read = (
         f"{table}: x runs from {left:g} to {right:g}, y from {top:g} to {bottom:g}. Read as "
         f"{screen.units}{of}, "
     )
-    if screen.units in (Units.SCREEN, Units.IMAGE) and fractions(*xy.T):
-        raise ValueError(f"{read}all lie in one corner. Are they --units fraction?")
+    if screen.units in (Units.SCREEN, Units.IMAGE) and fractions(*xy[there].T):
+        raise ValueError(
+            f"{read}all lie in one corner. Are they --units {Units.OF_IMAGE}, or {Units.OF_SCREEN}?"
+        )
     inside = (fate[there] == KEPT).mean()
     if inside < MOST and not anyway:
         raise ValueError(
             f"{read}only {inside:.0%} lie inside their image.{_advice(xy, own, screen)} --anyway "
             "imports them as they are."
         )
+    off, n = int((fate[there] == OFF_SCREEN).sum()), int(there.sum())
+    if off > max(1, STRAY * n) and not anyway:  # one alone tells nothing
+        raise ValueError(
+            f"{read}{off} of {n} ({off / n:.0%}) lie off the screen.{_advice_on_screen(xy, screen)}"
+            " --anyway leaves them out."
+        )
 
 
-def _somewhere(xy: np.ndarray) -> np.ndarray:
-    """Which positions (N, 2) are meant for one, rightly or not."""
-    return ~(np.isnan(xy).any(1) | (xy == 0).all(1))
+def _check_shown(names: Sequence[str], own: np.ndarray, screen: Screen) -> None:
+    """Raise ValueError if an image, of those `own` (N, 2) large, did not fit on the screen."""
+    shown = own if screen.shown is None else np.broadcast_to(screen.shown, own.shape)
+    corner = np.broadcast_to(screen.corner(shown), own.shape)
+    beyond = ((corner < 0) | (corner + shown > np.asarray(screen.size))).any(1)
+    if beyond.any():
+        k = int(beyond.argmax())
+        at = "" if screen.at is None else " with its corner at {:g},{:g}".format(*screen.at)
+        size = "{:g}×{:g}".format(*screen.size or ())
+        raise ValueError(
+            f"{names[k]}, {shown[k, 0]:g}×{shown[k, 1]:g} large{at}, reaches beyond the screen of "
+            f"{size}. Is --screen right{'' if screen.at is None else ', and --image-at'}? If the "
+            "image was made to fit, say how large it was: --shown WxH. --anyway imports it so."
+        )
+
+
+def _advice_on_screen(xy: np.ndarray, screen: Screen) -> str:
+    """What option is wrong where positions lie off the screen, though most are on their image."""
+    there = xy[~nowhere(xy)]
+    if screen.units == Units.DEGREES:
+        return " Are --distance, --screen-size or --pixels-per-degree right?"
+    if (there < 0).any(1).mean() > STRAY:
+        return " Does another place than the screen's top left corner count as (0, 0)?"
+    width, height = np.quantile(screen.pixels(there, there)[1], 1 - STRAY, axis=0)
+    return f" Is --screen larger? 95 % of them lie within {width:.0f}×{height:.0f} pixels."
 
 
 def _advice(xy: np.ndarray, own: np.ndarray, screen: Screen) -> str:
     """What options would put most positions into their images."""
-    there = _somewhere(xy)
-    for units in (Units.FRACTION, Units.IMAGE, Units.SCREEN):
-        if units == screen.units or (units == Units.SCREEN and screen.size is None):
+    there = ~nowhere(xy)
+    for units in (Units.OF_IMAGE, Units.OF_SCREEN, Units.IMAGE, Units.SCREEN):
+        counts_from_screen = units in (Units.OF_SCREEN, Units.SCREEN)
+        if units == screen.units or (counts_from_screen and screen.size is None):
             continue
-        fate, _ = _places(xy, own, replace(screen, units=units))
+        at = screen.at if counts_from_screen else None
+        fate, _ = _places(xy, own, replace(screen, units=units, at=at))
         if (share := (fate[there] == KEPT).mean()) > 1 - (1 - MOST) / 2:
             return f" As --units {units}, {share:.0%} would."
     if screen.units != Units.DEGREES and (np.nan_to_num(xy) < 0).any() and np.nanmax(xy) < 90:
@@ -319,7 +398,8 @@ def _notes(found: Columns, screen: Screen, matched: Matched, files: int) -> list
     if guessed := [role for role in found.guessed if role != "kind"]:
         pairs = ", ".join(f"{role} {found.named[role]!r}" for role in guessed)
         notes.append(f"Columns taken by their names: {pairs}.")
-    notes.append(f"Positions: {screen.units}.")
+    unneeded = ", for which --screen is not needed" if screen.size and not screen.on_screen else ""
+    notes.append(f"Positions: {screen.units}{unneeded}.")
     if screen.on_screen and (screen.at is None or screen.shown is None):
         place = "in the middle of the screen" if screen.at is None else "at {:g},{:g}"
         notes.append(f"Images: {place.format(*screen.at or ())}, {_extent(screen)}.")
@@ -337,10 +417,11 @@ def _notes_on_order(looks: pd.DataFrame, drop_first: bool) -> list[str]:
     if "order" not in looks:
         first = "No column numbers the fixations: the first row counts as the first."
         return [first] if drop_first else []
-    if ties := int(looks.duplicated(["image", "observer", "order"]).sum()):
+    if ties := int(looks.duplicated([*_look(looks), "order"]).sum()):
         return [
             f"{ties} fixations have the number of another one of the same observer on the same "
-            "image: was it shown more than once? They share a place in its order."
+            "image: was it shown more than once? They share a place in its order; a column "
+            "named with --trial would tell the showings."
         ]
     return []
 
@@ -363,6 +444,9 @@ def _write(
             shutil.copy2(file, part / name)
         if "order" in kept:
             kept = kept.assign(order=kept["place"])
+            if "trial" in kept:  # rows of one look together: nothing else tells it there
+                number = kept.groupby(_look(kept), sort=False).ngroup()
+                kept = kept.iloc[np.lexsort((kept["order"], number))]
         columns = [c for c in ("image", "x", "y", "observer", "order", "duration") if c in kept]
         kept[columns].to_csv(part / "fixations.csv", index=False)
         record = {**settings, "columns": dict(result.columns), "rows": dict(result.rows)}
