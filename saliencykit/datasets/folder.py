@@ -162,8 +162,9 @@ def _seconds(table: pd.DataFrame, path: Path) -> np.ndarray:
 
 def _from_zero(order: np.ndarray, table: pd.DataFrame, path: Path) -> np.ndarray:
     """`order` from 0; one less, with a warning, if it begins at 1 for everybody on every image."""
-    first = pd.Series(order, table.index).groupby([table["image"], table["observer"]]).min()
-    if first.empty or not (first == 1).all():
+    looks = table[["image", "observer"]].assign(order=order).groupby(["image", "observer"])
+    first = np.asarray(looks["order"].min())
+    if not len(first) or not (first == 1).all():
         return order
     warnings.warn(
         f"{path}: order begins at 1 for all observers on all images; taken to count from 1, and "
@@ -178,10 +179,10 @@ def _observers(labels: pd.Series, path: Path) -> np.ndarray:
 
     Raises ValueError naming the line of one that is missing.
     """
-    if (nobody := missing_values(labels)).any():
-        line = labels.index[nobody.argmax()]
+    if (nobody := np.asarray(missing_values(labels))).any():
+        k = int(nobody.argmax())
         raise ValueError(
-            f"{path}, line {line}: observer is {labels[line]!r}: whose fixation is it?"
+            f"{path}, line {labels.index[k]}: observer is {labels.iloc[k]!r}: whose fixation is it?"
         )
     names, index = np.unique(labels.to_numpy(dtype=str), return_inverse=True)
     if all(name.isdecimal() for name in names):

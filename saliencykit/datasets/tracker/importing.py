@@ -209,9 +209,10 @@ def _of_other_eye(looks: pd.DataFrame, table: Path, eye: str | None) -> np.ndarr
     both = looks.groupby(_look(looks))["eye"].transform("nunique").to_numpy() > 1
     known = sorted(looks["eye"].unique())
     if both.any() and eye is None:
+        first = looks.iloc[int(both.argmax())]
         raise ValueError(
-            f"{table}: both eyes of {looks['observer'][both].iloc[0]!r} saw "
-            f"{looks['image'][both].iloc[0]}, and each fixation would count twice; say "
+            f"{table}: both eyes of {first['observer']!r} saw "
+            f"{first['image']}, and each fixation would count twice; say "
             f"--eye {' | '.join(known)}."
         )
     return both & (looks["eye"] != check_name("eye", eye, known)).to_numpy() if eye else both
@@ -369,7 +370,9 @@ def _advice_on_screen(xy: np.ndarray, screen: Screen) -> str:
         return " Are --distance, --screen-size or --pixels-per-degree right?"
     if (there < 0).any(1).mean() > STRAY:
         return " Does another place than the screen's top left corner count as (0, 0)?"
-    width, height = np.quantile(screen.pixels(there, there)[1], 1 - STRAY, axis=0)
+    _, on_screen = screen.pixels(there, there)
+    assert on_screen is not None  # since they are off it
+    width, height = np.quantile(on_screen, 1 - STRAY, axis=0)
     return f" Is --screen larger? 95 % of them lie within {width:.0f}×{height:.0f} pixels."
 
 

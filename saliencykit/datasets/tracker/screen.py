@@ -79,7 +79,7 @@ class Screen:
         Angles, from the screen's centre, may all be small; they are less than 90 degrees.
         """
         if self.units == Units.DEGREES:
-            return ~(np.abs(xy) < 90).all(1)
+            return np.asarray(~(np.abs(xy) < 90).all(1))
         return nowhere(xy)
 
     def pixels(self, xy: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
