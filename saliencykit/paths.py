@@ -10,7 +10,6 @@ import platformdirs
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent  # the repository, when the package is installed editable from it
 NOTEBOOKS = ROOT / "notebooks"
-PROFILES = NOTEBOOKS / "profiles"
 REFERENCE = ROOT / "figures" / "reference"  # what is committed, and compared with
 FIGURES = Path(os.environ.get("SALIENCYKIT_FIGURES", ROOT / "figures"))
 ANNOTATIONS = PACKAGE / "datasets" / "annotations"

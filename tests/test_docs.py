@@ -89,15 +89,9 @@ def test_data_sets_and_files_named_in_the_docs_exist():
         assert place.is_file(), name
 
 
-def test_every_page_is_linked_from_the_readme_or_a_page_that_is():
-    seen, waiting = set(), [ROOT / "README.md"]
-    while waiting:
-        page = waiting.pop()
-        links = re.findall(r"\]\(([\w/]+\.md)\)", page.read_text(encoding="utf-8"))
-        new = {(page.parent / link).resolve() for link in links} - seen
-        seen |= new
-        waiting += new
-    assert seen >= set(DOCS)
+@pytest.mark.parametrize("path", DOCS, ids=lambda p: p.stem)
+def test_every_page_is_linked_from_the_readme(path):
+    assert f"(docs/{path.name})" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -10,13 +10,15 @@ import torch
 from scipy import stats
 
 from saliencykit.analyses.elsewhere import figures, sentences, tables
-from saliencykit.analyses.elsewhere.tables import IMAGES, NETWORK, SHARE, UNITS, VARIES, Settings
+from saliencykit.analyses.elsewhere.tables import IMAGES, NETWORK, SHARE, UNITS, VARIES, Asked
 from saliencykit.dissection import Dissection
+from saliencykit.evaluation import Kind, Predictor
 from saliencykit.findings.lead import EFFICIENT, LEAD, LOST, NATURAL
 from saliencykit.intervals import differ
 from saliencykit.registry import UnknownNameError
 from saliencykit.settings import read_row
 from saliencykit.study import Study
+from tests.conftest import Blobs
 
 # --- Rows ----------------------------------------------------------------------------------------
 
@@ -49,12 +51,12 @@ def test_a_row_is_a_profile_and_what_it_changes():
 )
 def test_a_wrong_row_is_told_before_anything_runs(row, said):
     with pytest.raises((UnknownNameError, ValueError), match=said):
-        Settings(["toy", row], {})
+        Asked(["toy", row], {})
 
 
 def test_settings_say_network_images_and_how():
     rows = ["osie", "osie data=crowd", "osie data=crowd train_data=osie", "osie read=[features.18]"]
-    about = Settings([*(f"{row} weights=null" for row in rows), "toy"], {}).about
+    about = Asked([*(f"{row} weights=null" for row in rows), "toy"], {}).about
     assert about["network"].tolist() == ["mobilenet_v2, untrained"] * 4 + ["toyvgg"]
     assert about["images_of"].tolist() == ["osie", "crowd", "crowd", "osie", "toyworld"]
     three = "reads features.6, features.13, features.18"
@@ -68,9 +70,9 @@ def test_settings_say_network_images_and_how():
     assert about["setting"][3] == "mobilenet_v2, untrained · osie · reads the deepest layer"
     assert about["setting"][4] == "toyvgg · toyworld"
     with pytest.raises(ValueError, match="twice"):
-        Settings(["toy", "toy"], {})
+        Asked(["toy", "toy"], {})
     with pytest.raises(UnknownNameError, match="conv5_3"):
-        Settings(["toy read=[conv5_4]"], {})
+        Asked(["toy read=[conv5_4]"], {})
 
 
 # --- Do numbers differ? --------------------------------------------------------------------------
@@ -236,7 +238,7 @@ def test_one_training_tells_no_difference():
 
 
 def test_a_number_that_settings_share_stands_once():
-    settings = Settings(["toy", "toy read=[conv5_3]"], {})
+    settings = Asked(["toy", "toy read=[conv5_3]"], {})
     told = pd.DataFrame({"measure": "m", "what": "w", "value": [1.0], "low": 0.5, "high": 1.5})
     parts = [told.assign(setting=name) for name in settings.studies]
     assert len(settings.marked(parts)) == 1
@@ -270,7 +272,7 @@ class Given:
 
 
 def asked(first, second, network=("vgg16", "vgg16")):
-    settings = object.__new__(Settings)
+    settings = object.__new__(Asked)
     about = [(f"{n} · {p}", n, p) for n, p in zip(network, PLACES, strict=True)]
     settings.about = pd.DataFrame(about, columns=["setting", "network", "images_of"])
     results = (Given(dissected(first)), Given(dissected(second)))
@@ -330,3 +332,44 @@ def test_a_forest_has_a_row_a_setting(finding, draw, panels):
     marks = [mark for axis in figure.axes for mark in axis.lines if mark.get_marker() == "o"]
     assert sum(len(mark.get_xdata()) for mark in marks) == panels * len(want)
     plt.close(figure)
+
+
+# --- Taught on other images ----------------------------------------------------------------------
+
+
+class TaughtElsewhere:
+    """A study of images that none of its networks was taught on; they answer with noise."""
+
+    trainings, centre = 2, None
+    evaluated_on, _evaluated = Study.evaluated_on, Study._evaluated
+
+    def __init__(self):
+        self.annotated = self.unseen = Blobs(6)
+
+    @property
+    def evaluated(self):
+        raise AssertionError("these are scores on the images that taught them")
+
+    def training(self, number):
+        return {"fine-tuned": number}
+
+    def network_maps(self, networks, data):
+        return {name: self.noise(seed, data) for name, seed in networks.items()}
+
+    def untaught(self, data):
+        return {}
+
+    def noise(self, seed, data):
+        def map_of(i):
+            return torch.rand(data.size_of(i), generator=torch.Generator().manual_seed(seed + i))
+
+        return Predictor(map_of, seed, Kind.NETWORK)
+
+
+def test_who_was_taught_elsewhere_is_scored_on_the_images_asked_about(tmp_path, monkeypatch):
+    monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path))
+    study = TaughtElsewhere()
+    found = tables._natural(study)
+    assert list(found.images) == study.annotated.names
+    assert "human" in found.models
+    assert found.grid("fine-tuned").shape == (2, 6)

@@ -193,10 +193,11 @@ def told(value=0.4, low=0.2, high=0.6):
 
 def one(low=0.2, others=(0.3,)):
     """What is told of one unit: its mean before, after, and its change."""
-    table = pd.DataFrame({"what": ["before", "after", "change"], "value": 1.0, "high": 2.0})
+    what = ["before", "after", "change", tables.OTHERS_CHANGE]
+    table = pd.DataFrame({"what": what, "value": [1.0, 1, 9, 1], "high": [2.0, 2, 9, 2]})
     own = {f"training {k}": value for k, value in enumerate((1.5, *others), 1)}
     about = {"category": "text", "unit": 7, "image": tables.OTHER_IMAGES}
-    return table.assign(low=low, **own, **about)
+    return table.assign(low=[low, low, 9, low], **own, **about)
 
 
 @pytest.mark.parametrize(
@@ -231,10 +232,10 @@ def test_words_about_the_half_of_all_units_follow_the_interval():
 @pytest.mark.parametrize(
     ("low", "others", "says"),
     [
-        (0.2, (0.3,), "and to 0.30 in the other 1. These gain +1.00"),
+        (0.2, (0.3,), "and to 0.30 in the other one."),
+        (0.2, (0.3, 1.2), "These gain +1.00 [+0.20, +2.00] on average: they gain it too"),
+        (-0.2, (0.3, 1.2), "that may be chance"),
         (0.2, (0.3, 1.2), "and to between 0.30 and 1.20 in the other 2."),
-        (0.2, (0.3,), "they gain it too"),
-        (-0.2, (0.3,), "that may be chance"),
         (0.2, (), "in the training pictured."),
     ],
 )
@@ -265,8 +266,11 @@ def test_one_unit_is_chosen_on_other_images_than_it_is_told_of(found):
     for k, res in enumerate(found.dissections["fine-tuned"]):
         rest = res.subset(set(res.regions["image"]) - chose).selectivity(layer)
         assert mean[f"training {k + 1}"]["after"] == pytest.approx(rest.loc["bright", unit])
-    assert mean["value"]["after"] == mean["training 2"]["after"]  # of who did not choose the unit
-    assert set(mean["trainings"]) == {1}
+    both = mean[["training 1", "training 2"]].mean(axis=1)
+    assert mean["value"][["before", "after", "change"]].equals(both[["before", "after", "change"]])
+    others = mean.loc[tables.OTHERS_CHANGE]  # of who did not choose the unit
+    assert others["value"] == others["training 2"] == mean["training 2"]["change"]
+    assert np.isnan(others["training 1"])
     assert np.isnan(mean["sd_trainings"]["before"])
     assert found.one_unit("never")["category"].iloc[0] in ("bright", "dark")
 

@@ -42,7 +42,7 @@ def test_every_notebook_runs_and_draws(smoke):
 def test_what_is_learned_tells_how_trainings_differ(smoke):
     """So that a rerun can be judged; but for a share of worlds, and what one training shows.
 
-    In the smoke profile the default world is of one, and one other than chose 03's single unit.
+    In the smoke profile the default world is of one.
     """
     folder, outcomes = smoke
     silent = set()
@@ -59,7 +59,6 @@ def test_what_is_learned_tells_how_trainings_differ(smoke):
                 if spread is None or not counted:
                     silent.add((stem, header[columns[0]]))
     alone = {("08_default_world", "value"), ("09_explorer", "value")}
-    alone.add(("03_unit_pictures", "value"))
     assert silent == {("08_alarms", "share"), *alone}
 
 

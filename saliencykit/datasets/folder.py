@@ -12,7 +12,7 @@ from ..registry import check_name
 from .annotated import AnnotatedDataset, Regions, Scenes, read_regions, read_scenes
 from .base import DATASETS, SPLITS, file_stamps
 from .files import Source, existing_root, list_images, missing
-from .reading import missing_values, number_column, read_table, whole_column
+from .reading import check_observers, number_column, read_table, whole_column
 from .types import CATEGORIES, Fixations
 
 LONGEST = 10
@@ -179,11 +179,7 @@ def _observers(labels: pd.Series, path: Path) -> np.ndarray:
 
     Raises ValueError naming the line of one that is missing.
     """
-    if (nobody := np.asarray(missing_values(labels))).any():
-        k = int(nobody.argmax())
-        raise ValueError(
-            f"{path}, line {labels.index[k]}: observer is {labels.iloc[k]!r}: whose fixation is it?"
-        )
+    check_observers(labels, path)
     names, index = np.unique(labels.to_numpy(dtype=str), return_inverse=True)
     if all(name.isdecimal() for name in names):
         return np.argsort(np.argsort([int(name) for name in names], kind="stable"))[index]

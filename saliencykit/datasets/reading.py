@@ -172,6 +172,16 @@ def missing_values(text: Iterable[str]) -> np.ndarray:
     return np.array([value.strip().casefold() in MISSING for value in text], dtype=bool)
 
 
+def check_observers(labels: pd.Series, path: Path, column: str = "observer") -> None:
+    """Raise ValueError naming file and line if a fixation, a row of `read_table`, is nobody's."""
+    nobody = np.asarray(missing_values(labels))
+    if nobody.any():
+        k = int(nobody.argmax())
+        raise ValueError(
+            f"{path}, line {labels.index[k]}: {column} is {labels.iloc[k]!r}: whose fixation is it?"
+        )
+
+
 def number_column(table: pd.DataFrame, column: str, path: Path, decimal: str = ".") -> np.ndarray:
     """Return a column of `read_table` as float64; what stands for no value (`MISSING`) is NaN.
 

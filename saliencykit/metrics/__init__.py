@@ -8,10 +8,9 @@ from .blur import default_sigma, density, gaussian_blur
 from .distribution import cc, kl, sim
 from .extrapolation import PowerLaw, limits, power_law
 from .observers import by_observers, leave_one_out, leave_one_out_maps, split_half
-from .odd_one_out import MSR, fixations_to_find, gsi, most_salient, msr
+from .odd_one_out import MSR, fixations_to_find, gsi, most_salient, msr, msr_target
 from .points import InformationGain
 from .pointwise import ig, nss
-from .ratios import msr_target
 from .roc import auc, auc_borji, auc_judd, auc_shuffled, auc_shuffled_exact
 from .table import ARRAY_METRICS, METRICS, Metric, metric, scores
 from .transport import emd

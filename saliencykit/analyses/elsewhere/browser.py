@@ -9,13 +9,13 @@ from ...registry import check_name
 from ...viewing import UnitBrowser
 from ...viewing.controls import explore
 from ...viewing.pictures import Picture
-from .tables import Settings
+from .tables import Asked
 
 
 class SettingBrowser:
     """The first training of each setting: a setting's networks run when it is first chosen."""
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: Asked):
         self.settings = settings
         self.units = cache(self._units)
 

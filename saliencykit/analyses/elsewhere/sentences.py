@@ -28,7 +28,7 @@ def what_we_see(
     """Words under 10_elsewhere: a table of all numbers, then what stands out.
 
     tables: of `tables`, by finding; differ: `tables.hangs_on`; same: `tables.same_units`; about:
-    `Settings.about`.
+    `Asked.about`.
     """
     layers = about.drop_duplicates(NETWORK).set_index(NETWORK)["layer"]
     told = {key: Sides.of(spans(rows, by="setting")) for key, rows in numbers(tables)}

@@ -29,7 +29,7 @@ FINE_TUNED = "fine-tuned"
 TOLD = ["measure", "what", "value", "low", "high", "se_images", "images"]
 
 
-class Settings:
+class Asked:
     """The studies asked, by name.
 
     rows: each "PROFILE setting=value …" (see `Study.from_row`); changes: of what a row leaves as it
@@ -78,7 +78,7 @@ def _about(study: Study) -> dict[str, object]:
 
 
 def units(
-    settings: Settings, categories: Sequence[str], controls: int = 10, share: float = 0.1
+    settings: Asked, categories: Sequence[str], controls: int = 10, share: float = 0.1
 ) -> pd.DataFrame:
     """F1: by how much the best units of a given network exceed untrained ones', by category.
 
@@ -99,12 +99,12 @@ def units(
     return settings.marked(parts)
 
 
-def _known(settings: Settings, categories: Sequence[str]) -> list[str]:
+def _known(settings: Asked, categories: Sequence[str]) -> list[str]:
     known = {c for study in settings.studies.values() for c in study.annotated.categories}
     return [check_name("category", name, sorted(known)) for name in categories]
 
 
-def favoured(settings: Settings, first: str, second: str) -> pd.DataFrame:
+def favoured(settings: Asked, first: str, second: str) -> pd.DataFrame:
     """F2: what fine-tuning adds at `first` and at `second`, and by how much more at the first.
 
     measure: of the map, its `SHARE`; of the ten best `UNITS` of the deepest layer, region NSS, the
@@ -130,7 +130,7 @@ def _told(found: OverTrainings) -> pd.DataFrame:
     return table[table["value"].notna()].rename(columns={"category": "what"})
 
 
-def leads(settings: Settings) -> pd.DataFrame:
+def leads(settings: Asked) -> pd.DataFrame:
     """F3: how far fine-tuned networks lead classical models, on photographs and efficient searches.
 
     measure: which of the two it is, or what of the lead is lost (see `findings.lead`).
@@ -154,7 +154,7 @@ def _natural(study: Study) -> Evaluations:
     return study.evaluated_on(study.unseen, ("nss",)).beside(people)
 
 
-def tasks(settings: Settings) -> pd.DataFrame:
+def tasks(settings: Asked) -> pd.DataFrame:
     """F4: how much more alike networks of one task are than those of two, at each study's layer.
 
     Of networks taught on images whose scene classes are known. what: three likenesses; p, that
@@ -175,7 +175,7 @@ def tasks(settings: Settings) -> pd.DataFrame:
 # The same units on two collections of images
 
 
-def same_units(settings: Settings, category: str, k: int = 10, n: int = 1000) -> pd.DataFrame:
+def same_units(settings: Asked, category: str, k: int = 10, n: int = 1000) -> pd.DataFrame:
     """Do two collections of images tell the same of a category of the same given units?
 
     A row a network that is asked about both, and layer that both dissected: network, first, second,
@@ -260,7 +260,7 @@ def hangs_on(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     A row a number and what is held: finding, measure, what, on (what varies, one of `VARIES`), held
     (the other two), settings (how many), least, most and whose they are, turned (whether intervals
     lie on both sides of 0), p that they are one number (`intervals.differ`) and p_adjusted, by
-    Benjamini–Hochberg over all. Settings of one training tell no spread, and are left out.
+    Benjamini–Hochberg over all. Asked of one training tell no spread, and are left out.
     """
     rows = []
     for key, table in numbers(tables):

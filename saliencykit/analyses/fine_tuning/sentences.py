@@ -19,7 +19,7 @@ from ...viewing import reported
 from ...viewing.claims import Sides, Span, bullets, extremes, pairs_above, percent, spans
 from ...viewing.plots import only
 from ...viewing.style import label
-from .tables import ABOVE, OTHER_IMAGES, SAME
+from .tables import ABOVE, OTHER_IMAGES, OTHERS_CHANGE, SAME
 
 NOT_ALIKE = """By this number the two do not agree. Network, images and training differ between
     them, and the reported numbers have no intervals, so what it hangs on is not told here."""
@@ -134,7 +134,7 @@ def _half_of_all(paper: pd.DataFrame, threshold: float) -> str:
 def _one_unit(table: pd.DataFrame) -> str:
     """Say what becomes of the unit that was pictured, in that training and in the others."""
     what = only(table, image=OTHER_IMAGES).set_index("what")
-    gain, where = Span.of(what.loc[CHANGE]), label(table["category"].iloc[0])
+    where = label(table["category"].iloc[0])
     own, *others = singles(what).astype(float).loc[AFTER]
     others = [value for value in others if not math.isnan(value)]
     said = f"""Unit {table["unit"].iloc[0]}, pictured because on half of these images it gained
@@ -143,9 +143,13 @@ def _one_unit(table: pd.DataFrame) -> str:
     if not others:
         return f"{said}."
     elsewhere = " and ".join(f"{end:.2f}" for end in dict.fromkeys([min(others), max(others)]))
+    said = f"{said}, and to {'between ' if ' ' in elsewhere else ''}{elsewhere} in the other"
+    if len(others) < 2:
+        return f"{said} one."
+    gain = Span.of(what.loc[OTHERS_CHANGE])
     kept, lost, unsure = "they gain it too", "they lose it", "that may be chance"
-    return f"""{said}, and to {"between " if " " in elsewhere else ""}{elsewhere} in the other
-        {len(others)}. These gain {gain:+.2f} on average: {gain:{kept}|{lost}|{unsure}}."""
+    return f"""{said} {len(others)}. These gain {gain:+.2f} on average:
+        {gain:{kept}|{lost}|{unsure}}."""
 
 
 def _trainings(of: int) -> str:

@@ -13,7 +13,7 @@ from ...viewing import reported
 
 SAME, OTHERS, ABOVE = "scored on the same images", "scored on others", "units above T"
 ENDS = ["low", "high"]
-OTHER_IMAGES = "all others"
+OTHER_IMAGES, OTHERS_CHANGE = "all others", "change, trainings after the first"
 
 
 class FineTuning(findings.FineTuning):
@@ -58,11 +58,11 @@ class FineTuning(findings.FineTuning):
 
         It is the unit whose selectivity for the category gained most in the first training, on half
         of the unseen images that show it. Told are others: the mean over all of them, in every
-        training, whose value and interval are those of the trainings that did not choose it; and,
-        in the first, the `most` whose region was looked at most. A category on fewer
+        training; and, in the first, the `most` whose region was looked at most. A category on fewer
         than two images gives way to the most frequent one. Columns: category, unit, image
         (`OTHER_IMAGES`: the mean), region (its number in the image), fixations, what (before,
-        after; of the mean also change), value, low, high …, "training 1" …
+        after; of the mean also change, and `OTHERS_CHANGE`, without the first training, which chose
+        the unit), value, low, high …, "training 1" …
         """
         old, new = (found[0] for found in self.dissections.values())
         regions = old.regions.assign(region=old.regions.groupby("image").cumcount())
@@ -97,7 +97,10 @@ class FineTuning(findings.FineTuning):
             for results in self.dissections.values()
         )
         parts = {BEFORE: before, AFTER: after, CHANGE: after - before}
-        about = [_without_first(one, image=OTHER_IMAGES, what=what) for what, one in parts.items()]
+        about = [one.table(image=OTHER_IMAGES, what=what) for what, one in parts.items()]
+        if len(after.values) > 1:
+            others = _without_first(parts[CHANGE])
+            about.append(others.assign(image=OTHER_IMAGES, what=OTHERS_CHANGE))
         table = pd.concat(about, ignore_index=True)
         given = table["what"] == BEFORE
         return table.assign(sd_trainings=table["sd_trainings"].mask(given))
@@ -126,12 +129,11 @@ class FineTuning(findings.FineTuning):
         return mean.reset_index().assign(**own)
 
 
-def _without_first(found: OverTrainings, **columns: str) -> pd.DataFrame:
-    """Return a table of all trainings, but with value and interval of those after the first."""
-    table, left = found.table(**columns), max(1, len(found.values) - 1)
-    others = replace(found, values=found.values[-left:], regions=found.regions[-left:])
-    told = others.learned()._asdict()
-    return table.assign(**told)
+def _without_first(found: OverTrainings) -> pd.DataFrame:
+    """Return the table of all trainings but the first, which keep their numbers."""
+    table = replace(found, values=found.values[1:], regions=found.regions[1:]).table()
+    numbers = range(1, len(found.values))
+    return table.rename(columns={f"training {k}": f"training {k + 1}" for k in numbers})
 
 
 def _reported(table: pd.DataFrame, first: str, second: str) -> dict[str, list[float]]:

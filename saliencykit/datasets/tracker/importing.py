@@ -11,34 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ...registry import check_name
-from ..files import image_size
-from ..folder import LONGEST, fractions, named_images
-from ..reading import column_names, missing_values, number_column, read_table
+from ..folder import named_images
+from ..reading import column_names
 from .columns import Columns, find_columns
-from .names import Matched, match_names
-from .screen import Screen, Units, nowhere
-
-KEPT = "kept"
-OTHER_KIND = "of another kind than fixations"
-NO_IMAGE = "without an image"
-UNKNOWN = "on images that are not in the folder"
-REPEATED = "that repeat a fixation, being samples of it"
-OTHER_EYE = "of the other eye, this one's being there"
-FIRST = "first fixations, dropped as asked"
-LOST = "without a position, or with a code in its place: blinks and lost samples"
-OFF_SCREEN = "outside the screen"
-OFF_IMAGE = "outside the image"
-FATES = (
-    *(KEPT, OTHER_KIND, NO_IMAGE, UNKNOWN, OTHER_EYE, REPEATED, FIRST),
-    *(LOST, OFF_SCREEN, OFF_IMAGE),
-)
-"""What becomes of a row."""
-
-MOST = 0.5  # of the positions are to lie in the image: of people who look at pictures nearly all do
-STRAY = 0.05  # of the positions may lie off the screen, where trackers lose the gaze
-SHORTEST = 0.01  # seconds that half of all fixations exceed, with any tracker
-UNITS_OF_TIME = {"ms": 1000, "s": 1}
+from .fates import FATES, FIRST, KEPT, OTHER_KIND
+from .looks import look_of, read_looks, seconds_of
+from .names import Matched
+from .placing import put_on_images
+from .screen import Screen, Units
 
 
 @dataclass(frozen=True)
@@ -104,11 +84,11 @@ def import_table(
     files = _checked_files(table, images, out)
     found = find_columns(table, column_names(table), columns or {})
     screen = _with_units(screen or Screen(), found, table)
-    fate, looks, matched = _read(table, found, files, decimal, eye)
+    fate, looks, matched = read_looks(table, found, files, decimal, eye)
     notes = _notes(found, screen, matched, len(files)) + _notes_on_order(looks, drop_first)
     if "duration" in looks:
-        looks["duration"] = _seconds(looks["duration"].to_numpy(), table, duration_unit, notes)
-    fate.loc[looks.index] = _put_on_images(looks, files, screen, table, anyway)
+        looks["duration"] = seconds_of(looks["duration"].to_numpy(), table, duration_unit, notes)
+    fate.loc[looks.index] = put_on_images(looks, files, screen, table, anyway)
     if drop_first:
         fate.loc[looks.index[looks["place"].to_numpy() == 0]] = FIRST
         looks["place"] -= 1
@@ -162,240 +142,6 @@ def _with_units(screen: Screen, found: Columns, table: Path) -> Screen:
         raise ValueError(f"{table}: by its name, {column!r} is in {told}. {error}") from error
 
 
-def _read(
-    table: Path, found: Columns, files: Mapping[str, Path], decimal: str, eye: str | None
-) -> tuple[pd.Series, pd.DataFrame, Matched]:
-    """Return the fate of each row, by its line; the fixations on images; how images were found.
-
-    Fixations have x, y and, where there are columns for them, order and duration as numbers, the
-    image's file, observer, and their place, from 0, in the observer's look at the image.
-    """
-    text = read_table(table, tuple(dict.fromkeys(found.named.values())))
-    rows = pd.DataFrame({role: text[name].str.strip() for role, name in found.named.items()})
-    fate = pd.Series(KEPT, index=rows.index)
-    fate.loc[missing_values(rows["image"])] = NO_IMAGE
-    fate.loc[_of_another_kind(rows)] = OTHER_KIND
-    named = (fate == KEPT).to_numpy()
-    matched = match_names(rows["image"].to_numpy()[named], files)
-    fate.loc[named & ~rows["image"].isin(list(matched.image)).to_numpy()] = UNKNOWN
-    looks = _fixations(rows.loc[(fate == KEPT).tolist()], found, table, decimal)
-    looks["image"] = [matched.image[name] for name in looks["image"]]
-    other = _of_other_eye(looks, table, eye)
-    fate.loc[looks.index[other]] = OTHER_EYE
-    looks = looks.loc[~other]
-    again = _repeated(looks, table)
-    fate.loc[looks.index[again]] = REPEATED
-    looks = looks.loc[~again]
-    return fate, looks.assign(place=_places_in_trials(looks)), matched
-
-
-def _of_another_kind(rows: pd.DataFrame) -> np.ndarray:
-    """Which rows are no fixations; none, if the column that may tell is about something else."""
-    if "kind" not in rows:
-        return np.zeros(len(rows), dtype=bool)
-    fixations = np.array([kind.casefold() == "fixation" for kind in rows["kind"]], dtype=bool)
-    return ~fixations & fixations.any()
-
-
-def _of_other_eye(looks: pd.DataFrame, table: Path, eye: str | None) -> np.ndarray:
-    """Which rows repeat with the other eye what `eye` saw; ValueError if it is to be asked.
-
-    Looks that were recorded with one eye, whichever, stay.
-    """
-    if "eye" not in looks:
-        if eye is not None:
-            raise ValueError(f"{table}: no column tells the eye; name it with --eye-column.")
-        return np.zeros(len(looks), dtype=bool)
-    both = looks.groupby(_look(looks))["eye"].transform("nunique").to_numpy() > 1
-    known = sorted(looks["eye"].unique())
-    if both.any() and eye is None:
-        first = looks.iloc[int(both.argmax())]
-        raise ValueError(
-            f"{table}: both eyes of {first['observer']!r} saw "
-            f"{first['image']}, and each fixation would count twice; say "
-            f"--eye {' | '.join(known)}."
-        )
-    return both & (looks["eye"] != check_name("eye", eye, known)).to_numpy() if eye else both
-
-
-def _look(looks: pd.DataFrame) -> list[str]:
-    """The columns that tell one look at an image from others."""
-    return ["image", "observer", *(["trial"] if "trial" in looks else [])]
-
-
-def _fixations(rows: pd.DataFrame, found: Columns, table: Path, decimal: str) -> pd.DataFrame:
-    """Rows of text with numbers in them, as they stand in the table."""
-    if (nobody := missing_values(rows["observer"])).any():
-        raise ValueError(
-            f"{table}, line {rows.index[nobody.argmax()]}: {found.named['observer']} is "
-            f"{rows['observer'].iloc[nobody.argmax()]!r}: whose fixation is it?"
-        )
-    check_name("decimal sign", decimal, (".", ","))
-    called = rows.rename(columns=dict(found.named))  # so that errors name columns as the user does
-    numbers = {
-        role: number_column(called, found.named[role], table, decimal)
-        for role in ("x", "y", "order", "duration")
-        if role in rows
-    }
-    for role in {"order", "duration"} & set(numbers):
-        wrong = numbers[role] < 0 if role == "duration" else ~(numbers[role] >= 0)
-        if wrong.any():
-            line, value = rows.index[wrong.argmax()], rows[role].iloc[wrong.argmax()]
-            raise ValueError(f"{table}, line {line}: {found.named[role]} is {value!r}.")
-    return rows.assign(**numbers)
-
-
-def _repeated(looks: pd.DataFrame, table: Path) -> np.ndarray:
-    """Whether a row is another sample of a fixation that is there; ValueError if none can tell."""
-    look = _look(looks)
-    fixation = [*look, "x", "y"]
-    if "order" in looks:
-        again = looks.duplicated([*fixation, "order"]).to_numpy()
-        fixation = [*look, "order"]
-        what = "have the number of the row before and another position"
-    else:
-        again = np.zeros(len(looks), dtype=bool)
-        what = "repeat the row before (name the column that numbers the fixations with --order)"
-    seen = looks.loc[~again, fixation].to_numpy()
-    share = (seen[1:] == seen[:-1]).all(1).mean() if len(seen) > 1 else 0
-    if share > MOST:
-        raise ValueError(
-            f"{table}: {share:.0%} of the rows {what}: samples, it seems, and not fixations."
-        )
-    return again
-
-
-def _places_in_trials(looks: pd.DataFrame) -> np.ndarray:
-    """Place of each fixation in its observer's look at its image, from 0; ties share one."""
-    trials = looks.groupby(_look(looks), sort=False)
-    if "order" not in looks:
-        return trials.cumcount().to_numpy()
-    return trials["order"].rank(method="dense").to_numpy().astype(np.int64) - 1
-
-
-def _seconds(durations: np.ndarray, table: Path, unit: str | None, notes: list[str]) -> np.ndarray:
-    """Durations in seconds. Raises ValueError for a unit in which no fixations can be."""
-    if unit is not None:
-        check_name("unit of durations", unit, UNITS_OF_TIME)
-    middle = pd.Series(durations).median()
-    chosen = unit or ("ms" if middle > LONGEST else "s")
-    seconds = durations / UNITS_OF_TIME[chosen]
-    if not np.isnan(middle) and not SHORTEST <= middle / UNITS_OF_TIME[chosen] <= LONGEST:
-        raise ValueError(
-            f"{table}: half of the durations are above {middle:g}, which cannot be in {chosen}; "
-            "see --duration-unit."
-        )
-    if unit is None:
-        notes.append(f"Durations are taken to be in {chosen}: half are above {middle:g}.")
-    return seconds
-
-
-def _put_on_images(
-    looks: pd.DataFrame, files: Mapping[str, Path], screen: Screen, table: Path, anyway: bool
-) -> np.ndarray:
-    """Turn x and y of fixations into pixels of their image files; return what becomes of each."""
-    sizes = {name: image_size(files[name])[::-1] for name in looks["image"].unique()}
-    own = np.array([sizes[name] for name in looks["image"]], dtype=np.float64).reshape(-1, 2)
-    xy = looks[["x", "y"]].to_numpy()
-    if screen.on_screen and not anyway:
-        _check_shown(list(sizes), np.array(list(sizes.values()), dtype=np.float64), screen)
-    fate, image = _places(xy, own, screen)
-    _check_possible(xy, own, fate, screen, table, anyway)
-    looks[["x", "y"]] = image
-    return fate
-
-
-def _places(xy: np.ndarray, own: np.ndarray, screen: Screen) -> tuple[np.ndarray, np.ndarray]:
-    """What becomes of positions (N, 2), and where on the image they are, in its pixels."""
-    image, on_screen = screen.pixels(xy, own)
-    outside = ((image < 0) | (image >= own)).any(1)
-    beyond = np.zeros(len(xy), dtype=bool)
-    if on_screen is not None:
-        beyond = ((on_screen < 0) | (on_screen >= np.asarray(screen.size))).any(1)
-    fates = np.select([screen.lost(xy), beyond, outside], [LOST, OFF_SCREEN, OFF_IMAGE], KEPT)
-    return fates, image
-
-
-def _check_possible(
-    xy: np.ndarray, own: np.ndarray, fate: np.ndarray, screen: Screen, table: Path, anyway: bool
-) -> None:
-    """Raise ValueError if positions can't be what they are said to be, with what they may be."""
-    there = ~nowhere(xy)
-    if not there.any():
-        raise ValueError(f"{table}: no row has a position.")
-    (left, top), (right, bottom) = xy[there].min(0), xy[there].max(0)
-    of = "" if screen.size is None else " of a screen of {:g}×{:g}".format(*screen.size)
-    read = (
-        f"{table}: x runs from {left:g} to {right:g}, y from {top:g} to {bottom:g}. Read as "
-        f"{screen.units}{of}, "
-    )
-    if screen.units in (Units.SCREEN, Units.IMAGE) and fractions(*xy[there].T):
-        raise ValueError(
-            f"{read}all lie in one corner. Are they --units {Units.OF_IMAGE}, or {Units.OF_SCREEN}?"
-        )
-    inside = (fate[there] == KEPT).mean()
-    if inside < MOST and not anyway:
-        raise ValueError(
-            f"{read}only {inside:.0%} lie inside their image.{_advice(xy, own, screen)} --anyway "
-            "imports them as they are."
-        )
-    off, n = int((fate[there] == OFF_SCREEN).sum()), int(there.sum())
-    if off > max(1, STRAY * n) and not anyway:  # one alone tells nothing
-        raise ValueError(
-            f"{read}{off} of {n} ({off / n:.0%}) lie off the screen.{_advice_on_screen(xy, screen)}"
-            " --anyway leaves them out."
-        )
-
-
-def _check_shown(names: Sequence[str], own: np.ndarray, screen: Screen) -> None:
-    """Raise ValueError if an image, of those `own` (N, 2) large, did not fit on the screen."""
-    shown = own if screen.shown is None else np.broadcast_to(screen.shown, own.shape)
-    corner = np.broadcast_to(screen.corner(shown), own.shape)
-    beyond = ((corner < 0) | (corner + shown > np.asarray(screen.size))).any(1)
-    if beyond.any():
-        k = int(beyond.argmax())
-        at = "" if screen.at is None else " with its corner at {:g},{:g}".format(*screen.at)
-        size = "{:g}×{:g}".format(*screen.size or ())
-        raise ValueError(
-            f"{names[k]}, {shown[k, 0]:g}×{shown[k, 1]:g} large{at}, reaches beyond the screen of "
-            f"{size}. Is --screen right{'' if screen.at is None else ', and --image-at'}? If the "
-            "image was made to fit, say how large it was: --shown WxH. --anyway imports it so."
-        )
-
-
-def _advice_on_screen(xy: np.ndarray, screen: Screen) -> str:
-    """What option is wrong where positions lie off the screen, though most are on their image."""
-    there = xy[~nowhere(xy)]
-    if screen.units == Units.DEGREES:
-        return " Are --distance, --screen-size or --pixels-per-degree right?"
-    if (there < 0).any(1).mean() > STRAY:
-        return " Does another place than the screen's top left corner count as (0, 0)?"
-    _, on_screen = screen.pixels(there, there)
-    assert on_screen is not None  # since they are off it
-    width, height = np.quantile(on_screen, 1 - STRAY, axis=0)
-    return f" Is --screen larger? 95 % of them lie within {width:.0f}×{height:.0f} pixels."
-
-
-def _advice(xy: np.ndarray, own: np.ndarray, screen: Screen) -> str:
-    """What options would put most positions into their images."""
-    there = ~nowhere(xy)
-    for units in (Units.OF_IMAGE, Units.OF_SCREEN, Units.IMAGE, Units.SCREEN):
-        counts_from_screen = units in (Units.OF_SCREEN, Units.SCREEN)
-        if units == screen.units or (counts_from_screen and screen.size is None):
-            continue
-        at = screen.at if counts_from_screen else None
-        fate, _ = _places(xy, own, replace(screen, units=units, at=at))
-        if (share := (fate[there] == KEPT).mean()) > 1 - (1 - MOST) / 2:
-            return f" As --units {units}, {share:.0%} would."
-    if screen.units != Units.DEGREES and (np.nan_to_num(xy) < 0).any() and np.nanmax(xy) < 90:
-        return " Are they --units degrees, or does another place than a corner count as (0, 0)?"
-    if screen.size is None:
-        return (
-            " Are they --units pixels-of-screen, with --screen WxH, or was the image --shown WxH?"
-        )
-    return " Are --screen, --image-at and --shown right?"
-
-
 def _notes(found: Columns, screen: Screen, matched: Matched, files: int) -> list[str]:
     notes = []
     if guessed := [role for role in found.guessed if role != "kind"]:
@@ -420,7 +166,7 @@ def _notes_on_order(looks: pd.DataFrame, drop_first: bool) -> list[str]:
     if "order" not in looks:
         first = "No column numbers the fixations: the first row counts as the first."
         return [first] if drop_first else []
-    if ties := int(looks.duplicated([*_look(looks), "order"]).sum()):
+    if ties := int(looks.duplicated([*look_of(looks), "order"]).sum()):
         return [
             f"{ties} fixations have the number of another one of the same observer on the same "
             "image: was it shown more than once? They share a place in its order; a column "
@@ -448,7 +194,7 @@ def _write(
         if "order" in kept:
             kept = kept.assign(order=kept["place"])
             if "trial" in kept:  # rows of one look together: nothing else tells it there
-                number = kept.groupby(_look(kept), sort=False).ngroup()
+                number = kept.groupby(look_of(kept), sort=False).ngroup()
                 kept = kept.iloc[np.lexsort((kept["order"], number))]
         columns = [c for c in ("image", "x", "y", "observer", "order", "duration") if c in kept]
         kept[columns].to_csv(part / "fixations.csv", index=False)
