@@ -237,6 +237,7 @@ def null_world(world, categories, trainings=5, images=20, units=40):
     return effects
 
 
+@pytest.mark.slow
 def test_units_named_at_random_are_rarely_called_specific():
     """Any of nine categories, in 40 worlds: at the promised 5 % more than 5 would be rare."""
 

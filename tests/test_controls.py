@@ -231,6 +231,7 @@ def seen_by_batch_norm(encoder, images):
     return torch.cat([m for m, _ in found]), torch.cat([v for _, v in found])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["toyvgg", "mobilenet_v2"])
 def test_calibrated_batch_norm_answers_with_mean_0_and_variance_1(name):
     torch.manual_seed(0)

@@ -15,6 +15,7 @@ from saliencykit.models.encoders import Encoder
 from saliencykit.paths import PACKAGE
 from saliencykit.registry import UnknownNameError
 
+pytestmark = pytest.mark.slow
 SIZES = ((64, 96), (224, 224), (225, 300))
 # The smallest of each of torchvision's families: units of its deepest layer, the size it takes if
 # that is but one.
@@ -79,7 +80,6 @@ def test_layers_are_maps_at_three_sizes(name):
             assert activation.shape[3] == pytest.approx(width / stride, rel=0.15, abs=1.5)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", sorted(set(torchvision.models.list_models(module=torchvision.models)) - set(FAMILIES))
 )

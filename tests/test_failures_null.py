@@ -53,6 +53,7 @@ def found(data, change=lambda m: m, halvings=4):
     return tables.by_region([model, model], data, halvings)
 
 
+@pytest.mark.slow
 def test_a_perfect_model_is_told_of_no_category():
     """Five per cent of intervals may miss 0; the two-sided verdict errs less often."""
     told, raw = [], []

@@ -152,6 +152,7 @@ def null(rng, trainings, images, spread):
     return values + seen.mean(0), weights @ seen + values.mean(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("images", [None, 60])
 @pytest.mark.parametrize("trainings", [3, 5])
 def test_together_all_intervals_hold_as_promised(images, trainings):

@@ -326,6 +326,7 @@ def test_a_missing_extra_says_what_to_install(monkeypatch):
         to_pysaliency(Blobs(1))
 
 
+@pytest.mark.slow
 def test_nobody_imports_pysaliency_who_does_not_ask():
     code = (
         "import sys, saliencykit.evaluation; "

@@ -115,6 +115,7 @@ def test_a_kernel_that_dies_is_reported_with_its_cell(place):
         run(place)
 
 
+@pytest.mark.slow
 def test_what_a_dying_kernel_says_is_told(place, capfd):
     write_notebook(place / "notebooks", "00_a", "os.write(2, b'last words'); os._exit(3)")
     with pytest.raises(figures.NotebookFailedError, match="NameError"):

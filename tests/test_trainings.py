@@ -110,6 +110,7 @@ def drawn(rng, trainings, images, over_trainings, over_images, rest, n=400):
     return each.mean(1), weights @ each.mean(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", [(0.0, 1, 1), (0.3, 1, 1), (1, 0.1, 1), (1, 1, 0.1)])
 @pytest.mark.parametrize(("trainings", "images"), [(5, 30), (3, 100), (10, 30)])
 def test_crossed_intervals_cover_as_promised(spread, trainings, images):

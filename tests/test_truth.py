@@ -123,6 +123,7 @@ def test_trainings_differ_in_seed_and_observers(worlds, monkeypatch):
     assert {one.settings.epochs for one in asked} == {2}
 
 
+@pytest.mark.slow
 def test_a_few_small_networks_say_something_of_every_world(worlds):
     known = truth.KnownTruth(worlds, [Plan("text", 8)], flat=4, each=2, readouts=5)
     assert known.readouts == 4  # whole pools
@@ -166,6 +167,7 @@ def invented(monkeypatch, worlds, pools, flat=20, each=5):
     return known
 
 
+@pytest.mark.slow
 def test_two_groups_alike_alarm_as_seldom_as_promised(monkeypatch, worlds):
     pools = {(truth.READOUTS, FLAT): made(300, seed=1)}
     known = invented(monkeypatch, worlds, pools)
@@ -189,6 +191,7 @@ def region_scores(rng, trainings, images):
     return [Dissection({MAP: one}, regions, CATEGORIES) for one in scores], people
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bias", "least", "most"), [(0.0, 0.0, 0.12), (0.5, 0.9, 1.0)])
 def test_an_interval_misses_what_all_say_as_seldom_as_promised(
     monkeypatch, worlds, bias, least, most

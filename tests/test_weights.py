@@ -189,6 +189,7 @@ def test_of_two_prefixes_the_first_in_the_file_is_taken_and_the_other_told(
     assert all(found[k].equal(truth[k]) for k in given)
 
 
+@pytest.mark.slow
 def test_which_prefix_is_taken_does_not_hang_on_the_seed_of_hashes(given, tmp_path):
     prefixes = [f"module.encoder_{letter}." for letter in "qkab"]
     torch.save({k: v for p in prefixes for k, v in named(given, p).items()}, tmp_path / "w.pth")
