@@ -84,7 +84,7 @@ def look_of(looks: pd.DataFrame) -> list[str]:
 
 def _fixations(rows: pd.DataFrame, found: Columns, table: Path, decimal: str) -> pd.DataFrame:
     """Rows of text with numbers in them, as they stand in the table."""
-    check_observers(rows["observer"], table, found.named["observer"])
+    check_observers(pd.Series(rows["observer"]), table, found.named["observer"])
     check_name("decimal sign", decimal, (".", ","))
     called = rows.rename(columns=dict(found.named))  # so that errors name columns as the user does
     numbers = {
