@@ -40,6 +40,12 @@ def write_image(path, size, seed=0):
     Image.fromarray(picture).save(path)
 
 
+def alter(path):
+    """Make a file another one that reads the same: a line break more at its end."""
+    with path.open("ab") as file:
+        file.write(b"\n")
+
+
 def _span(centre, half, length):
     return slice(max(0, int((centre - half) * length)), int((centre + half) * length) + 1)
 

@@ -1,6 +1,5 @@
 """Crowd: its official layout written small, the real Crowd where it is, bad input."""
 
-import os
 import shutil
 import warnings
 
@@ -12,7 +11,7 @@ from scipy.io import savemat
 from saliencykit import datasets
 from saliencykit.datasets.crowd import read_labels
 from tests import miniature
-from tests.miniature import assert_same_trials, cell, face
+from tests.miniature import alter, assert_same_trials, cell, face
 
 SIZE = miniature.CROWD_SIZE
 SMALL = (96, 128)
@@ -95,7 +94,7 @@ def test_splits_do_not_change_with_the_images_that_are_there(tmp_path):
 def test_fingerprint_follows_the_labels(crowd):
     root, _ = crowd
     before = datasets.load("crowd", root).fingerprint
-    os.utime(root / "labels.mat", ns=(1, 1))
+    alter(root / "labels.mat")
     assert datasets.load("crowd", root).fingerprint != before
 
 

@@ -1,7 +1,6 @@
 """OSIE and OSIE-SR: their official layouts written small, the real OSIE where it is, bad input."""
 
 import json
-import os
 import shutil
 
 import numpy as np
@@ -18,7 +17,7 @@ from saliencykit.datasets.reading import read_mat
 from saliencykit.datasets.types import CATEGORIES
 from saliencykit.paths import ANNOTATIONS
 from tests import miniature
-from tests.miniature import assert_same_trials
+from tests.miniature import alter, assert_same_trials
 
 SMALL = (60, 80)
 FEW = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
@@ -104,9 +103,9 @@ def test_osie_image_of_another_shape_is_an_error(small_osie):
 
 def test_fingerprint_follows_fixations_and_masks(small_osie):
     before = datasets.load("osie", small_osie).fingerprint, load_sr(small_osie).fingerprint
-    os.utime(small_osie.parent / "osie_sr" / "SegmentationClass" / "1001.png", ns=(1, 1))
+    alter(small_osie.parent / "osie_sr" / "SegmentationClass" / "1001.png")
     assert load_sr(small_osie).fingerprint != before[1]
-    os.utime(small_osie / "eye" / "fixations.mat", ns=(1, 1))
+    alter(small_osie / "eye" / "fixations.mat")
     assert datasets.load("osie", small_osie).fingerprint != before[0]
 
 

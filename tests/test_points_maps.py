@@ -1,6 +1,5 @@
 """MIT1003, CAT2000 and FIGRIM: their official layouts written small, and bad input."""
 
-import os
 import shutil
 
 import numpy as np
@@ -13,7 +12,7 @@ from saliencykit.datasets import Fixations
 from saliencykit.datasets.figrim import SAME
 from saliencykit.registry import UnknownNameError
 from tests import miniature
-from tests.miniature import assert_same_trials
+from tests.miniature import alter, assert_same_trials
 
 SMALL = (60, 80)
 
@@ -89,7 +88,7 @@ def test_the_fingerprints_follow_the_points(tmp_path):
         ("figrim", "allImages_fillers.mat"),
     ):
         before = datasets.load(name, tmp_path / name).fingerprint
-        os.utime(tmp_path / name / some, ns=(1, 1))
+        alter(tmp_path / name / some)
         assert datasets.load(name, tmp_path / name).fingerprint != before
 
 

@@ -1,7 +1,6 @@
 """SALICON and a user's own folder: layouts written small, and bad input."""
 
 import json
-import os
 import shutil
 import warnings
 
@@ -14,7 +13,7 @@ from saliencykit import datasets
 from saliencykit.datasets.types import CATEGORIES
 from saliencykit.registry import UnknownNameError
 from tests import miniature
-from tests.miniature import assert_same_trials
+from tests.miniature import alter, assert_same_trials
 
 SMALL = (60, 80)
 FEW = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
@@ -62,13 +61,13 @@ def test_fingerprint_follows_the_fixations(tmp_path, form):
     some = tmp_path / "fixations_val2014.json"
     if form == "mat":
         some = next((tmp_path / "fixations" / "val").iterdir())
-    os.utime(some, ns=(1, 1))
+    alter(some)
     assert datasets.load("salicon", tmp_path).fingerprint != before
 
 
 def test_folder_fingerprint_follows_the_files_beside_the_images(folder):
     seen = {datasets.load("folder", folder).fingerprint}
-    os.utime(folder / "fixations.csv", ns=(1, 1))
+    alter(folder / "fixations.csv")
     seen.add(datasets.load("folder", folder).fingerprint)
     write_json(folder / "regions.json", images={"photo0": [box("text")]})
     seen.add(datasets.load("folder", folder).fingerprint)

@@ -4,6 +4,7 @@ import copy
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -140,10 +141,17 @@ class SaliencyDataset(Dataset[Sample]):
         return self.fingerprint
 
     def contents(self) -> object:
-        """Return what, beside the names, identifies the data: settings, or `file_stamps`."""
+        """Return what, beside the names, identifies the data: settings, or `file_digests`."""
         return None
 
 
-def file_stamps(paths: Sequence[Path]) -> list[tuple[str, int, int]]:
-    """Name, size and modification time of files: identifies their content without reading it."""
-    return [(p.name, (s := p.stat()).st_size, s.st_mtime_ns) for p in paths]
+def file_digests(paths: Sequence[Path]) -> list[tuple[str, str]]:
+    """Name and hash of the content of files: a copy, or a newer download of the same, is equal."""
+    return [(p.name, _digest_at(p, (s := p.stat()).st_size, s.st_mtime_ns)) for p in paths]
+
+
+@cache
+def _digest_at(path: Path, size: int, modified: int) -> str:
+    """Hash of a file's content as it was at that size and time of modification; read once."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

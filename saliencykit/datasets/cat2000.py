@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .base import DATASETS, file_stamps
+from .base import DATASETS, file_digests
 from .files import FileDataset, Source, existing_root, list_images, missing
 from .reading import numbers, read_mat
 from .types import Fixations
@@ -79,7 +79,7 @@ class Cat2000(FileDataset):
     def contents(self) -> object:
         """Return what identifies images and points."""
         points = [self._points_file(name) for name in self.names]
-        return [super().contents(), file_stamps([p for p in points if p.is_file()])]
+        return [super().contents(), file_digests([p for p in points if p.is_file()])]
 
     def _points_file(self, name: str) -> Path:
         return self.folder / "FIXATIONLOCS" / f"{name}.mat"

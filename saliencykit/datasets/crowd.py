@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .annotated import Regions, Scenes
-from .base import DATASETS, file_stamps
+from .base import DATASETS, file_digests
 from .files import Source, missing
 from .osie import NusDataset, official_folder, structs
 from .reading import entries, member, numbers
@@ -75,7 +75,7 @@ class Crowd(NusDataset):
 
     def contents(self) -> object:
         """Return what identifies images, fixations and labels."""
-        return [super().contents(), file_stamps([self.labels_file])]
+        return [super().contents(), file_digests([self.labels_file])]
 
 
 def read_labels(path: Path, size: tuple[int, int]) -> dict[str, list[Region]]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..registry import check_name
-from .base import DATASETS, file_stamps
+from .base import DATASETS, file_digests
 from .files import FileDataset, Source, existing_root, list_images, missing
 from .reading import entries, member, points, read_mat
 from .types import Fixations
@@ -104,7 +104,7 @@ class Figrim(FileDataset):
 
     def contents(self) -> object:
         """Return what identifies images and fixations."""
-        return [super().contents(), file_stamps(list(self.gaze_files.values())), self.when]
+        return [super().contents(), file_digests(list(self.gaze_files.values())), self.when]
 
 
 def read_gaze(path: Path, when: str) -> dict[str, Fixations]:

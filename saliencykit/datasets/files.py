@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..paths import data_root
-from .base import SaliencyDataset, file_stamps, naming, read_image
+from .base import SaliencyDataset, file_digests, naming, read_image
 from .types import Fixations
 
 T = TypeVar("T")
@@ -129,4 +129,4 @@ class FileDataset(SaliencyDataset):
 
     def contents(self) -> object:
         """Return the stamps of the image files; loaders add those of what else they read."""
-        return file_stamps([self.files[n] for n in self.names])
+        return file_digests([self.files[n] for n in self.names])

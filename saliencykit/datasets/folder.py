@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..registry import check_name
 from .annotated import AnnotatedDataset, Regions, Scenes, read_regions, read_scenes
-from .base import DATASETS, SPLITS, file_stamps
+from .base import DATASETS, SPLITS, file_digests
 from .files import Source, existing_root, list_images, missing
 from .reading import check_observers, number_column, read_table, whole_column
 from .types import CATEGORIES, Fixations
@@ -76,7 +76,7 @@ class Folder(AnnotatedDataset):
         """Return what identifies images, fixations, regions, scenes and splits."""
         beside = [self.folder / f"{n}.json" for n in ("regions", "scenes")]
         beside += [self.folder / f"{n}.csv" for n in ("fixations", "splits")]
-        return [super().contents(), file_stamps([p for p in beside if p.is_file()])]
+        return [super().contents(), file_digests([p for p in beside if p.is_file()])]
 
 
 def named_images(root: Path) -> dict[str, Path]:

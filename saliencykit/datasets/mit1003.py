@@ -6,7 +6,7 @@ Judd, Ehinger, Durand, Torralba, *Learning to predict where humans look*, ICCV 2
 import os
 from pathlib import Path
 
-from .base import DATASETS, file_stamps
+from .base import DATASETS, file_digests
 from .files import FileDataset, Source, existing_root, list_images, missing
 from .reading import read_grey
 from .types import Fixations
@@ -68,7 +68,7 @@ class Mit1003(FileDataset):
     def contents(self) -> object:
         """Return what identifies images and points."""
         points = [self._points_file(name) for name in self.names]
-        return [super().contents(), file_stamps(points)]
+        return [super().contents(), file_digests(points)]
 
     def _points_file(self, name: str) -> Path:
         return self.folder / "ALLFIXATIONMAPS" / f"{name}_fixPts.jpg"

@@ -14,7 +14,7 @@ import numpy as np
 from ..cache import digest
 from ..paths import ANNOTATIONS
 from .annotated import AnnotatedDataset, Regions, Scenes, read_regions, read_scenes
-from .base import DATASETS, file_stamps
+from .base import DATASETS, file_digests
 from .files import Source, existing_root, list_images, missing
 from .reading import entries, member, numbers, read_mat
 from .types import Fixations
@@ -62,7 +62,7 @@ class NusDataset(AnnotatedDataset):
 
     def contents(self) -> object:
         """Return what identifies images and fixations."""
-        return [super().contents(), file_stamps([self.gaze_file])]
+        return [super().contents(), file_digests([self.gaze_file])]
 
 
 @DATASETS.register("osie")

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.ndimage
 import torch
 
-from .base import DATASETS, file_stamps
+from .base import DATASETS, file_digests
 from .files import Source, existing_root, missing
 from .osie import Osie
 from .reading import read_mask
@@ -79,7 +79,7 @@ class OsieSR(Osie):
     def contents(self) -> object:
         """Return what identifies images, fixations and masks."""
         masks = [f for n in self.names for f in self._mask_files[n]]
-        return [super().contents(), file_stamps(masks)]
+        return [super().contents(), file_digests(masks)]
 
     def _read(self, path: Path, i: int) -> np.ndarray:
         mask, (height, width) = read_mask(path), self.size_of(i)

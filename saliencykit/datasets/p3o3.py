@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from .base import DATASETS, SaliencyDataset, file_stamps
+from .base import DATASETS, SaliencyDataset, file_digests
 from .files import FileDataset, Source, existing_root, list_images, missing
 from .reading import number_column, read_grey, read_table
 from .types import Fixations
@@ -86,7 +86,7 @@ class OddOneOut(FileDataset):
         """Return what identifies images, masks and properties."""
         masks = [self._mask_file(n, kind) for n in self.names for kind in MASKS]
         rows = [self.rows.get(n) for n in self.names]
-        return [super().contents(), file_stamps([m for m in masks if m.is_file()]), rows]
+        return [super().contents(), file_digests([m for m in masks if m.is_file()]), rows]
 
     def _mask_file(self, name: str, kind: str) -> Path:
         image = self.files[name]

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..cache import digest
 from ..paths import whole
-from .base import DATASETS, SaliencyDataset, file_stamps, naming
+from .base import DATASETS, SaliencyDataset, file_digests, naming
 from .files import FileDataset, Source, existing_root, missing
 from .types import Fixations
 
@@ -107,7 +107,7 @@ class FromPysaliency(SaliencyDataset):
         """Return what identifies images and fixations."""
         numbers = [self._number[name] for name in self.names]
         if files := getattr(self.stimuli, "filenames", None):
-            images: object = file_stamps([Path(files[k]) for k in numbers])
+            images: object = file_digests([Path(files[k]) for k in numbers])
         else:
             images = [self.stimuli[k].stimulus_id for k in numbers]
         gaze = [column for column in vars(self._gaze).values() if column is not None]

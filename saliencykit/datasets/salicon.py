@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .base import DATASETS, SPLITS, file_stamps
+from .base import DATASETS, SPLITS, file_digests
 from .files import FileDataset, Source, existing_root, list_images, missing
 from .reading import entries, member, numbers, points, read_json, read_mat
 from .types import Fixations
@@ -88,7 +88,7 @@ class Salicon(FileDataset):
             split = self.split_of(name)
             if split != "test" and self.json_files[split] is None:
                 gaze.add(self._mat_file(name))
-        return [super().contents(), file_stamps(sorted(p for p in gaze if p.is_file()))]
+        return [super().contents(), file_digests(sorted(p for p in gaze if p.is_file()))]
 
     def _mat_file(self, name: str) -> Path:
         return self.folder / "fixations" / self.split_of(name) / f"{name}.mat"

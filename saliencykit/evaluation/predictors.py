@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..datasets import SaliencyDataset
-from ..datasets.base import IMAGE_ERRORS, file_stamps
+from ..datasets.base import IMAGE_ERRORS, file_digests
 from ..datasets.pysaliency_data import FromPysaliency
 from ..models import CentrePrior, PysaliencyModel, SaliencyModel, classical, stimuli, upsample
 from ..models.stimuli import device_of, to_float
@@ -127,7 +127,7 @@ def file_maps(folder: Path, data: SaliencyDataset) -> Predictor:
     def map_of(i: int) -> Tensor:
         return _sized(read_map(found[data.names[i]]), data.size_of(i))
 
-    key = {"files": file_stamps([found[name] for name in data.names])}
+    key = {"files": file_digests([found[name] for name in data.names])}
     return Predictor(map_of, key, Kind.FILES)
 
 
