@@ -24,6 +24,7 @@ ORDER = [
     "datasets",
     "metrics",
     "intervals",
+    "reading",
     "cache",
     "settings",
     "sources",

@@ -13,9 +13,9 @@ from scipy.io import savemat
 from saliencykit import datasets
 from saliencykit.datasets.osie import read_gaze
 from saliencykit.datasets.osie_sr import IDS
-from saliencykit.datasets.reading import read_mat
 from saliencykit.datasets.types import CATEGORIES
 from saliencykit.paths import ANNOTATIONS
+from saliencykit.reading.matlab import read_mat
 from tests import miniature
 from tests.miniature import alter, assert_same_trials
 

@@ -93,9 +93,9 @@ def predict(
     import numpy as np
     from tqdm import tqdm
 
-    from ..datasets.base import read_image
     from ..models import by_name
     from ..models.classical.filters import blur
+    from ..reading.pictures import read_image
     from ..viewing.pictures import grey
 
     run, files = by_name(model), _image_files(images)

@@ -15,9 +15,10 @@ from typing import Any
 
 import torch
 
+from ..reading.jsons import read_json
+from ..reading.matlab import points
 from ..registry import check_name
 from .files import FileDataset, check_shape
-from .reading import points, read_json
 from .types import CATEGORIES, Region
 
 

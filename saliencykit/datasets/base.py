@@ -2,15 +2,11 @@
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Self
 
-import numpy as np
-import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -26,23 +22,6 @@ SHARES = {"train": 0.70, "val": 0.85, "test": 1.0}
 An image stays in its split when others come or go.
 """
 DATASETS: Registry[Callable[..., "SaliencyDataset"]] = Registry("data set")
-IMAGE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
-"""All that Pillow raises for one damaged file or another."""
-
-
-@contextmanager
-def naming(path: Path, kind: str = "an image") -> Iterator[None]:
-    """Turn what goes wrong in reading `path` as `kind` into a ValueError that names the file."""
-    try:
-        yield
-    except IMAGE_ERRORS as error:
-        raise ValueError(f"{path} cannot be read as {kind} ({error}); fetch it again.") from error
-
-
-def read_image(path: Path) -> Tensor:
-    """Read an image file as uint8 (3, H, W). Raises ValueError, naming the file, if damaged."""
-    with naming(path), Image.open(path) as image:
-        return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
 
 
 class SaliencyDataset(Dataset[Sample]):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..reading.matlab import numbers, read_mat
 from .base import DATASETS, file_digests
 from .files import FileDataset, Source, existing_root, list_images, missing
-from .reading import numbers, read_mat
 from .types import Fixations
 
 OUTPUT = "Output"

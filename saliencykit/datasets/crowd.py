@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..reading.matlab import entries, member, numbers
 from .annotated import Regions, Scenes
 from .base import DATASETS, file_digests
 from .files import Source, missing
 from .osie import NusDataset, official_folder, structs
-from .reading import entries, member, numbers
 from .types import Region
 
 HEAD = "person_head"

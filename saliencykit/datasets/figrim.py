@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ..reading.matlab import entries, member, points, read_mat
 from ..registry import check_name
 from .base import DATASETS, file_digests
 from .files import FileDataset, Source, existing_root, list_images, missing
-from .reading import entries, member, points, read_mat
 from .types import Fixations
 
 RECORDED = (1000, 1000)

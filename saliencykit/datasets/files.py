@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from PIL import Image
 from torch import Tensor
 
 from ..paths import data_root
-from .base import SaliencyDataset, file_digests, naming, read_image
+from ..reading.pictures import image_size, read_image
+from .base import SaliencyDataset, file_digests
 from .types import Fixations
 
 T = TypeVar("T")
@@ -69,12 +69,6 @@ def list_images(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
     with os.scandir(folder) as found:
         names = sorted(e.name for e in found if not e.name.startswith("."))
     return [folder / n for n in names if n.lower().endswith(tuple(suffixes))]
-
-
-def image_size(path: Path) -> tuple[int, int]:
-    """Return (height, width) from an image's header, without decoding its pixels."""
-    with naming(path), Image.open(path) as image:
-        return image.height, image.width
 
 
 def check_shape(path: Path, size: tuple[int, int], recorded: tuple[int, int]) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..reading.tables import check_observers, number_column, read_table, whole_column
 from ..registry import check_name
 from .annotated import AnnotatedDataset, Regions, Scenes, read_regions, read_scenes
 from .base import DATASETS, SPLITS, file_digests
 from .files import Source, existing_root, list_images, missing
-from .reading import check_observers, number_column, read_table, whole_column
 from .types import CATEGORIES, Fixations
 
 LONGEST = 10

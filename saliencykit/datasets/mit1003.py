@@ -6,9 +6,9 @@ Judd, Ehinger, Durand, Torralba, *Learning to predict where humans look*, ICCV 2
 import os
 from pathlib import Path
 
+from ..reading.pictures import read_grey
 from .base import DATASETS, file_digests
 from .files import FileDataset, Source, existing_root, list_images, missing
-from .reading import read_grey
 from .types import Fixations
 
 MARKED = 0.5

@@ -13,10 +13,10 @@ import numpy as np
 
 from ..cache import digest
 from ..paths import ANNOTATIONS
+from ..reading.matlab import entries, member, numbers, read_mat
 from .annotated import AnnotatedDataset, Regions, Scenes, read_regions, read_scenes
 from .base import DATASETS, file_digests
 from .files import Source, existing_root, list_images, missing
-from .reading import entries, member, numbers, read_mat
 from .types import Fixations
 
 LAST = {"train": 1400, "val": 1500, "test": 1700}

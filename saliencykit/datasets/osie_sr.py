@@ -8,10 +8,10 @@ import numpy as np
 import scipy.ndimage
 import torch
 
+from ..reading.pictures import read_mask
 from .base import DATASETS, file_digests
 from .files import Source, existing_root, missing
 from .osie import Osie
-from .reading import read_mask
 from .types import CATEGORIES, Region
 
 IDS: dict[int, str] = dict(

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ..reading.pictures import read_grey
+from ..reading.tables import number_column, read_table
 from .base import DATASETS, SaliencyDataset, file_digests
 from .files import FileDataset, Source, existing_root, list_images, missing
-from .reading import number_column, read_grey, read_table
 from .types import Fixations
 
 PAGE = "http://data.nvision2.eecs.yorku.ca/P3O3/"

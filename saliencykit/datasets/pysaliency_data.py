@@ -19,7 +19,8 @@ from torch import Tensor
 
 from ..cache import digest
 from ..paths import whole
-from .base import DATASETS, SaliencyDataset, file_digests, naming
+from ..reading.pictures import naming
+from .base import DATASETS, SaliencyDataset, file_digests
 from .files import FileDataset, Source, existing_root, missing
 from .types import Fixations
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ..reading.jsons import read_json
+from ..reading.matlab import entries, member, numbers, points, read_mat
 from .base import DATASETS, SPLITS, file_digests
 from .files import FileDataset, Source, existing_root, list_images, missing
-from .reading import entries, member, numbers, points, read_json, read_mat
 from .types import Fixations
 
 RECORDED = (480, 640)

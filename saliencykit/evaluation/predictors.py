@@ -7,22 +7,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..datasets import SaliencyDataset
-from ..datasets.base import IMAGE_ERRORS, file_digests
+from ..datasets.base import file_digests
 from ..datasets.pysaliency_data import FromPysaliency
 from ..models import CentrePrior, PysaliencyModel, SaliencyModel, classical, stimuli, upsample
 from ..models.stimuli import device_of, to_float
+from ..reading.maps import ARRAYS, PICTURES, read_map
 from ..sources import code_of
 
 CENTRE = "centre prior"
-ARRAYS = (".npy",)
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
 
 class Kind(StrEnum):
@@ -138,25 +135,6 @@ def maps_in(folder: Path) -> Mapping[str, Path]:
     files = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in (*PICTURES, *ARRAYS)]
     files.sort(key=lambda p: p.suffix.lower() in ARRAYS)  # arrays last: they win
     return {p.relative_to(folder).with_suffix("").as_posix(): p for p in files}
-
-
-def read_map(path: Path) -> Tensor:
-    """Read a saliency map (H, W), float32: an array, or a picture's mean over channels."""
-    try:
-        if path.suffix.lower() in ARRAYS:
-            values = np.load(path, allow_pickle=False)
-        else:
-            with Image.open(path) as picture:
-                values = np.asarray(picture)
-        values = torch.from_numpy(np.asarray(values, dtype=np.float32))
-    except IMAGE_ERRORS as error:
-        raise ValueError(f"{path} cannot be read as a map ({error}); write it again.") from error
-    values = values[..., :3].mean(-1) if values.ndim == 3 else values
-    if values.ndim != 2 or 0 in values.shape:
-        raise ValueError(f"{path} is no map (H, W): its shape is {tuple(values.shape)}.")
-    if not bool(values.isfinite().all()):  # it would have no score, and be missing from the means
-        raise ValueError(f"{path} holds NaN or infinite values; write it again without.")
-    return values
 
 
 def _sized(values: Tensor, size: tuple[int, int]) -> Tensor:

@@ -12,8 +12,8 @@ from PIL import Image, ImageOps
 from skimage import data as examples
 from torch import Tensor
 
-from ...datasets.base import IMAGE_ERRORS
 from ...dissection.report import NUMBER, ORDERS, SELECTIVITY, sorted_units, unit_profile
+from ...reading.pictures import IMAGE_ERRORS
 from ...registry import check_name
 from ...viewing.controls import Panel, slider
 from ...viewing.pictures import Picture, side_by_side, stacked

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ...reading.tables import column_names
 from ..folder import named_images
-from ..reading import column_names
 from .columns import Columns, find_columns
 from .fates import FATES, FIRST, KEPT, OTHER_KIND
 from .looks import look_of, read_looks, seconds_of

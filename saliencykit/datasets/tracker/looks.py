@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ...reading.tables import check_observers, missing_values, number_column, read_table
 from ...registry import check_name
 from ..folder import LONGEST
-from ..reading import check_observers, missing_values, number_column, read_table
 from .columns import Columns
 from .fates import KEPT, NO_IMAGE, OTHER_EYE, OTHER_KIND, REPEATED, UNKNOWN
 from .names import Matched, match_names

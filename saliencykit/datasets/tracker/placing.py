@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..files import image_size
+from ...reading.pictures import image_size
 from ..folder import fractions
 from .fates import KEPT, LOST, OFF_IMAGE, OFF_SCREEN
 from .screen import Screen, Units, nowhere
