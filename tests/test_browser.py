@@ -213,7 +213,7 @@ def test_voila_serves_the_explorer_without_code(page, place, tmp_path):
         keep(page, "voila_narrow")
 
 
-@pytest.mark.parametrize("profile", ["toy", "osie"])
+@pytest.mark.parametrize("profile", ["toy", "osie_mobilenet"])
 def test_gallery_opens_from_disk_and_all_its_links_lead_somewhere(page, profile):
     path = REFERENCE / profile / gallery.PAGE
     if not path.exists():

@@ -9,7 +9,7 @@ import pytest
 from saliencykit.paths import NOTEBOOKS, REFERENCE, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PROFILES = ("osie", "toy")  # the columns of its table
+PROFILES = ("osie_mobilenet", "toy")  # the columns of its table
 NUMBER = r"[-+−]?\d+(?:\.\d+)?"
 CLAIM = rf"{NUMBER} \[[^\]]+\](?: %)?|{NUMBER} → {NUMBER}|\d+ of (?:the )?\d+|{NUMBER} %|{NUMBER}"
 
