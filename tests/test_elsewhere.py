@@ -1,6 +1,7 @@
 """Notebook 10: what holds everywhere, and what hangs on the network or the photographs."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -55,8 +56,9 @@ def test_a_wrong_row_is_told_before_anything_runs(row, said):
 
 
 def test_settings_say_network_images_and_how():
-    rows = ["osie", "osie data=crowd", "osie data=crowd train_data=osie", "osie read=[features.18]"]
-    about = Asked([*(f"{row} weights=null" for row in rows), "toy"], {}).about
+    changes = ["", "data=crowd", "data=crowd train_data=osie", "read=[features.18]"]
+    rows = [f"osie_mobilenet weights=null {change}" for change in changes]
+    about = Asked([*rows, "toy"], {}).about
     assert about["network"].tolist() == ["mobilenet_v2, untrained"] * 4 + ["toyvgg"]
     assert about["images_of"].tolist() == ["osie", "crowd", "crowd", "osie", "toyworld"]
     three = "reads features.6, features.13, features.18"
@@ -230,6 +232,13 @@ def test_nobody_may_be_asked_about_tasks_or_text():
     assert "text" not in text
     assert "F4" not in text
     plt.close(figures.units(found["F1"]))
+
+
+def test_tasks_are_asked_of_networks_on_their_own_collection():
+    other = object()
+    study = SimpleNamespace(train=SimpleNamespace(scenes=("home",)), unseen=other, annotated=other)
+    settings = SimpleNamespace(studies={"vgg16 · crowd": study}, marked=list)
+    assert tables.tasks(settings) == []
 
 
 def test_one_training_tells_no_difference():

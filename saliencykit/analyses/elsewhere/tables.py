@@ -157,12 +157,13 @@ def _natural(study: Study) -> Evaluations:
 def tasks(settings: Asked) -> pd.DataFrame:
     """F4: how much more alike networks of one task are than those of two, at each study's layer.
 
-    Of networks taught on images whose scene classes are known. what: three likenesses; p, that
-    tasks' names might as well be dealt anew (see `findings.alike`).
+    Of networks taught on images whose scene classes are known, measured on others of the same data
+    set. what: three likenesses; p, that tasks' names might as well be dealt anew (see
+    `findings.alike`).
     """
     parts = []
     for name, study in settings.studies.items():
-        if study.train.scenes:
+        if study.train.scenes and study.unseen is not study.annotated:
             *_, likeness = alike.compared(study)
             here = {study.layer: likeness[study.layer]}
             table = alike.by_layer(here, list(study.taught))[["layer", "measure", *alike.SPAN, "p"]]
