@@ -8,7 +8,7 @@ Voilà by itself answers to any name, runs a kernel for every request, and keeps
   machine do not); the key is changed for a cookie;
 - there are few kernels at a time, and one ends with its page: at once if the page says good-bye or
   its connection breaks while it is computed, else a minute after the last connection to it;
-- kernels are spoken to through files in a folder of our own: nothing but the page listens.
+- kernels are spoken to through sockets in a folder of our own, which others cannot enter.
 """
 
 import asyncio
