@@ -115,7 +115,9 @@ class Served:
         """A connection to a page's kernel, as the page itself makes one."""
         kernel = json.loads(page.text.partition('"kernelId": ')[2].partition(",")[0])
         where = f"{self.base}api/kernels/{kernel}/channels?token={self.token}"
-        return websocket.create_connection(where.replace("http", "ws", 1), timeout=60)
+        link = websocket.create_connection(where.replace("http", "ws", 1), timeout=60)
+        link.url = where.replace("http", "ws", 1)
+        return link
 
 
 CALL = """
@@ -207,19 +209,48 @@ def test_files_beside_the_page_are_not_served(small):
     assert small.get("voila/files/a.png").status_code == 403
 
 
+def request(kind, **content):
+    """A page's request to its kernel."""
+    header = {"msg_id": kind, "msg_type": kind, "session": "s"}
+    rest = {"parent_header": {}, "metadata": {}, "channel": "shell"}
+    return json.dumps({"header": header, "content": content, **rest})
+
+
+def replies(link):
+    """The kinds of replies that come, up to the first to a request for the kernel's description."""
+    kinds = []
+    while "kernel_info_reply" not in kinds:
+        kinds.append(json.loads(link.recv())["header"]["msg_type"])
+    return kinds
+
+
 @pytest.mark.slow
 def test_a_photograph_of_many_mebibytes_arrives(small):
     link = small.connected(small.get())
-    asked = {
-        "header": {"msg_id": "1", "msg_type": "kernel_info_request", "session": "s"},
-        "parent_header": {},
-        "metadata": {},
-        "content": {"photograph": "x" * (30 << 20)},
-        "channel": "shell",
-    }
-    link.send(json.dumps(asked))
-    while json.loads(link.recv())["header"]["msg_type"] != "kernel_info_reply":
-        pass
+    link.send(request("kernel_info_request", photograph="x" * (30 << 20)))
+    assert "kernel_info_reply" in replies(link)
+    link.close()
+
+
+@pytest.mark.slow
+def test_a_page_cannot_run_code(small, tmp_path):
+    link = small.connected(small.get())
+    link.send(
+        request("execute_request", code=f"open({str(tmp_path / 'ran')!r}, 'w')", silent=False)
+    )
+    link.send(request("kernel_info_request"))
+    assert "execute_reply" not in replies(link)
+    assert not (tmp_path / "ran").exists()
+    link.close()
+
+
+@pytest.mark.slow
+def test_connections_to_kernels_want_key_and_origin_too(small):
+    link = small.connected(small.get())
+    with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
+        websocket.create_connection(link.url.partition("?")[0], timeout=60)
+    with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
+        websocket.create_connection(link.url, timeout=60, origin="http://evil.example")
     link.close()
 
 
