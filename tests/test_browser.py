@@ -16,7 +16,6 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
-import psutil
 import pytest
 from PIL import Image
 
@@ -25,7 +24,7 @@ from saliencykit.running import gallery
 from saliencykit.running.profiles import assign
 from saliencykit.running.runner import run
 from saliencykit.settings import read_profile
-from tests.test_running import alive, wait_for
+from tests.test_running import kernels_of, wait_for
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright (extra `browser`) is missing")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -219,9 +218,11 @@ def test_voila_serves_the_explorer_without_code(page, place, tmp_path):
         assert page.evaluate("document.documentElement.scrollWidth") <= 480
         keep(page, "voila_narrow")
         own_image(page, tmp_path / "large.png")
-        assert len(kernels()) == 1
+        assert len(kernels_of(os.getpid())) == 1
         page.goto("about:blank")
-        wait_for(lambda: not kernels(), 20)  # it ends with its page: without one it has a minute
+        wait_for(
+            lambda: not kernels_of(os.getpid()), 20
+        )  # it ends with its page: without one it has a minute
 
 
 def own_image(page, file):
@@ -240,12 +241,6 @@ def own_image(page, file):
         timeout=READY,
     )
     assert page.errors == []
-
-
-def kernels():
-    """The explorer's kernels that run."""
-    found = psutil.Process().children(recursive=True)
-    return [p for p in found if "/voila_" in " ".join(p.cmdline()) and alive(p)]
 
 
 @pytest.mark.parametrize("profile", ["toy", "osie"])

@@ -10,7 +10,6 @@ import time
 from contextlib import contextmanager
 
 import nbformat
-import psutil
 import pytest
 import requests
 import websocket
@@ -20,7 +19,7 @@ from saliencykit.paths import NOTEBOOKS, for_children
 from saliencykit.registry import UnknownNameError
 from saliencykit.running import server, serving
 from tests.small_notebooks import write_notebook, write_profile
-from tests.test_running import alive, wait_for
+from tests.test_running import alive, kernels_of, wait_for
 
 # The page
 
@@ -108,8 +107,7 @@ class Served:
 
     def kernels(self):
         """The kernels that run now."""
-        found = psutil.Process(self.process.pid).children(recursive=True)
-        return [p for p in found if alive(p) and "ipykernel_launcher" in " ".join(p.cmdline())]
+        return kernels_of(self.process.pid)
 
     def connected(self, page):
         """A connection to a page's kernel, as the page itself makes one."""

@@ -125,13 +125,15 @@ def explore(
 ) -> None:
     """Serve the unit explorer, notebook 09, as a page without code; Ctrl-C ends it.
 
-    The first time, networks are trained and dissected before it shows (toy: some minutes).
+    The first time, networks are trained and dissected before it shows (toy: some minutes). The
+    address that is printed holds a key, without which nobody is served; three pages may be open at
+    a time, each of which takes about 1 GB of memory.
 
     \b
     Examples:
       saliencykit explore
       saliencykit explore --profile osie -p category text
-      saliencykit explore --no-browser --port 9000     on a server: open http://localhost:9000
+      saliencykit explore --no-browser --port 9000     on a server: ssh -L 9000:localhost:9000
     """
     from ..running import serving
 

@@ -15,6 +15,7 @@ import asyncio
 import errno
 import html
 import ipaddress
+import logging
 import secrets
 import signal
 import webbrowser
@@ -128,6 +129,7 @@ class Page(TornadoVoilaHandler):
             self.finish(in_words(FULL.format(most=kernels.most)))
             return
         _PAGE.set(self)
+        _ = self.xsrf_token  # sets the cookie without which the page's good-bye is not heard
         try:
             async for part in self.get_generator():
                 if self.gone:
@@ -247,6 +249,7 @@ class Explorer(Voila):
                 "Kernels": {"cull_idle_timeout": FORGOTTEN, "cull_connected": True, **kernels},
             }
         )
+        logging.getLogger("tornado").setLevel("ERROR")  # who is refused is told so, not we
         app = cls(config=config)
         app.initialize([])
         app.start()
