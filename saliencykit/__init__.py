@@ -4,6 +4,11 @@ The rooms `datasets`, `metrics`, `models`, `dissection`, `viewing` and the table
 and `study` are imported when first named, so that the command line answers at once.
 """
 
+import sys
+
+if sys.argv[:1] == ["-m"] and "saliencykit" in sys.orig_argv and not sys.flags.safe_path:
+    del sys.path[0]  # where `python -m saliencykit` was called: nothing there is ours to import
+
 import importlib
 import platform
 from typing import TYPE_CHECKING

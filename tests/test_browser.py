@@ -15,13 +15,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
 from saliencykit.paths import NOTEBOOKS, REFERENCE
 from saliencykit.running import gallery
 from saliencykit.running.profiles import assign
 from saliencykit.running.runner import run
 from saliencykit.settings import read_profile
+from tests.test_running import kernels_of, wait_for
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright (extra `browser`) is missing")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -200,8 +203,11 @@ def last_png(executed):
 def test_voila_serves_the_explorer_without_code(page, place, tmp_path):
     environment, _ = place
     command = ["saliencykit", "explore", "--profile", "smoke", "--no-browser", "--port", "{port}"]
-    with serving(command, environment, tmp_path / "voila.txt") as address:
-        page.goto(address, timeout=READY)
+    log = tmp_path / "voila.txt"
+    with serving(command, environment, log) as address:
+        wait_for(lambda: "token=" in log.read_text())
+        key = log.read_text().partition("token=")[2].split()[0]
+        page.goto(f"{address}/?token={key}", timeout=READY)
         page.locator("img.widget-image").first.wait_for(timeout=READY)
         page.wait_for_timeout(1000)
         keep(page, "voila")
@@ -211,6 +217,30 @@ def test_voila_serves_the_explorer_without_code(page, place, tmp_path):
         page.wait_for_timeout(500)
         assert page.evaluate("document.documentElement.scrollWidth") <= 480
         keep(page, "voila_narrow")
+        own_image(page, tmp_path / "large.png")
+        assert len(kernels_of(os.getpid())) == 1
+        page.goto("about:blank")
+        wait_for(
+            lambda: not kernels_of(os.getpid()), 20
+        )  # it ends with its page: without one it has a minute
+
+
+def own_image(page, file):
+    """Upload a photograph that is larger than a web socket's messages usually may be."""
+    noise = np.random.default_rng(0).integers(0, 256, (2000, 2400, 3), np.uint8)
+    Image.fromarray(noise).save(file)
+    assert file.stat().st_size > 10 << 20
+    before = pictures(page)
+    with page.expect_file_chooser() as chosen:
+        page.locator("button.jupyter-widgets", has_text="own image").click()
+    chosen.value.set_files(file)
+    page.wait_for_function(
+        "before => [...document.querySelectorAll('img.widget-image')].every("
+        "(image, i) => [2, 3].includes(i) || image.src != before[i])",
+        arg=before,
+        timeout=READY,
+    )
+    assert page.errors == []
 
 
 @pytest.mark.parametrize("profile", ["toy", "osie_mobilenet"])

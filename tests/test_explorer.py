@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from saliencykit import viewing
+from saliencykit.analyses.unit_explorer import browser, figures
 from saliencykit.analyses.unit_explorer import sentences as unit_explorer_sentences
 from saliencykit.analyses.unit_explorer.browser import EXAMPLES, Instrument, decoded
 from saliencykit.analyses.unit_explorer.figures import UnitExplorer
@@ -351,17 +352,8 @@ def test_every_control_is_labelled_and_answers_when_released(instrument):
 
 def test_an_own_image_is_shown_and_nothing_is_claimed_of_it(made):
     instrument = Instrument(UnitExplorer(*made, (48, 64), LAYERS, "conv3_3", images=4))
-    file = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 90, 4), np.uint8)).save(
-        file, "PNG"
-    )
-    upload = {
-        "name": "mine.png",
-        "type": "image/png",
-        "size": 1,
-        "content": memoryview(file.getvalue()),
-        "last_modified": datetime.datetime.now(datetime.UTC),
-    }
+    noise = np.random.default_rng(0).integers(0, 256, (30, 90, 4), np.uint8)
+    upload = uploaded("mine.png", noise)
     explorer, number = instrument.explorer, len(instrument.explorer.data)
     instrument.upload.value = (upload,)
     assert instrument.controls["image"].value == number
@@ -376,6 +368,68 @@ def test_an_own_image_is_shown_and_nothing_is_claimed_of_it(made):
     instrument.upload.value = ({**upload, "name": "<b>.png", "content": memoryview(b"no image")},)
     assert "&lt;b&gt;.png cannot be read" in instrument.panel.said.value
     assert instrument.controls["image"].value == number + 1  # as it was
+
+
+def uploaded(name, picture):
+    """What the browser sends of a file: here a picture, an array, as a PNG."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    return {
+        "name": name,
+        "type": "image/png",
+        "size": len(file.getvalue()),
+        "content": memoryview(file.getvalue()),
+        "last_modified": datetime.datetime.now(datetime.UTC),
+    }
+
+
+def drawn(instrument):
+    """All that the panel shows."""
+    return [image.value for image in instrument.panel.images]
+
+
+@pytest.mark.parametrize("step", ["_seen", "_shown", "as_picture"])
+def test_after_an_upload_that_fails_the_next_is_shown_as_itself(made, monkeypatch, step):
+    noise = np.random.default_rng(0).integers(0, 256, (2, 40, 60, 3), np.uint8)
+    mine = uploaded("mine.png", noise[1])
+    alone = Instrument(UnitExplorer(*made, (48, 64), LAYERS, "conv3_3", images=4))
+    alone.upload.value = (mine,)
+    instrument = Instrument(UnitExplorer(*made, (48, 64), LAYERS, "conv3_3", images=4))
+    number = len(instrument.explorer.data)
+
+    def fails(*_):
+        raise RuntimeError("no memory is left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UnitExplorer if step == "_seen" else figures, step, fails)
+        with pytest.raises(RuntimeError):
+            instrument.upload.value = (uploaded("failed.png", noise[0]),)
+        assert instrument.panel.said.value == "<b>no memory is left</b>"
+    instrument.upload.value = (mine,)
+    assert instrument.controls["image"].value == number
+    assert instrument.explorer.name(number) == "mine.png"
+    assert drawn(instrument) == drawn(alone)
+    assert instrument.panel.said.value == ""
+
+
+@pytest.mark.parametrize("shape", [(1, 3000), (3000, 1), (1, 1), (2, 700)])
+def test_thin_pictures_are_shown_and_so_is_the_next(made, shape):
+    instrument = Instrument(UnitExplorer(*made, (48, 64), LAYERS, "conv3_3", images=4))
+    explorer, number = instrument.explorer, len(instrument.explorer.data)
+    instrument.upload.value = (uploaded("thin.png", np.zeros((*shape, 3), np.uint8)),)
+    assert (instrument.panel.said.value, explorer.name(number)) == ("", "thin.png")
+    instrument.upload.value = (uploaded("next.png", np.zeros((40, 60, 3), np.uint8)),)
+    assert instrument.controls["image"].value == number + 1
+    assert explorer.name(number + 1) == "next.png"
+    assert explorer.pictures[number + 1].shape[-2:] == (216, 324)
+
+
+def test_a_file_that_is_too_long_is_refused_in_words(monkeypatch):
+    monkeypatch.setattr(browser, "LONGEST", 1)
+    with pytest.raises(ValueError, match=r"long\.png takes 2 MiB; 1 are the most"):
+        decoded("long.png", bytes(2 << 20))
+    with pytest.raises(ValueError, match=r"long\.png cannot be read"):
+        decoded("long.png", bytes(1 << 20))
 
 
 def test_pictures_of_telephones_are_upright():

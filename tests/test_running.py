@@ -158,7 +158,15 @@ def test_fewer_than_one_job_is_refused(place):
 def kernels_of(pid):
     """Processes below `pid` that are kernels of a run."""
     found = psutil.Process(pid).children(recursive=True)
-    return [p for p in found if "ipykernel_launcher" in " ".join(p.cmdline())]
+    return [p for p in found if "ipykernel_launcher" in command(p)]
+
+
+def command(process):
+    """The words that started a process; none if it has ended."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
 
 
 STALL = """

@@ -3,6 +3,7 @@
 Each command imports what it needs, so that help comes at once.
 """
 
+import os
 import traceback
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from .. import __version__
-from ..paths import PACKAGE
+from ..paths import PACKAGE, for_children
 from ..registry import UnknownNameError
 from . import data, figures, measure, tracker
 
@@ -77,6 +78,7 @@ def main(
     Begin with `saliencykit figures`, which draws every figure of a small made-up world in minutes,
     or with `jupyter lab notebooks`.
     """
+    os.environ.update(for_children())
 
 
 app.command(cls=_Pairs, help=figures.HELP)(figures.figures)

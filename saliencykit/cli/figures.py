@@ -118,23 +118,26 @@ def figures(
 def explore(
     profile: Profile = "toy",
     parameter: Parameters = None,
-    port: Annotated[int, typer.Option(help="Of this machine, where the page is served.")] = 8866,
+    port: Annotated[
+        int, typer.Option(help="Where this machine serves the page, or the next free one.", min=0)
+    ] = 8866,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
 ) -> None:
     """Serve the unit explorer, notebook 09, as a page without code; Ctrl-C ends it.
 
-    The first time, networks are trained and dissected before it shows (toy: some minutes).
+    The first time, networks are trained and dissected before it shows (toy: some minutes). The
+    address that is printed holds a key, without which nobody is served; three pages may be open at
+    a time, each of which takes about 1 GB of memory.
 
     \b
     Examples:
       saliencykit explore
       saliencykit explore --profile osie -p category text
-      saliencykit explore --no-browser --port 9000     on a server: open http://localhost:9000
+      saliencykit explore --no-browser --port 9000     on a server: ssh -L 9000:localhost:9000
     """
-    from ..running.serving import page, serve
+    from ..running import serving
 
-    path = page("09", profile, pairs(parameter))
-    raise typer.Exit(serve(path, port, browser))
+    serving.explore("09", profile, pairs(parameter), port, browser)
 
 
 def profiles() -> None:

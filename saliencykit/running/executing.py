@@ -31,6 +31,34 @@ By default large blocks go back to the system as soon as they are free. Faulting
 after pass, takes longer than the arithmetic: a network's forward pass takes half the time or less.
 """
 
+ALONE: dict[str, list[str]] = {
+    "python_arguments": ["-P"],
+    "extra_arguments": ["--IPKernelApp.ignore_cwd=True"],
+}
+"""How ipykernel's command becomes that of a kernel which imports nothing from its folder."""
+
+ADDRESS = 104
+"""Characters that a socket's path may have where least are allowed."""
+
+
+@contextmanager
+def ends_in_order() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end us as an exception does, so that what we started is ended."""
+
+    def leave(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    ours = [s for s in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) != signal.SIG_IGN]
+    before = {number: signal.signal(number, leave) for number in ours}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
 
 @dataclass(frozen=True)
 class Task:
@@ -54,7 +82,7 @@ def side_by_side(
     logging.getLogger("papermill").addHandler(logging.NullHandler())  # we say what goes wrong
     events: Queue[tuple[int, Event]] = Queue()
     waiting, running = deque(enumerate(tasks)), {}
-    with _folder() as folder:
+    with private_folder(len(f"{len(tasks)}-5")) as folder:
         try:
             while waiting or running:
                 while waiting and len(running) < jobs:
@@ -76,9 +104,15 @@ def side_by_side(
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
-    """Folder that goes when we do: removed by a shell, whose input closes even if we are killed."""
-    folder = tempfile.mkdtemp(prefix="saliencykit-")
+def private_folder(inside: int) -> Iterator[Path]:
+    """Folder that none but its user may enter, and that goes when we do.
+
+    It is removed by a shell, whose input closes even if we are killed. Sockets have room there
+    whose names take as many characters as `inside`.
+    """
+    begin, usual = "saliencykit-", tempfile.gettempdir()
+    fits = len(f"{usual}/{begin}xxxxxxxx/") + inside < ADDRESS
+    folder = tempfile.mkdtemp(prefix=begin, dir=usual if fits else "/tmp")
     command = ["sh", "-c", 'read -r end; rm -rf "$0"', folder]
     remover = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
     try:
@@ -191,7 +225,7 @@ def _kernel_class(execution: _Execution) -> type:
     files = execution.files
 
     class ThisKernel(AsyncKernelManager):
-        kernel_spec = KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
+        kernel_spec = KernelSpec(resource_dir=RESOURCES, **get_kernel_dict(**ALONE))
 
         def __init__(self, *args: object, **kwargs: object):
             super().__init__(*args, **kwargs)

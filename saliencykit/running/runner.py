@@ -7,20 +7,18 @@ with which parameters, is decided in profiles.py before the first of them starts
 import hashlib
 import os
 import shutil
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..paths import FIGURES, NOTEBOOKS, PHOTOGRAPHS, REFERENCE, cache_root, whole
+from ..paths import FIGURES, NOTEBOOKS, PHOTOGRAPHS, REFERENCE, cache_root, for_children, whole
 from ..settings import read_profile
 from . import records
 from .checking import Comparison, compare, table
-from .executing import KEEPING_MEMORY, Event, Task, side_by_side
+from .executing import KEEPING_MEMORY, Event, Task, ends_in_order, side_by_side
 from .profiles import assign, find_notebooks, read_cells
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -156,7 +154,7 @@ def _execute(
     outcomes = [Outcome(t.notebook, t.output) for t in tasks]
     environment = _environment(min(jobs, len(tasks)), figures.parent)
     with (
-        _terminable(),
+        ends_in_order(),
         _Progress(tasks, say) as progress,
         closing(side_by_side(tasks, jobs, environment)) as events,
     ):
@@ -182,29 +180,13 @@ def _environment(workers: int, figures: Path) -> dict[str, str]:
     by another seed. So tables agree with those of a run in as many threads, on such a processor.
     """
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, CORES // workers))
-    return KEEPING_MEMORY | {
+    own = KEEPING_MEMORY | for_children()
+    return own | {
         "OMP_NUM_THREADS": threads,
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # never a window
         "SALIENCYKIT_FIGURES": str(figures),
         "SALIENCYKIT_CACHE": str(cache_root().resolve()),  # kernels work in another folder than we
     }
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM end us as an exception does, so that workers are ended in order."""
-
-    def leave(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
-        return
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _contents(folder: Path) -> dict[str, str]:

@@ -25,6 +25,7 @@ EXAMPLES = ("astronaut", "chelsea", "coffee", "rocket", "text")
 """Photographs that scikit-image brings along."""
 
 LARGEST = 1600  # pixels: own images are made no larger
+LONGEST = 100  # MiB: of files that are longer none is read
 
 AS_WIDE_AS_ITS_TEXT = widgets.Layout(width="auto")
 
@@ -123,8 +124,10 @@ class Instrument:
         for file in change["new"]:
             try:
                 self.show(file["name"], decoded(file["name"], bytes(file["content"])))
-            except ValueError as error:
+            except Exception as error:
                 self.panel.said.value = f"<b>{escape(str(error))}</b>"
+                if not isinstance(error, ValueError):
+                    raise
 
     def shown(self) -> pd.DataFrame:
         """Return the bars' numbers, a row a network and category.
@@ -201,8 +204,10 @@ def as_image(picture: np.ndarray) -> Tensor:
 def decoded(name: str, content: bytes) -> Tensor:
     """Return an image file's `content` as uint8 (3, H, W), upright, at most `LARGEST` on a side.
 
-    Raises ValueError, naming the file, if it is no image.
+    Raises ValueError, naming the file, if it is no image, or longer than `LONGEST`.
     """
+    if len(content) > LONGEST << 20:
+        raise ValueError(f"{name} takes {len(content) >> 20} MiB; {LONGEST} are the most.")
     try:
         image = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
         image.thumbnail((LARGEST, LARGEST))

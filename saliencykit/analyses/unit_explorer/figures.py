@@ -115,12 +115,16 @@ class UnitExplorer:
     def add(self, name: str, image: Tensor) -> int:
         """Show the networks an image of one's own, uint8 (3, H, W); return its number.
 
-        They see it stretched to the size of their input, as they see all images.
+        They see it stretched to the size of their input, as they see all images. Whatever goes
+        wrong, the image is added wholly or not at all.
         """
-        self.activity = self.activity + self._seen(resize(image, self.size)[None])
+        activity = self.activity + self._seen(resize(image, self.size)[None])
+        picture = _shown(image)
+        outlined = as_picture(picture)
+        self.activity = activity
         self.own.append(name)
-        self.pictures.append(_shown(image))
-        self.outlined.append(as_picture(self.pictures[-1]))
+        self.pictures.append(picture)
+        self.outlined.append(outlined)
         return len(self.pictures) - 1
 
     @property
@@ -296,5 +300,5 @@ class UnitExplorer:
 def _shown(image: Tensor, tall: int = TALL) -> Tensor:
     """Resize uint8 (3, H, W) to be `tall`, or less so if it would be wider than `WIDEST`."""
     height, width = image.shape[-2:]
-    tall = min(tall, round(WIDEST * tall * height / width))
-    return resize(image, (tall, round(tall * width / height)))
+    tall = max(1, min(tall, round(WIDEST * tall * height / width)))
+    return resize(image, (tall, max(1, round(tall * width / height))))
