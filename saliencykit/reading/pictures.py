@@ -121,7 +121,7 @@ def read_grey(path: Path, kind: str) -> np.ndarray:
         grey = _light(image)
         if grey is None:
             grey = np.array(opaque(image, "black").convert("L"), dtype=np.float32) / 255
-        return np.ascontiguousarray(upright(grey, image), dtype=np.float32)
+        return upright(grey, image).astype(np.float32)
 
 
 def read_mask(path: Path) -> np.ndarray:
@@ -169,6 +169,8 @@ def opened(
         except Image.UnidentifiedImageError:
             raise ValueError(f"it is damaged or none of {', '.join(formats)}") from None
         with image:
+            if image.format == "TIFF":
+                image.filename = ""  # Pillow would map the file, and turned ones wrongly
             _check(image)
             yield image
 
@@ -176,7 +178,7 @@ def opened(
 def upright(pixels: np.ndarray, image: Image.Image) -> np.ndarray:
     """Return the pixels (H, W, …) of an open picture, now decoded, turned as its EXIF says."""
     turn = UPRIGHT.get(_orientation(image))
-    return pixels if turn is None else turn(pixels)
+    return pixels if turn is None else turn(pixels).copy()
 
 
 def _told(image: Image.Image, path: Path) -> object:
@@ -195,9 +197,12 @@ def _orientation(image: Image.Image) -> object:
 
 
 def opaque(image: Image.Image, ground: str) -> Image.Image:
-    """Return a picture with `ground` behind what is transparent; one without such as it is."""
+    """Return a picture with `ground` behind what is transparent; one without such as it is.
+
+    But for LAB, from which Pillow only makes RGB.
+    """
     if not image.has_transparency_data:
-        return image
+        return image.convert("RGB") if image.mode == "LAB" else image
     key, step = image.info.get("transparency"), SHORT_GREYS.get(_rawmode(image))
     if step and isinstance(key, int):  # Pillow takes it for a grey of 8 bits
         image.info["transparency"] = key * step
@@ -294,7 +299,7 @@ def _rawmode(image: Image.Image) -> str:
 
 
 def _tensor(pixels: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
 def _tells_late(path: Path) -> bool:
