@@ -9,6 +9,7 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,7 +63,7 @@ def read_image(path: Path, content: bytes | None = None) -> Tensor:
         if (deep := _light(image)) is not None:
             pixels = np.repeat(_eight_bits(deep)[..., None], 3, axis=2)
         else:
-            pixels = np.array(opaque(image, GROUND).convert("RGB"))
+            pixels = _rgb(opaque(image, GROUND))
         return _tensor(upright(pixels, image))
 
 
@@ -80,7 +81,7 @@ def as_image(pixels: ArrayLike) -> Tensor:
         known = {np.dtype(bool): 1.0, np.dtype(np.uint16): 65535.0}.get(pixels.dtype)
         pixels = _eight_bits(_scaled(pixels, known or white_of(pixels)))
     if pixels.shape[2] in (2, 4):
-        pixels = np.array(opaque(Image.fromarray(pixels), GROUND).convert("RGB"))
+        pixels = _rgb(opaque(Image.fromarray(pixels), GROUND))
     return _tensor(np.array(np.broadcast_to(pixels, (*pixels.shape[:2], 3))))
 
 
@@ -89,8 +90,7 @@ def image_size(path: Path) -> tuple[int, int]:
     with opened(path) as image:
         size = image.height, image.width
         if image.format == "TIFF":  # of whose size some versions of Pillow think upright
-            tags = image.tag_v2  # pyright: ignore[reportAttributeAccessIssue]
-            size = tags[HEIGHT], tags[WIDTH]
+            size = _tag(image, HEIGHT, 0), _tag(image, WIDTH, 0)
         return size[::-1] if _told(image, path) in LYING else size
 
 
@@ -282,19 +282,25 @@ def _check(image: Image.Image) -> None:
         raise ValueError("a colour of its 16 bits stands for transparent; save it with 8 bits")
 
 
+def _rgb(image: Image.Image) -> np.ndarray:
+    """Red, green and blue (H, W, 3); of a picture that has these without a second copy."""
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
 def _eight_bits(light: np.ndarray) -> np.ndarray:
     """Light of 0…1 as 0 to 255."""
     return np.round(light * 255).astype(np.uint8)
 
 
-def _tag(image: Image.Image, tag: int, otherwise: object) -> object:
+def _tag(image: Image.Image, tag: int, otherwise: int) -> Any:
     """What a TIFF says of itself; `otherwise` of others."""
     return getattr(image, "tag_v2", {}).get(tag, otherwise)
 
 
 def _rawmode(image: Image.Image) -> str:
     """How the pixels of a picture that is not decoded yet are stored, in Pillow's words."""
-    args = image.tile[0][3] if getattr(image, "tile", None) else ""
+    tiles = getattr(image, "tile", None)
+    args = tiles[0][3] if tiles else ""
     return args[0] if isinstance(args, tuple) else str(args)
 
 
