@@ -409,6 +409,22 @@ def test_bombs_are_refused(tmp_path):
         read_image(path)
 
 
+def test_a_png_with_a_bit_turned_is_never_another_picture(tmp_path):
+    path, rng = tmp_path / "a.png", np.random.default_rng(0)
+    palette = Image.fromarray(colour()).quantize(32)
+    for image in (Image.fromarray(colour()), palette):
+        image.save(path)
+        content, seen = path.read_bytes(), pixels(path)
+        for _ in range(100):
+            spoilt = bytearray(content)
+            spoilt[rng.integers(len(spoilt))] ^= 1 << int(rng.integers(8))
+            path.write_bytes(spoilt)
+            try:
+                assert np.array_equal(pixels(path), seen)
+            except ValueError as error:
+                assert str(path) in str(error)  # noqa: PT017
+
+
 # --- arrays -------------------------------------------------------------------------------------
 
 

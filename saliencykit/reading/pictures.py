@@ -6,10 +6,11 @@ picture as it is shown.
 """
 
 import io
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -46,6 +47,8 @@ UPRIGHT: dict[object, Callable[[np.ndarray], np.ndarray]] = {
 """How pixels (H, W, …) are set upright, by EXIF's orientation."""
 LYING = (5, 6, 7, 8)
 """Orientations of pictures that lie on their side: width and height change places."""
+SEEN = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
+"""Chunks of a PNG that hold what is seen."""
 LATE = (b"eXIf", b"iTXt", b"tEXt", b"zTXt")
 """Chunks of a PNG that may tell its orientation after the pixels."""
 SHORT_GREYS = {"L;2": 85, "L;4": 17}
@@ -87,8 +90,8 @@ def as_image(pixels: ArrayLike) -> Tensor:
 
 def image_size(path: Path) -> tuple[int, int]:
     """Return (height, width) of an image upright, from its header, without decoding its pixels."""
-    with opened(path) as image:
-        size = image.height, image.width
+    with opened(path, header=True) as image:
+        size: tuple[int, int] = image.height, image.width
         if image.format == "TIFF":  # of whose size some versions of Pillow think upright
             size = _tag(image, HEIGHT, 0), _tag(image, WIDTH, 0)
         return size[::-1] if _told(image, path) in LYING else size
@@ -96,7 +99,7 @@ def image_size(path: Path) -> tuple[int, int]:
 
 def is_turned(path: Path) -> bool:
     """Tell whether an image's EXIF says that it is to be turned, so that others may not."""
-    with opened(path) as image:
+    with opened(path, header=True) as image:
         return _told(image, path) in UPRIGHT
 
 
@@ -105,7 +108,7 @@ def stored_shape(path: Path) -> tuple[int, ...] | None:
 
     Alike are opaque grey and RGB of 8 bits that are not turned.
     """
-    with opened(path) as image:
+    with opened(path, header=True) as image:
         plain = image.mode in ("L", "RGB") and not image.has_transparency_data
         if not plain or _told(image, path) in UPRIGHT:
             return None
@@ -158,8 +161,12 @@ def opened(
     kind: str = "an image",
     formats: tuple[str, ...] = FORMATS,
     content: bytes | None = None,
+    header: bool = False,
 ) -> Iterator[Image.Image]:
-    """Open a picture of one of `formats` for reading as `kind`; what goes wrong is a ValueError."""
+    """Open a picture of one of `formats` for reading as `kind`; what goes wrong is a ValueError.
+
+    `header`: nothing but that is asked for, so that the rest is not checked.
+    """
     with naming(path, kind):
         if content is None and not path.is_file():  # a pipe would be waited for
             raise ValueError("there is none" if not path.exists() else "it is no file")
@@ -172,6 +179,9 @@ def opened(
             if image.format == "TIFF":
                 image.filename = ""  # Pillow would map the file, and turned ones wrongly
             _check(image)
+            if image.format == "PNG" and not header:
+                with path.open("rb") if content is None else io.BytesIO(content) as file:
+                    _check_chunks(file)
             yield image
 
 
@@ -311,12 +321,24 @@ def _tensor(pixels: np.ndarray) -> Tensor:
 def _tells_late(path: Path) -> bool:
     """Whether a PNG has something to say after its pixels."""
     with path.open("rb") as file:
-        file.seek(8)
-        late = False
-        while len(head := file.read(8)) == 8:
-            length, kind = int.from_bytes(head[:4]), head[4:]
-            if late and kind in LATE:
-                return True
-            late |= kind == b"IDAT"
-            file.seek(length + 4, io.SEEK_CUR)
-    return False
+        kinds = [kind for kind, _ in _chunks(file)]
+    return bool({*kinds[kinds.index(b"IDAT") :]} & {*LATE}) if b"IDAT" in kinds else False
+
+
+def _check_chunks(file: BinaryIO) -> None:
+    """Raise ValueError if what a PNG shows is not what was written: its chunks have checksums."""
+    for kind, length in _chunks(file):
+        if kind in SEEN:
+            content = file.read(length)
+            if file.read(4) != zlib.crc32(content, zlib.crc32(kind)).to_bytes(4):
+                raise ValueError(f"its checksum does not fit to its {kind.decode()}: it is damaged")
+
+
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yield kind and length of each chunk of a PNG, the file being where its content begins."""
+    file.seek(place := 8)
+    while len(head := file.read(8)) == 8:
+        length, kind = int.from_bytes(head[:4]), head[4:]
+        yield kind, length
+        place += length + 12
+        file.seek(place)
