@@ -333,6 +333,7 @@ def test_damaged_exif_turns_nothing(tmp_path):
         (np.array([[0, np.inf]], np.float32), "inf"),
         (np.full((3, 4), 0.001, np.float32), "it would be black"),
         (np.full((3, 4), 255, np.uint16), "it would be black"),
+        (np.full((3, 4), 4095, np.uint16), "4095, so little of 65535"),
     ],
     ids=str,
 )
@@ -344,6 +345,18 @@ def test_pictures_whose_white_is_not_known_are_refused(tmp_path, values, says):
     assert str(path) in str(told.value)
     with pytest.raises(ValueError, match=says):
         as_image(values)
+
+
+def test_twelve_bits_that_are_said_to_be_twelve_are_scaled(tmp_path):
+    steps = np.round(light() * 4095).astype(np.uint16)
+    deep = np.zeros((H, W * 3 // 2), np.uint8)  # two pixels in three bytes
+    deep[:, 0::3], deep[:, 2::3] = steps[:, 0::2] >> 4, steps[:, 1::2] & 255
+    deep[:, 1::3] = (steps[:, 0::2] & 15) << 4 | steps[:, 1::2] >> 8
+    tags = {256: W, 257: H, 258: 12, 259: 1, 262: 1, 273: 134, 277: 1, 278: H, 279: deep.size}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+    (tmp_path / "a.tif").write_bytes(head.ljust(134, b"\0") + deep.tobytes())
+    assert np.abs(pixels(tmp_path / "a.tif") - 255 * light()[..., None]).max() <= 1.01
 
 
 def test_black_pictures_are_black(tmp_path):

@@ -31,8 +31,9 @@ GROUND = "white"
 """
 WHITES = (1.0, 255.0, 65535.0)
 """What white may be where a file does not say."""
-BLACK = 1 / 255
-"""A picture whose brightest pixel is darker than that, white being 1, would turn out black."""
+BLACK = 1 / 16
+"""A picture of many bits whose brightest pixel is darker than that, white being 1, would be black
+to people and networks: 12 bits or less, it seems, in a file of 16."""
 ORIENTATION = 0x0112  # tags of EXIF and TIFF
 WIDTH, HEIGHT, BITS, PHOTOMETRIC, SAMPLE_FORMAT = 256, 257, 258, 262, 339
 UPRIGHT: dict[object, Callable[[np.ndarray], np.ndarray]] = {
@@ -272,7 +273,7 @@ def _scaled(values: np.ndarray, white: float) -> np.ndarray:
     if 0 < light.max() < BLACK:
         raise ValueError(
             f"its largest number is {values.max():g}, so little of {white:g}, which is white, that "
-            "it would be black; scale it"
+            "it would be black; scale it, or save it with 8 bits"
         )
     return light
 
