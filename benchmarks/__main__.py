@@ -15,6 +15,7 @@ from . import (  # noqa: F401 (rooms register their benchmarks)
     dissection,
     explorer,
     metrics,
+    reading,
     training,
 )
 

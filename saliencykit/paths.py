@@ -1,8 +1,9 @@
 """Where things live: every path the project reads or writes is named here once."""
 
+import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import platformdirs
@@ -60,3 +61,69 @@ def whole(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def check_out(command: str, *outs: Path, inputs: Sequence[Path] = ()) -> None:
+    """Raise if `command` may not write files at `outs`: before it computes anything.
+
+    Raises FileNotFoundError or PermissionError where there is no folder that can be written into;
+    FileExistsError where a file is that the command reads (`inputs`), or that it did not write, or
+    that was changed since. A receipt in the cache tells what a command wrote where; where that is
+    lost, so is the right to write over it.
+    """
+    for folder in dict.fromkeys(out.parent for out in outs):
+        if not folder.is_dir():
+            raise FileNotFoundError(f"The folder for --out, {folder}, is not there; make it first.")
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(f"Nothing can be written into {folder}; name another --out.")
+    read = {_identity(path) for path in inputs}
+    for out in filter(os.path.lexists, outs):
+        if out.exists() and _identity(out) in read:
+            raise FileExistsError(
+                f"{out} would be written over, and is read; name another folder or file as --out."
+            )
+        if out.is_symlink() or not out.is_file() or _receipt(out) != _digest(out, command):
+            raise FileExistsError(
+                f"{out} is there already, and is not what `saliencykit {command}` wrote, or no "
+                "longer: nothing is written over. Name another --out."
+            )
+
+
+@contextmanager
+def written(command: str, out: Path) -> Iterator[Path]:
+    """Give a temporary name as `whole` does, for a file that a user asked `command` for.
+
+    What came to lie at `out` meanwhile is not written over: raises as `check_out`.
+    """
+    with whole(out) as part:
+        yield part
+        check_out(command, out)
+        with suppress(OSError):  # a cache that can't be written: then it is not known as ours
+            place = _receipt_file(out)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with whole(place) as receipt:
+                receipt.write_text(_digest(part, command), encoding="ascii")
+
+
+def _receipt_file(out: Path) -> Path:
+    """Where it is kept what was written at `out`."""
+    place = os.fsencode(out.parent.resolve() / out.name)
+    return cache_root() / "written" / hashlib.sha256(place).hexdigest()[:32]
+
+
+def _receipt(out: Path) -> str | None:
+    """What was written last at `out`, as `_digest` tells it; None if nothing is known."""
+    with suppress(OSError, UnicodeError):
+        return _receipt_file(out).read_text(encoding="ascii")
+    return None
+
+
+def _digest(file: Path, command: str) -> str:
+    with file.open("rb") as opened:
+        return f"{command} {hashlib.file_digest(opened, 'sha256').hexdigest()}"
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """What two names of one file share."""
+    status = path.stat()
+    return status.st_dev, status.st_ino

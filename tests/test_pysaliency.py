@@ -15,7 +15,6 @@ from PIL import Image
 
 import saliencykit as sk
 from saliencykit.datasets import Fixations, from_pysaliency, to_pysaliency
-from saliencykit.datasets.pysaliency_data import as_image
 from tests import miniature
 from tests.conftest import Blobs
 
@@ -295,20 +294,6 @@ def test_files_that_are_none_are_named(tmp_path, needs_files):
     (tmp_path / "stimuli.hdf5").write_bytes(b"not HDF5")
     with pytest.raises(ValueError, match=r"stimuli\.hdf5 is no HDF5 file of pysaliency"):
         from_pysaliency(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "pixels",
-    [np.zeros((4, 5, 3)), np.zeros((4, 5, 2), np.uint8), np.zeros(4, np.uint8)],
-    ids=["float", "two channels", "one axis"],
-)
-def test_pixels_of_another_kind_are_refused(pixels):
-    with pytest.raises(ValueError, match="a stimulus is uint8"):
-        as_image(pixels)
-
-
-def test_sixteen_bits_are_scaled():
-    assert as_image(np.full((2, 2), 65535, np.uint16)).unique().tolist() == [255]
 
 
 def test_a_missing_extra_says_what_to_install(monkeypatch):

@@ -148,14 +148,16 @@ def teach(
     """Teach the default encoder, toyvgg, to name toyworld's objects, as the one that ships was.
 
     Takes some minutes. A profile or `-p weights FILE` then uses it instead of the shipped one.
+    Nothing is written over but what the same command wrote there and nobody has changed since.
 
     \b
     Example:
       saliencykit teach --out toyvgg_again.safetensors --seed 1
     """
     from ..models import toyvgg
+    from ..paths import check_out, written
 
-    if out.exists():
-        raise ValueError(f"{out} is there already; name another file.")
-    report = toyvgg.teach(out, seed=seed)
+    check_out("teach", out)
+    with written("teach", out) as part:
+        report = toyvgg.teach(part, seed=seed)
     typer.echo(f"{out}: names {report['accuracy']:.1%} of held-out objects rightly")

@@ -3,21 +3,20 @@
 Each imports what it needs, so that help comes at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..paths import whole
+from ..paths import check_out, written
 from ..registry import check_name
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor
 
     from ..datasets import SaliencyDataset
-
-IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
 def dissect(
@@ -35,7 +34,8 @@ def dissect(
     """Measure what each unit of a network responds to, into a CSV.
 
     Selectivity is the mean, over a category's regions, of the unit's z-scored activation at the
-    fixations inside the region.
+    fixations inside the region. Nothing is written over but what the same command wrote there and
+    nobody has changed since.
 
     \b
     Example:
@@ -47,8 +47,7 @@ def dissect(
     from ..dissection import dissect as measure
     from ..models import build_encoder
 
-    if not out.parent.is_dir():  # said now, not after minutes of work
-        raise FileNotFoundError(f"The folder for --out, {out.parent}, is not there; make it first.")
+    check_out("dissect", out)  # said now, not after minutes of work
     data_set = _part(load(data), split)
     chosen = [layer.strip() for layer in layers.split(",") if layer.strip()] or None
     known = build_encoder(encoder, weights=None).layers if chosen else ()
@@ -57,7 +56,7 @@ def dissect(
     network = build_encoder(encoder, weights=None if weights.lower() == "none" else weights)
     found = measure(network, data_set, layers=chosen)
     tables = [_long(layer, found.selectivity(layer)) for layer in found.scores]
-    with whole(out) as part:
+    with written("dissect", out) as part:
         pd.concat(tables).to_csv(part, index=False)
     typer.echo(f"{out}: {sum(map(len, tables))} rows, {len(tables)} layers")
 
@@ -70,7 +69,9 @@ def _long(layer: str, selectivity: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def predict(
-    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    images: Annotated[
+        list[Path], typer.Argument(help="Image files, or folders of them and their subfolders.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the maps; made if it is not there.")],
     model: Annotated[
         str, typer.Option(help="A classical model, a trained one that was kept, or a checkpoint.")
@@ -85,59 +86,92 @@ def predict(
     from black (the map's minimum) to white. Models: aim, bms, gbvs … (`saliencykit models` lists
     them, and what you trained).
 
+    Of a folder, the images in it and one level down are taken, as by the data set `folder`; maps of
+    the latter go to folders of the same names. Images are seen upright, on white where they are
+    transparent. Images that can't be read, or that the model can't take, are told at the end, and
+    the exit status is then 2. Nothing is written over but what the same command wrote there and
+    nobody has changed since.
+
     \b
     Examples:
       saliencykit predict photo.jpg --out maps
       saliencykit predict holiday/ --model toy/fine-tuned --out maps
     """
-    import numpy as np
     from tqdm import tqdm
 
     from ..models import by_name
-    from ..models.classical.filters import blur
-    from ..reading.pictures import read_image
-    from ..viewing.pictures import grey
 
-    run, files = by_name(model), _image_files(images)
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(f"--out names a folder for the maps; {out} is a file.")
-    out.mkdir(parents=True, exist_ok=True)
-    unread = []
+    files = _image_files(images, out)
+    run = by_name(model)
+    for folder in {(out / name).parent for name in files}:
+        folder.mkdir(parents=True, exist_ok=True)
+    maps = [out / f"{name}{end}" for name in files for end in (".png", ".npy")]
+    check_out("predict", *maps, inputs=[path for path in files.values() if path.exists()])
+    failed = []
     for name, path in tqdm(files.items(), desc=model, unit="image"):
         try:
-            image = read_image(path)
-        except ValueError as error:
-            unread.append(str(error))
-            continue
-        values = run(image[None].float() / 255)[0].float()
-        if smooth:
-            values = blur(values, smooth * max(values.shape))
-        with whole(out / f"{name}.npy") as part, part.open("wb") as file:
-            np.save(file, values.numpy())
-        with whole(out / f"{name}.png") as part:
-            grey(values).save(part, format="PNG")
-    typer.echo(f"{out}: {len(files) - len(unread)} maps (PNG and npy)")
-    if unread:
-        raise ValueError("\n".join(["Left out:", *unread]))
+            values = _map(run, path, smooth)
+        except Exception as error:  # whatever a model makes of one image, others get their maps
+            told = f"{error}".partition("\n")[0] or type(error).__name__
+            failed.append(told if str(path) in told else f"{path}: {model} can't take it: {told}")
+        else:
+            _write_map(values, out, name)
+    typer.echo(f"{out}: {len(files) - len(failed)} maps (PNG and npy)")
+    if failed:
+        raise ValueError("\n".join(["Left out:", *failed]))
 
 
-def _image_files(given: Sequence[Path]) -> dict[str, Path]:
-    """Return image files by the name of their maps. Raises for what is missing or called alike."""
+def _map(run: Callable[["Tensor"], "Tensor"], path: Path, smooth: float) -> "Tensor":
+    """The map (H, W) of an image file. Raises ValueError, and what the model does."""
+    from ..models.classical.filters import blur
+    from ..reading.pictures import read_image
+
+    values = run(read_image(path)[None].float() / 255)[0].float()
+    if not bool(values.isfinite().all()):
+        raise ValueError(f"{path}: the map holds NaN or infinite values.")
+    return blur(values, smooth * max(values.shape)) if smooth else values
+
+
+def _write_map(values: "Tensor", out: Path, name: str) -> None:
+    """Write a map as array and as picture."""
+    import numpy as np
+
+    from ..viewing.pictures import grey
+
+    with written("predict", out / f"{name}.npy") as part, part.open("wb") as file:
+        np.save(file, values.numpy())
+    with written("predict", out / f"{name}.png") as part:
+        grey(values).save(part, format="PNG")
+
+
+def _image_files(given: Sequence[Path], out: Path) -> dict[str, Path]:
+    """Return image files by the name of their maps; what lies in `out`, within a folder, is none.
+
+    Raises for what is missing or called alike.
+    """
+    from ..datasets.folder import named_images
+
     found: dict[str, Path] = {}
     for path in given:
         if not path.exists():
             raise FileNotFoundError(f"There is no {path}.")
-        for file in _images_in(path) if path.is_dir() else [path]:
-            if file.stem in found:
-                raise ValueError(f"{file} and {found[file.stem]} would have maps of one name.")
-            found[file.stem] = file
+        if path.is_dir() and path.resolve() == out.resolve():
+            raise FileExistsError(
+                f"--out {out} is the images' own folder, where maps would count as images; name "
+                "another."
+            )
+        images = named_images(path) if path.is_dir() else {path.stem: path}
+        for name, file in images.items():
+            if path.is_dir() and file.parent.resolve() == out.resolve():
+                continue
+            if name in found:
+                raise ValueError(f"{file} and {found[name]} would have maps of one name.")
+            found[name] = file
     if not found:
         raise FileNotFoundError(f"No images in {', '.join(map(str, given))}.")
     return found
-
-
-def _images_in(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGES)
 
 
 def models(
@@ -173,7 +207,9 @@ def evaluate(
 ) -> None:
     """Score somebody else's saliency maps with all metrics, beside the centre prior and people.
 
-    Maps are <image name>.npy or .png, of any size. Means over images come with 95 % intervals.
+    Maps are <image name>.npy or .png, of any size, in grey. Means over images come with 95 %
+    intervals. Nothing is written over but what the same command wrote there and nobody has changed
+    since.
 
     \b
     Examples:
@@ -187,6 +223,8 @@ def evaluate(
     from ..models import CentrePrior
     from ..running.checking import table
 
+    if out is not None:
+        check_out("evaluate", out)
     data_set = load(data)
     chosen = _part(data_set, split)
     prior = CentrePrior.fit(_part(data_set, "train") if split != "train" else data_set)
@@ -197,7 +235,7 @@ def evaluate(
     models = {maps.name: file_maps(maps, chosen), "centre prior": prior_maps(prior, chosen)}
     found = score(models, chosen, names, prior).beside(human_ceiling(chosen)).scores
     if out is not None:
-        with whole(out) as part:
+        with written("evaluate", out) as part:
             found.to_csv(part, index=False)
     means = summary(found[found["metric"].isin(names)]).set_index(["metric", "model"])
     header = ("metric", *dict.fromkeys(found["model"]))

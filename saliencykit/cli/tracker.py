@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..paths import whole
+from ..paths import check_out, written
 
 if TYPE_CHECKING:
     from ..datasets import SaliencyDataset
@@ -17,6 +17,7 @@ The table has a row for each fixation. Columns are found by the names that EyeLi
 Tobii, SMI and others give them, and what was taken for what is said; name them otherwise. OUT
 gets copies of the images, their fixations (fixations.csv, in pixels of the image files) and the
 settings (import.json); OUT_looked.png, beside it, shows the image with most fixations: look at it!
+Nothing is written over: OUT is new or empty, and OUT_looked.png new, or as an import left it.
 
 \b
 Where people looked is measured in one of
@@ -105,8 +106,8 @@ def import_table(
     from ..datasets.tracker import Screen, import_table
 
     picture = out.resolve().with_name(f"{out.resolve().name}_looked.png")
-    if picture.exists():
-        raise FileExistsError(f"{picture} is there already; nothing is written over.")
+    if picture.parent.is_dir():
+        check_out("import", picture)
     found = import_table(
         table,
         images,
@@ -151,6 +152,6 @@ def _look(data: "SaliencyDataset", picture: Path) -> str:
 
     most = max(range(len(data)), key=lambda i: len(data.fixations(i)))
     drawn = with_fixations(as_picture(data.image(most)), data.fixations(most))
-    with whole(picture) as part:
+    with written("import", picture) as part:
         Image.fromarray(drawn).save(part, format="PNG")
     return data.names[most]

@@ -125,7 +125,12 @@ class SaliencyDataset(Dataset[Sample]):
 
 
 def file_digests(paths: Sequence[Path]) -> list[tuple[str, str]]:
-    """Name and hash of the content of files: a copy, or a newer download of the same, is equal."""
+    """Name and hash of the content of files: a copy, or a newer download of the same, is equal.
+
+    Raises ValueError for a pipe, which would be waited for, a folder, or a link to nothing.
+    """
+    if odd := [p for p in paths if not p.is_file()]:
+        raise ValueError(f"{odd[0]} is no file that can be read; take it away.")
     return [(p.name, _digest_at(p, (s := p.stat()).st_size, s.st_mtime_ns)) for p in paths]
 
 

@@ -9,12 +9,11 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from ..paths import data_root
-from ..reading.pictures import image_size, read_image
+from ..reading.pictures import SUFFIXES, image_size, read_image
 from .base import SaliencyDataset, file_digests
 from .types import Fixations
 
 T = TypeVar("T")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,12 @@ def existing_root(name: str, root: str | os.PathLike | None) -> Path:
 
 
 def list_images(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
-    """Return the image files directly in `folder`, sorted by name; hidden ones are skipped."""
+    """Return the image files directly in `folder`, sorted by name; hidden ones are skipped.
+
+    By their names: what a file holds is seen when it is read.
+    """
     with os.scandir(folder) as found:
-        names = sorted(e.name for e in found if not e.name.startswith("."))
+        names = sorted(e.name for e in found if not (e.name.startswith(".") or e.is_dir()))
     return [folder / n for n in names if n.lower().endswith(tuple(suffixes))]
 
 

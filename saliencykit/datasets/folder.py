@@ -25,10 +25,11 @@ class Folder(AnnotatedDataset):
 
     A stimulus is named by its path without suffix ("cat", "outdoor/cat"). Beside the images may lie
 
-    - `fixations.csv` with columns image, x, y, observer: pixels, x right, y down, origin at the top
-      left corner; observers have any names, and are numbered from 0 in the order of these; also, if
-      it has them, order (0, 1, … within a trial; where all begin at 1, they are taken to count
-      from 1, with a warning) and duration (seconds, empty where unknown);
+    - `fixations.csv` with columns image, x, y, observer: pixels of the image as it is shown (turned
+      as its EXIF says), x right, y down, origin at the top left corner; observers have any names,
+      and are numbered from 0 in the order of these; also, if it has them, order (0, 1, … within a
+      trial; where all begin at 1, they are taken to count from 1, with a warning) and duration
+      (seconds, empty where unknown);
     - `regions.json`, `scenes.json`: see `annotated.py`; the categories may be your own;
     - `splits.csv` with columns image, split ("train", "val", "test"), one line for every image;
       without it a hash of the name puts 70 % in train, 15 % in val, 15 % in test, so that an

@@ -14,19 +14,17 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ..cache import digest
 from ..paths import whole
-from ..reading.pictures import naming
+from ..reading.pictures import as_image, is_turned, read_image, stored_shape
 from .base import DATASETS, SaliencyDataset, file_digests
 from .files import FileDataset, Source, existing_root, missing
 from .types import Fixations
 
 FILES = ("stimuli.hdf5", "fixations.hdf5")
 """What pysaliency calls the two files of a data set."""
-ORIENTATION = 0x0112  # the EXIF tag that turns a photograph
 
 
 def pysaliency_package(name: str = "pysaliency") -> Any:
@@ -46,11 +44,11 @@ def from_pysaliency(
 ) -> "FromPysaliency":
     """Return a data set of pysaliency's stimuli and fixations, or of the paths of their HDF5 files.
 
-    stimuli: `Stimuli` (arrays uint8 (H, W, 3) or grey (H, W)) or `FileStimuli`, which are read when
-    asked for. fixations: `Fixations`, or trains of them, whose sequence becomes `order`; their
-    attribute `duration` or `durations` is taken for seconds, as in pysaliency's own data sets. One
-    path alone is a folder with stimuli.hdf5 and fixations.hdf5. Subjects are numbered from 0 in the
-    order of theirs. `name` is what tables call the data set.
+    stimuli: `Stimuli` (arrays, as `reading.pictures.as_image` takes them) or `FileStimuli`, which
+    are read when asked for. fixations: `Fixations`, or trains of them, whose sequence becomes
+    `order`; their attribute `duration` or `durations` is taken for seconds, as in pysaliency's own
+    data sets. One path alone is a folder with stimuli.hdf5 and fixations.hdf5. Subjects are
+    numbered from 0 in the order of theirs. `name` is what tables call the data set.
 
     Raises FileNotFoundError; ImportError without the extra; ValueError for fixations without
     images, files that hold something else, or anything that is no such data.
@@ -88,12 +86,19 @@ class FromPysaliency(SaliencyDataset):
         return self.stimuli[self._number[self.names[i]]]
 
     def image(self, i: int) -> Tensor:
-        """Return stimulus `i` as uint8 (3, H, W). Raises ValueError if a file is damaged."""
-        k = self._number[self.names[i]]
-        if files := getattr(self.stimuli, "filenames", None):
-            with naming(Path(files[k])):
-                return as_image(self.stimuli.load_stimulus(k))  # past its cache of whole images
-        return as_image(self.stimulus(i).stimulus_data)
+        """Return stimulus `i` as uint8 (3, H, W).
+
+        Raises ValueError if a file is damaged, or to be turned: pysaliency counts pixels as stored.
+        """
+        if not (files := getattr(self.stimuli, "filenames", None)):
+            return as_image(self.stimulus(i).stimulus_data)
+        path = Path(files[self._number[self.names[i]]])
+        if is_turned(path):
+            raise ValueError(
+                f"{path} is to be turned, its EXIF says, but pysaliency, in whose pixels the "
+                "fixations are, sees it as stored. Store it upright."
+            )
+        return read_image(path)  # past pysaliency's cache of whole images
 
     def size_of(self, i: int) -> tuple[int, int]:
         """Return (height, width) of stimulus `i` without decoding it."""
@@ -156,23 +161,6 @@ def to_pysaliency(data: SaliencyDataset, out: str | os.PathLike | None = None) -
     if out is not None:
         _write(stimuli, fixations, Path(out))
     return stimuli, fixations
-
-
-def as_image(pixels: Any) -> Tensor:
-    """Return an array uint8 (H, W), (H, W, 1), (H, W, 3) or with alpha as uint8 (3, H, W).
-
-    uint16 is scaled. Raises ValueError for others, whose white is not known.
-    """
-    pixels = np.asarray(pixels)
-    if pixels.dtype == np.uint16:
-        pixels = (pixels // 257).astype(np.uint8)
-    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4):
-        raise ValueError(
-            f"a stimulus is uint8 (H, W) or (H, W, 3), not {pixels.dtype} {pixels.shape}"
-        )
-    image = torch.from_numpy(pixels[..., :3].copy()).permute(2, 0, 1)
-    return image.expand(3, -1, -1).contiguous()
 
 
 # --- from pysaliency ------------------------------------------------------------------------------
@@ -256,7 +244,7 @@ def _stimuli(data: SaliencyDataset, package: Any) -> Any:
     attributes = {"names": list(data.names)}
     if isinstance(data, FileDataset):
         files = [data.path(i) for i in range(len(data))]
-        shapes = [_plain_shape(file) for file in files]
+        shapes = [stored_shape(file) for file in files]
         if None not in shapes:
             return package.FileStimuli([str(f) for f in files], False, shapes, attributes)
 
@@ -275,14 +263,6 @@ def _stimuli(data: SaliencyDataset, package: Any) -> Any:
     found = package.datasets.ObjectStimuli([Shown(i) for i in range(len(data))], attributes)
     found.stimuli.cache = False
     return found
-
-
-def _plain_shape(path: Path) -> tuple[int, ...] | None:
-    """The shape of a file's pixels, if everybody reads them alike: 8 bits, not turned by EXIF."""
-    with naming(path), Image.open(path) as image:
-        if image.mode not in ("L", "RGB") or image.getexif().get(ORIENTATION, 1) != 1:
-            return None
-        return (image.height, image.width) + ((3,) if image.mode == "RGB" else ())
 
 
 def _trains(data: SaliencyDataset, package: Any) -> Any:

@@ -16,7 +16,9 @@ from ..datasets.base import file_digests
 from ..datasets.pysaliency_data import FromPysaliency
 from ..models import CentrePrior, PysaliencyModel, SaliencyModel, classical, stimuli, upsample
 from ..models.stimuli import device_of, to_float
-from ..reading.maps import ARRAYS, PICTURES, read_map
+from ..reading.arrays import ARRAYS
+from ..reading.maps import check_turned, read_map
+from ..reading.pictures import SUFFIXES
 from ..sources import code_of
 
 CENTRE = "centre prior"
@@ -112,7 +114,8 @@ def file_maps(folder: Path, data: SaliencyDataset) -> Predictor:
     """Return somebody else's maps: `folder`/<image name>.npy (H, W), or a grey picture.
 
     A map of another size than its image is resized bilinearly. Raises FileNotFoundError, counting
-    them, if images of `data` have no map; ValueError, naming the file, for one that is damaged.
+    them, if images of `data` have no map; ValueError, naming the file, for one that is damaged, in
+    colour or turned by a quarter, and for two pictures of one name.
     """
     found = maps_in(folder)
     if lost := [name for name in data.names if name not in found]:
@@ -122,19 +125,34 @@ def file_maps(folder: Path, data: SaliencyDataset) -> Predictor:
         )
 
     def map_of(i: int) -> Tensor:
-        return _sized(read_map(found[data.names[i]]), data.size_of(i))
+        path, size = found[data.names[i]], data.size_of(i)
+        values = read_map(path)
+        check_turned(path, (values.shape[0], values.shape[1]), size)
+        return _sized(values, size)
 
     key = {"files": file_digests([found[name] for name in data.names])}
     return Predictor(map_of, key, Kind.FILES)
 
 
 def maps_in(folder: Path) -> Mapping[str, Path]:
-    """Return the map files below `folder` by image name; of a name's several, the array."""
+    """Return the map files below `folder` by image name; of an array and a picture, the array.
+
+    Raises FileNotFoundError for no such folder, ValueError for two pictures of one name.
+    """
     if not folder.is_dir():
         raise FileNotFoundError(f"The folder of maps, {folder}, is not there.")
-    files = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in (*PICTURES, *ARRAYS)]
-    files.sort(key=lambda p: p.suffix.lower() in ARRAYS)  # arrays last: they win
-    return {p.relative_to(folder).with_suffix("").as_posix(): p for p in files}
+    maps: dict[str, Path] = {}
+    for kind in (SUFFIXES, ARRAYS):  # arrays last: they win
+        named: dict[str, Path] = {}
+        for path in sorted(folder.rglob("*")):
+            if path.suffix.lower() not in kind or path.is_dir():
+                continue
+            name = path.relative_to(folder).with_suffix("").as_posix()
+            if name in named:
+                raise ValueError(f"{path} and {named[name]} are maps of one name; keep one.")
+            named[name] = path
+        maps |= named
+    return maps
 
 
 def _sized(values: Tensor, size: tuple[int, int]) -> Tensor:

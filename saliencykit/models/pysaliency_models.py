@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..datasets.pysaliency_data import as_image, pysaliency_package
+from ..datasets.pysaliency_data import pysaliency_package
+from ..reading.pictures import as_image
 from .checkpoints import by_name
 
 

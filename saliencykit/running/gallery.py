@@ -20,6 +20,8 @@ from .checking import numbers, read_table
 from .records import Record
 
 PAGE = "index.html"
+MARK = "· saliencykit</title>"
+"""What tells a page of ours from others of that name."""
 ROWS = 8
 """Rows of a table that the page shows; the CSV beside it has them all."""
 
@@ -62,8 +64,9 @@ _markdown = mistune.create_markdown(renderer=_Local(escape=True), plugins=["tabl
 def write(folder: Path, description: str = "") -> Path:
     """Write the page of the profile whose figures are in `folder`; `description` says what it is.
 
-    A record that cannot be read is left out, with a warning.
+    A record that cannot be read is left out, with a warning. Raises as `check_page`.
     """
+    check_page(folder)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -82,6 +85,16 @@ def write(folder: Path, description: str = "") -> Path:
     )
     records.replace(folder / PAGE, page)
     return folder / PAGE
+
+
+def check_page(folder: Path) -> None:
+    """Raise FileExistsError if the page in `folder` is somebody else's."""
+    page = folder / PAGE
+    if page.exists() and MARK not in page.read_text(encoding="utf-8", errors="replace"):
+        raise FileExistsError(
+            f"{page} is not a page of saliencykit's: nothing is written over. Name another folder "
+            "of figures as SALIENCYKIT_FIGURES."
+        )
 
 
 def _html(text: str) -> Markup:

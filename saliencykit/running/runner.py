@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,6 +83,8 @@ def run(
     UnknownNameError and ValueError (see profiles.py) before anything starts, and
     NotebookFailedError at the first failure, after ending the other notebooks.
     """
+    from . import gallery
+
     if jobs < 1:
         raise ValueError(f"--jobs must be 1 or more, not {jobs}")
     asked = read_profile(profile, folder)
@@ -90,6 +92,8 @@ def run(
     parameters = assign(notebooks, asked, overrides, folder)
     now, before = figures.resolve() / profile, reference.resolve() / profile
     _check_request(check, keep, overrides, before)
+    for folder in (now, before) if keep else (now,):
+        gallery.check_page(folder)
     output = cache_root().resolve() / "executed" / profile
     tasks = [Task(n, output / n.name, p) for n, p in zip(notebooks, parameters, strict=True)]
     outcomes = _execute(tasks, now, asked.description, jobs, say)
@@ -119,24 +123,41 @@ def _keep(
 ) -> None:
     """Make the figures of the notebooks `stems` the reference; photographs stay where they are.
 
-    What these notebooks no longer draw goes, and, of a whole profile, what other notebooks drew.
+    What these notebooks no longer draw goes, and, of a whole profile, what other notebooks drew:
+    what the records there name. Other files stay, and are not written over.
     """
     from . import gallery
 
     reference.mkdir(parents=True, exist_ok=True)
+    before = _recorded(reference)
     names = []
     for stem in stems:
         drawn = records.figures(records.read(figures / f"{stem}.json"))
         pictures = [f"{name}.png" for name in drawn if not name.endswith(PHOTOGRAPHS)]
         names += [f"{stem}.json", *pictures, *(f"{name}.csv" for name in drawn)]
+    if foreign := [name for name in names if name not in before and (reference / name).exists()]:
+        raise FileExistsError(
+            f"{reference / foreign[0]} is no figure that a record there names: nothing is written "
+            "over. Move it away."
+        )
     for name in names:
         with whole(reference / name) as part:
             shutil.copyfile(figures / name, part)
     own = tuple(stem.partition("_")[0] + "_" for stem in stems)
-    for path in reference.iterdir():
-        if path.name not in names and (whole_profile or path.name.startswith(own)):
-            path.unlink()
+    for name in before.difference(names):
+        if whole_profile or name.startswith(own):
+            (reference / name).unlink(missing_ok=True)
     gallery.write(reference, description)
+
+
+def _recorded(folder: Path) -> set[str]:
+    """Names of the records in `folder`, and of the pictures and tables that they name."""
+    found: set[str] = set()
+    for path in folder.glob("*.json"):
+        with suppress(ValueError):  # no record
+            drawn = records.figures(records.read(path) or {"sections": []})
+            found |= {path.name, *(f"{name}{end}" for name in drawn for end in (".png", ".csv"))}
+    return found
 
 
 def _execute(

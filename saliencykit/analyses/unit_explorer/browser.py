@@ -1,19 +1,18 @@
 """The unit explorer's controls: choose a unit, see it, ask for the next; bring an own image."""
 
-import io
 from html import escape
+from pathlib import Path
 from typing import TypedDict, Unpack
 
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
-import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from skimage import data as examples
 from torch import Tensor
 
 from ...dissection.report import NUMBER, ORDERS, SELECTIVITY, sorted_units, unit_profile
-from ...reading.pictures import IMAGE_ERRORS
+from ...reading.pictures import as_image, read_image
 from ...registry import check_name
 from ...viewing.controls import Panel, slider
 from ...viewing.pictures import Picture, side_by_side, stacked
@@ -196,11 +195,6 @@ def _controls(explorer: UnitExplorer, first: First) -> dict[str, widgets.Widget]
     return made
 
 
-def as_image(picture: np.ndarray) -> Tensor:
-    """Turn an array (H, W), (H, W, 3) or (H, W, 4) of 0 to 255 into an image uint8 (3, H, W)."""
-    return torch.from_numpy(np.array(Image.fromarray(picture).convert("RGB"))).permute(2, 0, 1)
-
-
 def decoded(name: str, content: bytes) -> Tensor:
     """Return an image file's `content` as uint8 (3, H, W), upright, at most `LARGEST` on a side.
 
@@ -208,9 +202,6 @@ def decoded(name: str, content: bytes) -> Tensor:
     """
     if len(content) > LONGEST << 20:
         raise ValueError(f"{name} takes {len(content) >> 20} MiB; {LONGEST} are the most.")
-    try:
-        image = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
-        image.thumbnail((LARGEST, LARGEST))
-        return as_image(np.array(image.convert("RGB")))
-    except IMAGE_ERRORS as error:
-        raise ValueError(f"{name} cannot be read as an image: {error}") from error
+    picture = Image.fromarray(read_image(Path(name), content).permute(1, 2, 0).numpy())
+    picture.thumbnail((LARGEST, LARGEST))
+    return as_image(np.array(picture))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from ..files import SUFFIXES
+from ...reading.pictures import SUFFIXES
 
 Form = Callable[[str], str]
 
