@@ -15,6 +15,7 @@ from ...metrics import METRICS
 from ...viewing.pictures import Picture, as_picture, fit, gallery, stimulus, title_of
 from ...viewing.plots import beside, doubling, only, panels, points, row_panels
 from ...viewing.style import BEFORE, HUMAN, label, look_of
+from .tables import scale
 
 
 def sheet(data: SaliencyDataset, columns: int = 3, rows: int = 3) -> Figure:
@@ -78,7 +79,7 @@ def attraction(table: pd.DataFrame) -> Figure:
     Planted weights, where they are known, are open marks. table: `tables.attraction`.
     """
     ranked = table.sort_values("value", ascending=False)
-    what = "fixations per pixel, compared within images (1: the categories' mean)"
+    what = f"fixations per pixel, compared within images (1: {scale(table)})"
     figure, (axis,), y = row_panels(ranked["category"], [what], against=1)
     points(axis, ranked, y, "value", BEFORE, "found")
     if ranked["planted"].notna().any():

@@ -18,9 +18,8 @@ from ...dissection import Dissection, OverTrainings, best_beyond
 from ...dissection.readout_maps import MAP
 from ...dissection.top_units import ImageSums
 from ...evaluation import Evaluations, human_ceiling
-from ...findings import FineTuning, alike, lead
+from ...findings import FineTuning, alike, labelled, lead
 from ...intervals import adjusted, crossed, differ, image_weights, rank_correlation, with_own
-from ...registry import check_name
 from ...study import Study
 
 NETWORK, IMAGES, HOW = VARIES = ("network", "images_of", "how")
@@ -82,7 +81,7 @@ def units(
 ) -> pd.DataFrame:
     """F1: by how much the best units of a given network exceed untrained ones', by category.
 
-    At each study's own layer, `measure`. Raises UnknownNameError for a category that none has.
+    At each study's own layer, `measure`. Raises UnknownNameError as `findings.labelled` does.
     """
     shown, parts = _known(settings, categories), []
     for name, study in settings.studies.items():
@@ -101,7 +100,7 @@ def units(
 
 def _known(settings: Asked, categories: Sequence[str]) -> list[str]:
     known = {c for study in settings.studies.values() for c in study.annotated.categories}
-    return [check_name("category", name, sorted(known)) for name in categories]
+    return labelled(categories, sorted(known))
 
 
 def favoured(settings: Asked, first: str, second: str) -> pd.DataFrame:
@@ -109,7 +108,7 @@ def favoured(settings: Asked, first: str, second: str) -> pd.DataFrame:
 
     measure: of the map, its `SHARE`; of the ten best `UNITS` of the deepest layer, region NSS, the
     paper's number. Where one of the two is not labelled, the other is told alone. Raises
-    UnknownNameError for a category that none has.
+    UnknownNameError as `findings.labelled` does.
     """
     pair, parts = set(_known(settings, (first, second))), []
     for name, study in settings.studies.items():

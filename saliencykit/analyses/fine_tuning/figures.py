@@ -63,11 +63,12 @@ def _over_trainings(
 def favoured(table: pd.DataFrame, layer: str) -> Figure:
     """The paper's pair: the difference of their changes in the map, its layers and its best units.
 
-    table: `FineTuning.favoured`; layer: whose units these are.
+    Or the change of the one that could be asked. table: `FineTuning.favoured`; layer: whose units
+    these are.
     """
     table = table.replace({"part": {UNITS: f"{UNITS} of {layer},\nread alone"}})
     parts = table["part"].drop_duplicates().tolist()
-    first, second = (label(table[name].iloc[0]) for name in ("first", "second"))
+    pair = (label(table[name].iloc[0]) for name in ("first", "second"))
     names = ["share of people's", "region NSS"]
     figure, axes, places = row_panels(parts, names, apart=parts[-1], text=str)
     for axis, measure in zip(axes, ("share", "region NSS"), strict=True):
@@ -76,7 +77,8 @@ def favoured(table: pd.DataFrame, layer: str) -> Figure:
         axis.xaxis.set_major_locator(MaxNLocator(6))
     axes[0].xaxis.set_major_formatter(PercentFormatter(1))
     figure.set_size_inches(WIDTH, 0.34 * len(parts) + 1.3)
-    figure.suptitle(f"change of {first} minus change of {second}", fontsize=10.5)
+    title = " minus ".join(f"change of {name}" for name in pair if name)
+    figure.suptitle(title, fontsize=10.5)
     return figure
 
 
@@ -125,13 +127,14 @@ def paper_table(table: pd.DataFrame, pair: Sequence[str], best: int, threshold: 
     _headings(axis, best, threshold, table["of"].iloc[0])
     for place, name in enumerate(names):
         _print(axis, 0, -place, label(name), fontweight="bold" if name in pair else "normal")
-        for _, row in only(table, category=name).iterrows():
+        for _, row in only(table, category=name).query("what != @CHANGE").iterrows():
             _cell(axis, -place, row)
-    first, second = map(label, pair)
-    _print(axis, 0, -len(names), f"gain of {first} − gain of {second}")
     claimed = only(table, what=CHANGE).iloc[0].replace({CHANGE: AFTERWARDS})
+    gains = (f"gain of {label(name)}" for name in claimed["category"].split(" − "))
+    _print(axis, 0, -len(names), " − ".join(gains))
     _cell(axis, -len(names), claimed, "+.2f")
-    for line in (0.5, 1.5 - len(names), 0.5 - len(names)):  # the mean stands between the last two
+    mean = [1.5 - len(names)] if reported.ALL in names else []  # stands between the last two
+    for line in (0.5, *mean, 0.5 - len(names)):
         axis.axhline(line, color="0.3", lw=0.8)
     return figure
 
