@@ -15,6 +15,7 @@ from saliencykit.analyses.causal_units import tables as causal_tables
 from saliencykit.analyses.data import figures as data_figures
 from saliencykit.analyses.data import sentences as data_sentences
 from saliencykit.analyses.data import tables as data_tables
+from saliencykit.analyses.elsewhere import tables as elsewhere_tables
 from saliencykit.analyses.fine_tuning import figures as fine_tuning_figures
 from saliencykit.analyses.fine_tuning import sentences as fine_tuning_sentences
 from saliencykit.analyses.fine_tuning import tables as fine_tuning_tables
@@ -168,7 +169,7 @@ def test_regions_of_the_only_category_are_pictured_together():
 class FewHeads(Few):
     def __init__(self):
         super().__init__()
-        self.unseen = Heads(20)
+        self.unseen = self.annotated = Heads(20)
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +205,7 @@ def test_the_paper_s_table_has_no_mean_over_one_category(heads):
     texts = [t.get_text() for t in figure.axes[0].texts]
     assert "gain of person head" in texts
     assert not any("text" in one or "all categories" in one for one in texts)
+    assert texts.count("reported") == 1  # of units above T they report the mean alone
     plt.close(figure)
 
 
@@ -217,6 +219,15 @@ def test_words_on_fine_tuning_set_heads_against_nothing(heads):
     assert "at person head, the only category to be asked, by" in text
     assert "0.78 → 2.44 at person head (+1.66)." in text
     assert not re.search(r"favours|than 50 %|all categories|Most for|\btext\b|nan", text)
+
+
+def test_elsewhere_the_gain_of_heads_is_told_alone(heads):
+    settings = SimpleNamespace(studies={"one": heads.study}, marked=pd.concat)
+    told = elsewhere_tables.favoured(settings, "person_head", "text")
+    assert told["what"].tolist() == ["person_head"] * 2
+    assert told["measure"].tolist() == [elsewhere_tables.SHARE, elsewhere_tables.UNITS]
+    with pytest.raises(UnknownNameError, match="'txt'"):
+        elsewhere_tables.favoured(settings, "person_head", "txt")
 
 
 # 07: what others might lose

@@ -117,7 +117,7 @@ def favoured(settings: Asked, first: str, second: str) -> pd.DataFrame:
         for measure, gained in change.items():
             told = [_told(gained)]
             told[0] = told[0][told[0]["what"].isin(pair)]
-            if pair == set(told[0]["what"]):
+            if {first, second} == set(told[0]["what"]):
                 told.append(_told(gained.favouring(first, second)))
             parts.append(pd.concat(told).assign(setting=name, measure=measure))
     return settings.marked(parts)

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -124,7 +124,8 @@ def paper_table(table: pd.DataFrame, pair: Sequence[str], best: int, threshold: 
     figure, axis = plt.subplots(figsize=(WIDTH, 0.25 * len(names) + 1.25))
     axis.set_axis_off()
     axis.set(xlim=(0, WIDTH), ylim=(-len(names) - 0.6, 3.5))
-    _headings(axis, best, threshold, table["of"].iloc[0])
+    known = set(table.loc[table["least"].notna(), "measure"])
+    _headings(axis, best, threshold, table["of"].iloc[0], known)
     for place, name in enumerate(names):
         _print(axis, 0, -place, label(name), fontweight="bold" if name in pair else "normal")
         for _, row in only(table, category=name).query("what != @CHANGE").iterrows():
@@ -139,23 +140,27 @@ def paper_table(table: pd.DataFrame, pair: Sequence[str], best: int, threshold: 
     return figure
 
 
-def _headings(axis: Axes, best: int, threshold: float, count: int) -> None:
-    """Write what the columns of the paper's table hold, three lines of headings."""
+def _headings(axis: Axes, best: int, threshold: float, count: int, known: Collection[str]) -> None:
+    """Write what the columns of the paper's table hold, three lines of headings.
+
+    known: the measures of which anything reported stands beside.
+    """
     groups = {
         (1.26, 4.79, 3): f"region NSS of the {best:g} best units, chosen and scored on",
         (1.26, 3.6, 2): "the same images, as the paper's",
         (3.85, 4.79, 2): "others",
-        (5.13, 6.12, 3): "reported",
-        (5.13, 6.12, 2): reported.NETWORK,
         (6.3, 7.96, 3): f"units above T = {threshold:g}",
         (6.3, 7.96, 2): f"of {count}",
-        (8.08, 8.98, 3): "reported",
-        (8.08, 8.98, 2): f"of {reported.UNITS}",
     }
+    if SAME in known:
+        groups |= {(5.13, 6.12, 3): "reported", (5.13, 6.12, 2): reported.NETWORK}
+    if ABOVE in known:
+        groups |= {(8.08, 8.98, 3): "reported", (8.08, 8.98, 2): f"of {reported.UNITS}"}
     for (left, right, line), text in groups.items():
         _print(axis, (left + right) / 2, line, text, ha="center")
         axis.plot([left, right], [line - 0.5] * 2, color="0.3", lw=0.6)
-    for (_, what), right in [*ENDS.items(), *REPORTED_ENDS.items()]:
+    theirs = [(key, right) for key, right in REPORTED_ENDS.items() if key[0] in known]
+    for (_, what), right in [*ENDS.items(), *theirs]:
         _print(axis, right, 1, what, ha="right", color=WHEN[what])
 
 
