@@ -16,6 +16,8 @@ from saliencykit.analyses.data import figures as data_figures
 from saliencykit.analyses.data import sentences as data_sentences
 from saliencykit.analyses.data import tables as data_tables
 from saliencykit.analyses.elsewhere import tables as elsewhere_tables
+from saliencykit.analyses.failures import sentences as failures_sentences
+from saliencykit.analyses.failures import tables as failures_tables
 from saliencykit.analyses.fine_tuning import figures as fine_tuning_figures
 from saliencykit.analyses.fine_tuning import sentences as fine_tuning_sentences
 from saliencykit.analyses.fine_tuning import tables as fine_tuning_tables
@@ -228,6 +230,21 @@ def test_elsewhere_the_gain_of_heads_is_told_alone(heads):
     assert told["measure"].tolist() == [elsewhere_tables.SHARE, elsewhere_tables.UNITS]
     with pytest.raises(UnknownNameError, match="'txt'"):
         elsewhere_tables.favoured(settings, "person_head", "txt")
+
+
+# 06: regions of none
+
+
+def test_without_regions_no_category_is_expected_too_much():
+    data = Bare(6)
+    found = failures_tables.by_region([lambda i: torch.rand(48, 64)], data, halvings=1)
+    assert found.model.shape == (1, 0, 3)
+    excess = failures_tables.excess([found, found], own_images=True, n=5)
+    assert excess.empty
+    assert failures_sentences._expected(excess).startswith("No regions are annotated")
+    some = failures_tables.by_region([lambda i: torch.rand(48, 64)], Heads(6), halvings=1)
+    told = failures_tables.excess([found, some], own_images=True, n=5)
+    assert told["trainings"].tolist() == [1, 1]  # the one whose images have any
 
 
 # 07: what others might lose

@@ -44,7 +44,8 @@ class Asked:
             study.pretrained.checked([*study.read, *study.layers, study.layer])
         about = pd.DataFrame([_about(study) for study in studies])
         name = about[NETWORK] + " · " + about[IMAGES]
-        name += np.where(name.duplicated(keep=False), " · " + about[HOW], "")
+        unlike = name.duplicated(keep=False) | about[HOW].str.contains("taught on", regex=False)
+        name += np.where(unlike, " · " + about[HOW], "")
         if name.duplicated().any():
             raise ValueError(f"{name[name.duplicated()].iloc[0]!r} is asked for twice")
         about.insert(0, "setting", name)
