@@ -104,7 +104,7 @@ def test_one_category_is_compared_with_the_background():
     figure = data_figures.attraction(table.reset_index())
     assert "(1: the background)" in figure.axes[0].get_xlabel()
     plt.close(figure)
-    text = data_sentences._looked_at(table.reset_index())
+    text = data_sentences._attraction(table.reset_index())
     assert "at a pixel" in text
     assert "**person head** as at the background" in text
     assert "least" not in text
@@ -119,8 +119,14 @@ def test_two_categories_are_compared_with_their_mean():
 def test_without_regions_nothing_is_said_of_categories():
     table = data_tables.attraction(Bare(4), n=5)
     assert table.empty
-    assert list(table) == data_tables.ATTRACTION
-    assert data_sentences._looked_at(table).startswith("No regions are annotated")
+    assert list(table) == list(data_tables.COLUMNS)
+    assert data_sentences._attraction(table).startswith("No regions are annotated")
+    sheet, cuts = data_figures.category_sheet(Bare(4))
+    assert cuts.empty
+    for figure in (sheet, data_figures.attraction(table)):
+        assert not figure.axes
+        assert "no regions" in figure.texts[0].get_text()
+    plt.close("all")
 
 
 # 01: one epoch

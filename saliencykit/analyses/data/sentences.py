@@ -28,7 +28,7 @@ def what_we_see(
         - **{data.name}** holds {len(table):,} images with {table["fixations"].sum():,} fixations of
           up to {table["observers"].max()} observers, and {table["regions"].sum():,} annotated
           regions.
-        - {_looked_at(shown)}
+        - {_attraction(shown)}
         - The other observers' fixations predict one observer's with NSS {nss["human"]:.2f}; the
           centre prior alone reaches {nss[CENTRE]:.2f}. What lies between is for models to explain.
         - Scores with which infinitely many people would predict one, by a power law through growing
@@ -37,11 +37,11 @@ def what_we_see(
     """)
 
 
-def _looked_at(shown: pd.DataFrame) -> str:
+def _attraction(shown: pd.DataFrame) -> str:
     """Say at a pixel of which category people look most and least."""
     ranked = shown[shown["category"] != BACKGROUND].dropna(subset="value").sort_values("value")
     if ranked.empty:
-        return "No regions are annotated, so what kinds of things draw the eye is not asked."
+        return "No regions are annotated, so nothing can be said of what draws the eye."
     most, least = ranked.iloc[-1], ranked.iloc[0]
     if len(ranked) == 1:
         return f"""Compared within images, people look {Span.of(most):.1f} times as often at a pixel

@@ -9,7 +9,9 @@ from ...intervals import IMAGES, bounds
 from ...metrics.rates import rate_draws
 
 BACKGROUND = "background"
-ATTRACTION = ["category", "value", "low", "high", "regions", "images", "planted"]
+COLUMNS = {"category": str, **dict.fromkeys(("value", "low", "high"), float)}
+COLUMNS |= {"regions": int, "images": int, "planted": float}
+"""What `attraction` tells of a category."""
 
 
 def describe(data: SaliencyDataset) -> pd.DataFrame:
@@ -43,9 +45,9 @@ def attraction(data: SaliencyDataset, n: int = 500) -> pd.DataFrame:
     people look, likewise, or NaN). No regions: no rows.
     """
     seen, area, regions = _counts(data)
+    if not area.any():
+        return pd.DataFrame({c: pd.Series(dtype=kind) for c, kind in COLUMNS.items()})
     names, images = [*data.categories, BACKGROUND], (area > 0).sum(0)
-    if not images.any():
-        return pd.DataFrame(columns=ATTRACTION)
     alone = (images[:-1] > 0).sum() == 1
     draws = rate_draws(seen, area, n)
     draws = draws / np.nanmean(draws[:, -1:] if alone else draws[:, :-1], 1, keepdims=True)
@@ -53,8 +55,8 @@ def attraction(data: SaliencyDataset, n: int = 500) -> pd.DataFrame:
     weights = {} if alone else getattr(data, "planted", {})
     planted = np.array([weights.get(name, np.nan) for name in names])
     planted = planted / np.nanmean(planted) if weights else planted
-    columns = names, draws[0], low, high, regions, images, planted
-    return pd.DataFrame(dict(zip(ATTRACTION, columns, strict=True)))[images > 0]
+    parts = {"category": names, "value": draws[0], "low": low, "high": high, "regions": regions}
+    return pd.DataFrame(parts | {"images": images, "planted": planted})[images > 0]
 
 
 def scale(table: pd.DataFrame) -> str:
