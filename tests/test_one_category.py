@@ -140,9 +140,11 @@ def test_one_epoch_is_a_mark_and_two_are_a_line():
     marks = {}
     for epochs in (1, 2):
         (axis,) = learning_curves(table[table["epoch"] <= epochs], baselines).axes
-        marks[epochs] = {line.get_marker() for line in axis.lines if line.get_lw() > 1.3}
+        marks[epochs] = [line.get_marker() for line in axis.lines if line.get_lw() > 1.3]
+        fills = {line.get_mfc() for line in axis.lines if line.get_marker() == "o"}
+        assert len(fills) == (2 if epochs == 1 else 0)  # training and validation
         assert all(float(tick).is_integer() for tick in axis.get_xticks())
-    assert "o" in marks[1]
+    assert marks[1].count("o") == 2
     assert "o" not in marks[2]
     plt.close("all")
 

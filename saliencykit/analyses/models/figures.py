@@ -34,7 +34,8 @@ def learning_curves(table: pd.DataFrame, baselines: pd.DataFrame) -> Figure:
         for images, look in DASHES.items():
             curve, colour = only(table, model=model, images=images), look_of(model).colour
             mark = "o" if len(curve) == 1 else ""  # of one epoch there is no line
-            axis.plot(curve["epoch"], curve["value"], color=colour, marker=mark, **look)
+            fill = colour if images == "validation" else "white"
+            axis.plot(curve["epoch"], curve["value"], color=colour, marker=mark, mfc=fill, **look)
             each = singles(curve)
             axis.plot(curve["epoch"], each, color=colour, ls=look["ls"], lw=0.6, alpha=0.45)
             axis.plot([], [], color=OTHER, label=f"{images} images", **look)
