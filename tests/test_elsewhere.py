@@ -71,6 +71,8 @@ def test_settings_say_network_images_and_how():
     ]
     assert about["setting"][3] == "mobilenet_v2, untrained · osie · reads the deepest layer"
     assert about["setting"][4] == "toyvgg · toyworld"
+    (alone,) = Asked(["osie_mobilenet weights=null train_data=crowd"], {}).about["setting"]
+    assert alone == f"mobilenet_v2, untrained · osie · {three}, taught on crowd"
     with pytest.raises(ValueError, match="twice"):
         Asked(["toy", "toy"], {})
     with pytest.raises(UnknownNameError, match="conv5_3"):

@@ -209,14 +209,14 @@ def one(low=0.2, others=(0.3,)):
     ],
 )
 def test_words_about_the_paper_s_number_follow_both_networks(low, high, says, hangs):
-    pair = "person_head", "text"
-    text = " ".join(sentences._paper_s_number(told((low + high) / 2, low, high), *pair).split())
+    pair = ["person_head", "text"]
+    text = " ".join(sentences._paper_s_number(told((low + high) / 2, low, high), pair).split())
     assert says in text
     assert "0.78 → 2.44 at person head (+1.66) and 0.77 → 2.52 at text (+1.75)" in text
     assert "does not favour person head over text (-0.09)" in text
     assert ("the two do not agree" in text) == hangs
     other = told().replace({"text": "plant", "person_head": "food"})
-    assert "report" not in sentences._paper_s_number(other, "food", "plant")
+    assert "report" not in sentences._paper_s_number(other, ["food", "plant"])
 
 
 def test_words_about_the_half_of_all_units_follow_the_interval():

@@ -117,18 +117,20 @@ class OverTrainings:
         if self.categories != other.categories or not all(a.equals(b) for a, b in pairs):
             raise ValueError("these were not measured in the same regions, so they do not pair")
 
-    def favouring(self, first: str, second: str) -> "OverTrainings":
+    def favouring(self, first: str, second: str = "") -> "OverTrainings":
         """Return by how much category `first` lies above `second`, as one number.
 
-        Raises UnknownNameError for a category.
+        second: "" for none: then the number is that of `first` alone. Raises UnknownNameError for a
+        category.
         """
-        a, b = (
-            self.categories.index(check_name("category", name, self.categories))
-            for name in (first, second)
-        )
-        values = (self.values[..., a] - self.values[..., b])[..., None]
-        images = self.images[[a, b]].min(keepdims=True)
-        return replace(self, values=values, images=images, categories=(f"{first} − {second}",))
+        names = [first, second] if second else [first]
+        chosen = [
+            self.categories.index(check_name("category", name, self.categories)) for name in names
+        ]
+        own, *other = (self.values[..., [c]] for c in chosen)
+        images = self.images[chosen].min(keepdims=True)
+        values = own - other[0] if other else own
+        return replace(self, values=values, images=images, categories=(" − ".join(names),))
 
     def averaged(self, name: str) -> "OverTrainings":
         """Return the mean over the categories that have an interval (a number, if none has)."""

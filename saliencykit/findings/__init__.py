@@ -6,5 +6,6 @@ trainings and images; F1 is `dissection.best_beyond`. Imports studies and the ki
 
 from . import alike, lead
 from .fine_tuning import FineTuning
+from .labelled import labelled
 
-__all__ = ["FineTuning", "alike", "lead"]
+__all__ = ["FineTuning", "alike", "labelled", "lead"]

@@ -20,6 +20,7 @@ from ..dissection import (
 from ..evaluation import PEOPLE, human_regions_cached
 from ..models import Encoder
 from ..study import Study, Trained
+from .labelled import labelled
 
 BEFORE, AFTER, CHANGE = "before", "after", "change"
 SHARE, NSS, UNITS = "share", "region NSS", "best units"
@@ -122,12 +123,24 @@ class FineTuning:
     def _change(self, statistic: Statistic) -> Change:
         return Change(*(OverTrainings.of(of, statistic) for of in self.dissections.values()))
 
+    def asked(self, first: str, second: str) -> tuple[str, str]:
+        """Return the two categories, or the one that anybody looked at, and "".
+
+        Raises UnknownNameError for a name that is neither of these data nor one of the paper's, and
+        if nobody looked at either.
+        """
+        seen = [c for c, n in zip(self.people.categories, self.people.images, strict=True) if n]
+        one, *other = labelled((first, second), seen)
+        return one, other[0] if other else ""
+
     def favoured(self, first: str, second: str) -> pd.DataFrame:
         """Return by how much the change of `first` exceeds that of `second`, and where.
 
+        Where one of the two cannot be `asked`, the other's change alone; `second` is then "".
         measure, part ("map", each layer read, whose numbers sum to the map's, "best units"), first,
         second, value, low, high … Best units have no share of people's.
         """
+        first, second = self.asked(first, second)
         found = {(SHARE, part): (one / self.people).gained for part, one in self.maps.items()}
         found |= {(NSS, part): one.gained for part, one in self.maps.items()}
         found[NSS, UNITS] = self.units.gained

@@ -97,7 +97,12 @@ class Sides(NamedTuple):
     @property
     def counted(self) -> str:
         """Return "4 of 12": how many lie above 0, of those that are known."""
-        return f"{len(self.above)} of {len(self.above) + len(self.below) + len(self.undecided)}"
+        return f"{len(self.above)} of {len(self.known)}"
+
+    @property
+    def known(self) -> Spans:
+        """Return those that lie above 0, below it or about it."""
+        return {**self.above, **self.below, **self.undecided}
 
     @property
     def too_few(self) -> str:

@@ -5,6 +5,7 @@ A value's 95 % interval stands in the columns `<value>_low` and `<value>_high`, 
 """
 
 from collections.abc import Callable, Sequence
+from textwrap import fill
 from typing import Literal
 
 import matplotlib.pyplot as plt
@@ -15,6 +16,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from .style import AFTER, BEFORE, WIDTH, Colour, label
+
+PER_INCH = 12  # letters of an axis' label
 
 
 def only(table: pd.DataFrame, **values: str | float) -> pd.DataFrame:
@@ -64,7 +67,7 @@ def panels(
     for axis in shown[-columns:]:
         axis.tick_params(labelbottom=True)
     figure.supxlabel(x)
-    figure.supylabel(y)
+    figure.supylabel(fill(y, int(PER_INCH * size[1])))
     return figure, shown
 
 

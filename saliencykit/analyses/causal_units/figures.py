@@ -44,23 +44,39 @@ def specificity(table: pd.DataFrame) -> Figure:
     """What own and other regions lose (left, middle), and own − others beyond matched units.
 
     table: `losses_by` over "way", the main ablation first; the right panel shows all of them, the
-    first with full dots.
+    first with full dots. One category alone has no others: right what it loses beyond controls.
     """
+    if ALL not in set(table["category"]):
+        return _alone(table)
     ways = unique(table, "way")
     labels = [f"{whose} regions:\n{CHANGE}" for whose in ("own", "others'")]
     figure, axes, places = _rows(table, *labels, "own − others,\nbeyond matched units")
     main = only(table, way=ways[0])
-    present = [u for u in UNITS if u in set(main["units"])]
     for axis, where in zip(axes, ("own", "others"), strict=False):
-        for units, offset in zip(present, offsets(len(present), 0.44), strict=True):
-            chosen, look = only(main, units=units, where=where), (UNITS[units], f"{units} units")
-            _over_trainings(axis, chosen, places - offset, *look)
+        _by_units(axis, only(main, where=where), places)
     axes[1].set_xlim(axes[0].get_xlim())
     beyond = only(table, units="beyond matched", where="difference")
     for way, fill, offset in zip(ways, ("0.2", "white"), offsets(len(ways)), strict=True):
         _over_trainings(axes[2], only(beyond, way=way), places - offset, "0.2", way, fill)
     legend(figure, axes[0], "left", size=9)
     return legend(figure, axes[2], size=9)
+
+
+def _alone(table: pd.DataFrame) -> Figure:
+    """What the only category loses (left), and how much more than by controls (right)."""
+    figure, axes, places = _rows(table, CHANGE, f"{CHANGE},\nnamed minus other units")
+    _by_units(axes[0], table, places)
+    _by_units(axes[1], table, places, "beyond ")
+    legend(figure, axes[0], "left", size=9)
+    return legend(figure, axes[1], size=9)
+
+
+def _by_units(axis: Axes, table: pd.DataFrame, places: pd.Series, beyond: str = "") -> None:
+    """Draw what is lost by each kind of units, or beyond it."""
+    present = [u for u in UNITS if f"{beyond}{u}" in set(table["units"])]
+    for units, offset in zip(present, offsets(len(present), 0.44), strict=True):
+        chosen, name = only(table, units=f"{beyond}{units}"), f"{beyond}{units} units"
+        _over_trainings(axis, chosen, places - offset, UNITS[units], name)
 
 
 def _over_trainings(
@@ -82,7 +98,7 @@ def dose(table: pd.DataFrame) -> Figure:
 
     table: `losses_by` over "k". Thin lines are single trainings' own regions by named units.
     """
-    names = [ALL, *(c for c in unique(table, "category") if c != ALL)]
+    names = sorted(unique(table, "category"), key=lambda name: name != ALL)  # first the mean
     titles = [label(n) for n in names]
     figure, axes = panels(titles, "units ablated", CHANGE, tall=1.75, around=0.8)
     lines = (
@@ -93,6 +109,8 @@ def dose(table: pd.DataFrame) -> Figure:
     doses = sorted(set(table["k"]))
     for axis, name in zip(axes, names, strict=True):
         for units, where, colour, dash in lines:
+            if where not in set(table["where"]):
+                continue
             line = only(table, units=units, where=where, category=name).set_index("k").loc[doses]
             whose = "others'" if where == "others" else where
             trace(axis, doses, line, "value", colour, f"{units} units, {whose} regions", dash=dash)
@@ -131,11 +149,14 @@ def contributions(table: pd.DataFrame) -> Figure:
 def agreement(table: pd.DataFrame) -> Figure:
     """Left: rank correlation of IoU and region NSS. Right: units whose best category it is.
 
-    table: `method_agreement`.
+    One category alone is every unit's best, so that there is no right. table: `method_agreement`.
     """
-    correlation = "Spearman's ρ over units:\nIoU and region NSS"
-    figure, (left, right), places = _rows(table, correlation, "units whose best category it is")
+    labels = ["Spearman's ρ over units:\nIoU and region NSS", "units whose best category it is"]
+    figure, (left, *others), places = _rows(table, *labels[: len(table)])
     _over_trainings(left, table, places)
+    if not others:
+        return figure
+    (right,) = others
     y = table["category"].map(places)
     right.barh(y + 0.17, table["by_nss"], 0.3, color=BEFORE, label="best by region NSS")
     right.barh(y - 0.17, table["by_iou"], 0.3, color=CLASSICAL, label="best by IoU")

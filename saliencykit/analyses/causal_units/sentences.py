@@ -37,18 +37,26 @@ def what_we_see(
     losses, doses: `losses_by` over "way", the main ablation first, and over "k"; setup:
     `CausalUnits.setup`; the others: `tables`' of these names.
     """
+    names = [name for name in losses["category"].drop_duplicates() if name != ALL]
+    alone = label(names[0]) if len(names) == 1 else ""
+    ends = dict.fromkeys([doses["k"].min(), doses["k"].max()])
+    left_out = f"Left out, on fewer than {MIN_IMAGES} images or not in all trainings: {{}}."
+    return bullets(f"""
+        - {_trainings(setup)} {_named(setup, alone)} {mention(left_out, setup.left_out)}
+        {_lost(losses, alone) if alone else _lost_by_others(losses, matrix)}
+        - Dose{"" if alone else ", over all categories"}:
+          {"; ".join(_dose(n, doses[doses["k"] == n], alone) for n in ends)}.
+        - {_carried(carried, setup, alone)}
+        - {_methods(agreement, spans(labels, by="measure"), alone)}
+    """)
+
+
+def _lost_by_others(losses: pd.DataFrame, matrix: pd.DataFrame) -> str:
+    """Say, in bullets, whether categories lose more by their own units than the others do."""
     (way, main), *others = losses.groupby("way", sort=False)
     (own, average), (_, apart) = _changes(main, "own"), _changes(main, "difference")
     again = "\n".join(f"- {o.capitalize()} instead, {_specific(rows)}." for o, rows in others)
-    ends = dict.fromkeys([doses["k"].min(), doses["k"].max()])
-    return bullets(f"""
-        - {_trainings(setup)} {_named(setup)}
-          {
-        mention(
-            f"Left out, on fewer than {MIN_IMAGES} images or not in all trainings: {{}}.",
-            setup.left_out,
-        )
-    }
+    return f"""
         - **{way.capitalize()}, the loss is on average
           {apart:the other way round|specific|not shown to be specific}{_but(apart, others)}**
           (below 0, a category loses more by its own units than the others do): {_specific(main)}.
@@ -57,11 +65,26 @@ def what_we_see(
         - {way.capitalize()}, they cost their own category more than matched units do in
           {_below(own)}; on average its region NSS changes by {average:.2f} beyond
           what matched units change.
-        - In the matrix, {_diagonal(matrix)}
-        - Dose, over all categories: {"; ".join(_dose(n, doses[doses["k"] == n]) for n in ends)}.
-        - {_carried(carried, setup)}
-        - {_methods(agreement, spans(labels, by="measure"))}
-    """)
+        - In the matrix, {_diagonal(matrix)}"""
+
+
+def _lost(losses: pd.DataFrame, alone: str) -> str:
+    """Say, in a bullet, what the only category loses by its units, and by others."""
+    found = spans(losses, by="units")
+    said = f"""
+        - **Whether the loss is specific cannot be asked**: of {alone} alone there is enough to
+          tell, so no other category could be spared. Without its units the region NSS of {alone}
+          changes by {found["named"]:.2f}"""
+    parts = [
+        f"""by {found[f"beyond {units}"]:.2f} beyond what {units} units change, which is
+        {found[f"beyond {units}"]:a smaller loss|a larger loss|no certain difference}"""
+        for units in ("random", "matched")
+        if f"beyond {units}" in found
+    ]
+    matched = """Matched units resemble them in what they contribute to the map in this same
+        category, as far as the layer has such."""
+    same = matched if "beyond matched" in found else ""
+    return f"{'; '.join([said, *parts])}. {same}"
 
 
 def _trainings(setup: Setup) -> str:
@@ -71,29 +94,38 @@ def _trainings(setup: Setup) -> str:
     return f"Told of {setup.trainings} trainings, which all intervals cover."
 
 
-def _named(setup: Setup) -> str:
-    """Say how units were chosen, and how well controls match them."""
+def _named(setup: Setup, alone: str) -> str:
+    """Say how units were chosen, for several categories or one alone, and how controls match."""
     again = (
         ""
         if pd.isna(setup.again)
         else f"""; of the units that one training names for a category another names
             {percent(setup.again)} for it too"""
     )
+    average = "" if alone else " on average over categories"
     controls = (
         ""
         if pd.isna(setup.matched)
         else f"""Where they were chosen, named groups contribute {setup.named:.2f} to the map's
-            region NSS on average over categories, matched ones {setup.matched:.2f}."""
+            region NSS{average}, matched ones {setup.matched:.2f}."""
     )
-    return f"""The {setup.k} units named for each category are {setup.different:.0f} different ones
-        of {setup.units} at {setup.layer}{again}. Chosen on {setup.choose_on} images, scored on
-        {setup.score_on} others. {controls}"""
+    if alone:
+        named = f"for {alone} are"
+    else:
+        named = f"for each category are {setup.different:.0f} different ones"
+    return f"""The {setup.k} units named {named} of {setup.units} at {setup.layer}{again}. Chosen
+        on {setup.choose_on} images, scored on {setup.score_on} others. {controls}"""
 
 
 def _changes(table: pd.DataFrame, where: str, units: str = "beyond matched") -> tuple[Spans, Span]:
     """Return what an ablation changes: by category, and on average."""
-    found = dict(spans(table[(table["units"] == units) & (table["where"] == where)]))
-    average = found.pop(ALL)
+    return _averaged(table[(table["units"] == units) & (table["where"] == where)])
+
+
+def _averaged(table: pd.DataFrame) -> tuple[Spans, Span]:
+    """Return a number by category, and on average, which of one category is its own."""
+    found = dict(spans(table))
+    average = found.pop(ALL, None) or next(iter(found.values()))
     return found, average
 
 
@@ -138,30 +170,44 @@ def _specific(table: pd.DataFrame) -> str:
     return f"""own − others is {average:.2f}; specific in {_below(difference)}{lost}{gained}"""
 
 
-def _dose(k: int, table: pd.DataFrame) -> str:
+def _dose(k: int, table: pd.DataFrame, alone: str) -> str:
     named, random = (_changes(table, "own", units)[1] for units in ("named", "random"))
-    return f"""with {k} of its units ablated a category changes by {named:.2f}, with as many random
-        ones by {random:.2f}"""
+    return f"""with {k} of its units ablated {alone or "a category"} changes by {named:.2f}, with as
+        many random ones by {random:.2f}"""
 
 
-def _carried(table: pd.DataFrame, setup: Setup) -> str:
-    by = {what: dict(spans(rows)) for what, rows in table.groupby("what")}
-    of_all = {what: found.pop(ALL) for what, found in by.items()}
+def _carried(table: pd.DataFrame, setup: Setup, alone: str) -> str:
+    both = {what: _averaged(rows) for what, rows in table.groupby("what")}
+    by, of_all = ({what: pair[k] for what, pair in both.items()} for k in (0, 1))
     whole, rho = of_all["map"].value, of_all["rho"]
     part, fair = (percent(of_all[what].value / whole) for what in ("carried", "fair"))
     hardly = f"{rho:, if hardly|, if hardly|}" if abs(rho.value) < WEAK else ""
     beyond, single = Sides.of(by["beyond"]), Sides.of(by["rho"])
-    return f"""Of the map's region NSS, {whole:.2f} on average, the {setup.k} units carry
+    if alone:
+        average, gap = f" at {alone}", of_all["beyond"]
+        more = f"The difference is {gap:.2f}."
+        rises = ""
+    else:
+        average = " on average"
+        more = f"""They carry more than that in **{beyond.counted}**
+            categories{beyond.too_few}."""
+        rises = f" on average, and above 0 in **{single.counted}** categories"
+    return f"""Of the map's region NSS, {whole:.2f}{average}, the {setup.k} units carry
         {of_all["carried"]:.2f} ({part}); as many units of the layer on average,
-        {of_all["fair"].value:.2f} ({fair}). They carry more than that in **{beyond.counted}**
-        categories{beyond.too_few}. Over units, selectivity and contribution correlate by
-        ρ = {rho:.2f} on average, and above 0 in **{single.counted}** categories: more selective
-        units add {rho:more|less|neither surely more nor less} to the map{hardly}; these intervals
-        are over units and trainings."""
+        {of_all["fair"].value:.2f} ({fair}). {more} Over units, selectivity and contribution
+        correlate by ρ = {rho:.2f}{rises}: more selective units add
+        {rho:more|less|neither surely more nor less} to the map{hardly}; these intervals are over
+        units and trainings."""
 
 
-def _methods(agreement: pd.DataFrame, same: Spans) -> str:
+def _methods(agreement: pd.DataFrame, same: Spans, alone: str) -> str:
     """Set IoU beside region NSS."""
+    if alone:
+        rho = Span.of(agreement.iloc[0])
+        return f"""IoU and region NSS rank the units {
+            rho:alike|the other way round|neither surely
+            alike nor the other way round}: ρ = {rho:.2f}; the interval is over units and
+            trainings."""
     alike = Sides.of(spans(agreement))
     return f"""IoU and region NSS rank the units alike (interval above 0) in **{alike.counted}**
         categories{_range(agreement)}. They give {same["share"]:.0%} of the units the same best

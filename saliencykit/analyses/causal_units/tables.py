@@ -139,8 +139,8 @@ class CausalUnits:
 
     def _groups(self, one: AblationStudy) -> dict[Hashable, list[Group]]:
         found: dict[Hashable, list[Group]] = {
-            way: one.groups(self.k, self.categories, matched=self.controls, by=by)
-            for way, by in WAYS.items()
+            way: one.groups(self.k, self.categories, matched=self.controls, by=WAYS[way])
+            for way in self._ways
         }
         return found | {n: one.groups(n, self.categories, matched=0) for n in self.doses}
 
@@ -151,7 +151,12 @@ class CausalUnits:
     @property
     def ways(self) -> dict[Hashable, list[Effects]]:
         """`effects` by way of naming units."""
-        return {way: self.effects(way) for way in WAYS}
+        return {way: self.effects(way) for way in self._ways}
+
+    @property
+    def _ways(self) -> list[str]:
+        """Return `WAYS`; the first alone where there is one category, which contrasts with none."""
+        return list(WAYS)[: len(self.categories)]
 
     @property
     def dosed(self) -> dict[Hashable, list[Effects]]:
@@ -243,18 +248,21 @@ def losses(
     "named" (the category's own group), "matched" (the mean over its controls), "random" (over the
     random groups), and "beyond matched", "beyond random" (named minus either), as far as there are
     such groups. where: "own" regions, those of "others" (mean over categories), and their
-    "difference", own − others: below 0, a category's units serve it more than the rest. together:
-    whether the intervals of the categories hold together. Raises ValueError if no group is named
-    for a category of the data.
+    "difference", own − others: below 0, a category's units serve it more than the rest. One
+    category alone has no others and no mean. together: whether the intervals of the categories hold
+    together. Raises ValueError if no group is named for a category of the data.
     """
     found = _changes(effects, n, seed)
     tables = []
     for units, entries in found.parts.items():
         own = np.diagonal(entries, axis1=2, axis2=3)
-        others = _others(entries)
-        for where, values in (("own", own), ("others", others), ("difference", own - others)):
+        sides = {"own": own}
+        if len(found.names) > 1:
+            others = _others(entries)
+            sides |= {"others": others, "difference": own - others}
+        for where, values in sides.items():
             over, names = found.over(values), {"units": units, "where": where}
-            tables += [over.table(together, **names), over.averaged(ALL).table(**names)]
+            tables += [over.table(together, **names), *_mean(over, **names)]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -264,6 +272,11 @@ def losses_by(
     """Return `losses` of several ablations, told apart by a first column `name`."""
     parts = {key: losses(one, together=together) for key, one in effects.items()}
     return pd.concat(parts, names=[name, None]).reset_index(name).reset_index(drop=True)
+
+
+def _mean(over: OverTrainings, **columns: object) -> list[pd.DataFrame]:
+    """Return the table of the mean over categories, if there are several."""
+    return [over.averaged(ALL).table(**columns)] if len(over.categories) > 1 else []
 
 
 def _changes(effects: Sequence[Effects], n: int, seed: int) -> Changes:
@@ -325,10 +338,7 @@ def _mean_of_groups(changes: np.ndarray, random: np.random.Generator) -> np.ndar
 
 def _others(entries: np.ndarray) -> np.ndarray:
     """Mean (…, rows) over each row's columns (…, rows, columns) but its own."""
-    rows = entries.shape[-1]
-    if rows == 1:
-        return np.full(entries.shape[:-1], np.nan)
-    apart = np.where(np.eye(rows, dtype=bool), np.nan, entries)
+    apart = np.where(np.eye(entries.shape[-1], dtype=bool), np.nan, entries)
     return np.nanmean(apart, -1)
 
 
@@ -363,12 +373,14 @@ def carried(
         over = OverTrainings(
             np.stack([own[what] for own in each]), tuple(categories), images, regions
         )
-        tables += [over.table(True, what=what), over.averaged(ALL).table(what=what)]
+        tables += [over.table(True, what=what), *_mean(over, what=what)]
     units = pairs[0][0].of(layer).shape[1]
     draw = partial(_predicted, layer=layer, categories=categories, n=UNIT_DRAWS, seed=seed)
     rho = np.stack([draw(*pair, resample=over.crossed) for pair in pairs])
     over = OverTrainings(rho, tuple(categories), np.minimum(images, units), ())
-    tables += [of_units(over, what="rho"), of_units(over.averaged(ALL), what="rho")]
+    tables.append(of_units(over, what="rho"))
+    if len(categories) > 1:
+        tables.append(of_units(over.averaged(ALL), what="rho"))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -9,6 +9,9 @@ from ...intervals import IMAGES, bounds
 from ...metrics.rates import rate_draws
 
 BACKGROUND = "background"
+COLUMNS = {"category": str, **dict.fromkeys(("value", "low", "high"), float)}
+COLUMNS |= {"regions": int, "images": int, "planted": float}
+"""What `attraction` tells of a category."""
 
 
 def describe(data: SaliencyDataset) -> pd.DataFrame:
@@ -36,20 +39,30 @@ def attraction(data: SaliencyDataset, n: int = 500) -> pd.DataFrame:
     """Return how often a pixel of each category is fixated, compared within images.
 
     See `metrics.rates`: what else the images hold, and how large it is, does not matter. A row a
-    category that is shown, and `BACKGROUND`: category, value (1: the categories' mean), low, high
-    (95 %, from resampled images, everything fitted anew; none from fewer than `IMAGES` images),
-    regions, images, planted (the weight by which simulated people look, likewise, or NaN).
+    category that is shown, and `BACKGROUND`: category, value (1: the categories' mean; where one
+    alone is shown, the background), low, high (95 %, from resampled images, everything fitted anew;
+    none from fewer than `IMAGES` images), regions, images, planted (the weight by which simulated
+    people look, likewise, or NaN). No regions: no rows.
     """
     seen, area, regions = _counts(data)
+    if not area.any():
+        return pd.DataFrame({c: pd.Series(dtype=kind) for c, kind in COLUMNS.items()})
     names, images = [*data.categories, BACKGROUND], (area > 0).sum(0)
+    alone = (images[:-1] > 0).sum() == 1
     draws = rate_draws(seen, area, n)
-    draws = draws / np.nanmean(draws[:, :-1], 1, keepdims=True)
+    draws = draws / np.nanmean(draws[:, -1:] if alone else draws[:, :-1], 1, keepdims=True)
     low, high = (np.where(images >= IMAGES, end, np.nan) for end in bounds(draws[1:]))
-    weights = getattr(data, "planted", {})
+    weights = {} if alone else getattr(data, "planted", {})
     planted = np.array([weights.get(name, np.nan) for name in names])
     planted = planted / np.nanmean(planted) if weights else planted
     parts = {"category": names, "value": draws[0], "low": low, "high": high, "regions": regions}
     return pd.DataFrame(parts | {"images": images, "planted": planted})[images > 0]
+
+
+def scale(table: pd.DataFrame) -> str:
+    """Return what the values of `attraction` are 1 for."""
+    alone = (table["category"] != BACKGROUND).sum() == 1
+    return "the background" if alone else "the categories' mean"
 
 
 def _counts(data: SaliencyDataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

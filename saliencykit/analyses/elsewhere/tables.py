@@ -18,9 +18,8 @@ from ...dissection import Dissection, OverTrainings, best_beyond
 from ...dissection.readout_maps import MAP
 from ...dissection.top_units import ImageSums
 from ...evaluation import Evaluations, human_ceiling
-from ...findings import FineTuning, alike, lead
+from ...findings import FineTuning, alike, labelled, lead
 from ...intervals import adjusted, crossed, differ, image_weights, rank_correlation, with_own
-from ...registry import check_name
 from ...study import Study
 
 NETWORK, IMAGES, HOW = VARIES = ("network", "images_of", "how")
@@ -45,7 +44,8 @@ class Asked:
             study.pretrained.checked([*study.read, *study.layers, study.layer])
         about = pd.DataFrame([_about(study) for study in studies])
         name = about[NETWORK] + " · " + about[IMAGES]
-        name += np.where(name.duplicated(keep=False), " · " + about[HOW], "")
+        unlike = name.duplicated(keep=False) | about[HOW].str.contains("taught on", regex=False)
+        name += np.where(unlike, " · " + about[HOW], "")
         if name.duplicated().any():
             raise ValueError(f"{name[name.duplicated()].iloc[0]!r} is asked for twice")
         about.insert(0, "setting", name)
@@ -82,7 +82,7 @@ def units(
 ) -> pd.DataFrame:
     """F1: by how much the best units of a given network exceed untrained ones', by category.
 
-    At each study's own layer, `measure`. Raises UnknownNameError for a category that none has.
+    At each study's own layer, `measure`. Raises UnknownNameError as `findings.labelled` does.
     """
     shown, parts = _known(settings, categories), []
     for name, study in settings.studies.items():
@@ -101,7 +101,7 @@ def units(
 
 def _known(settings: Asked, categories: Sequence[str]) -> list[str]:
     known = {c for study in settings.studies.values() for c in study.annotated.categories}
-    return [check_name("category", name, sorted(known)) for name in categories]
+    return labelled(categories, sorted(known))
 
 
 def favoured(settings: Asked, first: str, second: str) -> pd.DataFrame:
@@ -109,7 +109,7 @@ def favoured(settings: Asked, first: str, second: str) -> pd.DataFrame:
 
     measure: of the map, its `SHARE`; of the ten best `UNITS` of the deepest layer, region NSS, the
     paper's number. Where one of the two is not labelled, the other is told alone. Raises
-    UnknownNameError for a category that none has.
+    UnknownNameError as `findings.labelled` does.
     """
     pair, parts = set(_known(settings, (first, second))), []
     for name, study in settings.studies.items():
@@ -118,7 +118,7 @@ def favoured(settings: Asked, first: str, second: str) -> pd.DataFrame:
         for measure, gained in change.items():
             told = [_told(gained)]
             told[0] = told[0][told[0]["what"].isin(pair)]
-            if pair == set(told[0]["what"]):
+            if {first, second} == set(told[0]["what"]):
                 told.append(_told(gained.favouring(first, second)))
             parts.append(pd.concat(told).assign(setting=name, measure=measure))
     return settings.marked(parts)

@@ -12,14 +12,6 @@ def what_we_see(
 ) -> str:
     """Words under 06_failures: where the `plain` model is far from people, and what helps."""
     gap, worst = gaps["gap"], gaps.iloc[0]
-    named = excess.replace({"category": {OUTSIDE: "what lies outside all regions"}})
-    found, beyond = (spans(named, what) for what in ("excess", "beyond"))
-    many, few = (
-        mention("{} % of people's share", _both(found, beyond, side), "+.0f")
-        or "no category beyond doubt"
-        for side in ("many", "few")
-    )
-    people = Sides.of(spans(named, "people"))
     sides = (compared[compared["side"] == side] for side in ("natural", "arrays"))
     nss, gsi = (spans(side, "difference", by="model") for side in sides)
     means = compared.set_index(["side", "model"])["mean"]
@@ -34,14 +26,30 @@ def what_we_see(
         - The {plain} model is below the human ceiling on {percent((gap > 0).mean())} of {len(gap)}
           images{_concentrated(gap.clip(lower=0))}. The widest gap is on {worst["image"]}: NSS
           {worst["model"]:.2f} against {worst["human"]:.2f}.
-        - It expects too many fixations on {many}; too few on {few}. Told is what lies off 0 both
-          as it is and beyond what other people expect of the same people's fixations.
-          {_off(people, len(named))}
+        - {_expected(excess)}
         - Plain: NSS {means["natural", plain]:.2f} on natural images, GSI
           {means["arrays", plain]:.3f} on arrays of searches that are efficient for people.
         {remedies}
         - **What to do**: {_advice(nss, gsi, means["natural", plain])}
     """)
+
+
+def _expected(excess: pd.DataFrame) -> str:
+    """Say of which categories the model expects too much or too little."""
+    if excess.empty:
+        return """No regions are annotated, so which kinds of things it expects too many fixations
+            on, or too few, is not asked."""
+    named = excess.replace({"category": {OUTSIDE: "what lies outside all regions"}})
+    found, beyond = (spans(named, what) for what in ("excess", "beyond"))
+    many, few = (
+        mention("{} % of people's share", _both(found, beyond, side), "+.0f")
+        or "no category beyond doubt"
+        for side in ("many", "few")
+    )
+    people = Sides.of(spans(named, "people"))
+    return f"""It expects too many fixations on {many}; too few on {few}. Told is what lies off 0
+        both as it is and beyond what other people expect of the same people's fixations.
+        {_off(people, len(named))}"""
 
 
 def _both(found: Spans, beyond: Spans, side: str) -> Spans:

@@ -130,6 +130,9 @@ def by_region(
     images = [_Seen(data, i) for i in range(len(data)) if data.regions(i)]
     images = [one for one in images if len(one.observer)]
     names, sets = (*data.categories, OUTSIDE), 3 if data.name in AROUND else 2
+    if not images:
+        none = np.zeros((len(models), 0, len(names)))
+        return Regional(names, none[0], none, none[0], none[0] > 0)
     fixed = [_levels(model, images) for model in tqdm(models, desc="residuals", leave=False)]
     total = np.zeros((len(models) + 3, len(images), len(names)))
     for halving in range(halvings):
@@ -235,8 +238,12 @@ def excess(found: Sequence[Regional], own_images: bool, n: int = 1000) -> pd.Dat
     A row a category: category, images, share (people's, mean over the images that show it), then
     excess, people and beyond (see `Regional.excess`) each with its _low, _high, _se_images and
     _sd_trainings; trainings; "training 1" …: each one's excess; `verdict`.
-    Fewer than `IMAGES` images have no interval; categories that nobody looked at are left out.
+    Fewer than `IMAGES` images have no interval; categories that nobody looked at are left out, and
+    without any region so is `OUTSIDE`: no rows.
     """
+    found = [one for one in found if len(one.people)]
+    if not found:
+        return pd.DataFrame()
     own = [one.excess(np.ones((1, len(one.people)))) for one in found]
     draws = found[0].excess(image_weights(len(found[0].people), n, 0).numpy().astype(float))
     images = np.sum([one.shown.sum(0) for one in found], axis=0)

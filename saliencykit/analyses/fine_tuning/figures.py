@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -63,11 +63,12 @@ def _over_trainings(
 def favoured(table: pd.DataFrame, layer: str) -> Figure:
     """The paper's pair: the difference of their changes in the map, its layers and its best units.
 
-    table: `FineTuning.favoured`; layer: whose units these are.
+    Or the change of the one that could be asked. table: `FineTuning.favoured`; layer: whose units
+    these are.
     """
     table = table.replace({"part": {UNITS: f"{UNITS} of {layer},\nread alone"}})
     parts = table["part"].drop_duplicates().tolist()
-    first, second = (label(table[name].iloc[0]) for name in ("first", "second"))
+    pair = (label(table[name].iloc[0]) for name in ("first", "second"))
     names = ["share of people's", "region NSS"]
     figure, axes, places = row_panels(parts, names, apart=parts[-1], text=str)
     for axis, measure in zip(axes, ("share", "region NSS"), strict=True):
@@ -76,7 +77,8 @@ def favoured(table: pd.DataFrame, layer: str) -> Figure:
         axis.xaxis.set_major_locator(MaxNLocator(6))
     axes[0].xaxis.set_major_formatter(PercentFormatter(1))
     figure.set_size_inches(WIDTH, 0.34 * len(parts) + 1.3)
-    figure.suptitle(f"change of {first} minus change of {second}", fontsize=10.5)
+    title = " minus ".join(f"change of {name}" for name in pair if name)
+    figure.suptitle(title, fontsize=10.5)
     return figure
 
 
@@ -122,37 +124,43 @@ def paper_table(table: pd.DataFrame, pair: Sequence[str], best: int, threshold: 
     figure, axis = plt.subplots(figsize=(WIDTH, 0.25 * len(names) + 1.25))
     axis.set_axis_off()
     axis.set(xlim=(0, WIDTH), ylim=(-len(names) - 0.6, 3.5))
-    _headings(axis, best, threshold, table["of"].iloc[0])
+    known = set(table.loc[table["least"].notna(), "measure"])
+    _headings(axis, best, threshold, table["of"].iloc[0], known)
     for place, name in enumerate(names):
         _print(axis, 0, -place, label(name), fontweight="bold" if name in pair else "normal")
-        for _, row in only(table, category=name).iterrows():
+        for _, row in only(table, category=name).query("what != @CHANGE").iterrows():
             _cell(axis, -place, row)
-    first, second = map(label, pair)
-    _print(axis, 0, -len(names), f"gain of {first} − gain of {second}")
     claimed = only(table, what=CHANGE).iloc[0].replace({CHANGE: AFTERWARDS})
+    gains = (f"gain of {label(name)}" for name in claimed["category"].split(" − "))
+    _print(axis, 0, -len(names), " − ".join(gains))
     _cell(axis, -len(names), claimed, "+.2f")
-    for line in (0.5, 1.5 - len(names), 0.5 - len(names)):  # the mean stands between the last two
+    mean = [1.5 - len(names)] if reported.ALL in names else []  # stands between the last two
+    for line in (0.5, *mean, 0.5 - len(names)):
         axis.axhline(line, color="0.3", lw=0.8)
     return figure
 
 
-def _headings(axis: Axes, best: int, threshold: float, count: int) -> None:
-    """Write what the columns of the paper's table hold, three lines of headings."""
+def _headings(axis: Axes, best: int, threshold: float, count: int, known: Collection[str]) -> None:
+    """Write what the columns of the paper's table hold, three lines of headings.
+
+    known: the measures of which anything reported stands beside.
+    """
     groups = {
         (1.26, 4.79, 3): f"region NSS of the {best:g} best units, chosen and scored on",
         (1.26, 3.6, 2): "the same images, as the paper's",
         (3.85, 4.79, 2): "others",
-        (5.13, 6.12, 3): "reported",
-        (5.13, 6.12, 2): reported.NETWORK,
         (6.3, 7.96, 3): f"units above T = {threshold:g}",
         (6.3, 7.96, 2): f"of {count}",
-        (8.08, 8.98, 3): "reported",
-        (8.08, 8.98, 2): f"of {reported.UNITS}",
     }
+    if SAME in known:
+        groups |= {(5.13, 6.12, 3): "reported", (5.13, 6.12, 2): reported.NETWORK}
+    if ABOVE in known:
+        groups |= {(8.08, 8.98, 3): "reported", (8.08, 8.98, 2): f"of {reported.UNITS}"}
     for (left, right, line), text in groups.items():
         _print(axis, (left + right) / 2, line, text, ha="center")
         axis.plot([left, right], [line - 0.5] * 2, color="0.3", lw=0.6)
-    for (_, what), right in [*ENDS.items(), *REPORTED_ENDS.items()]:
+    theirs = [(key, right) for key, right in REPORTED_ENDS.items() if key[0] in known]
+    for (_, what), right in [*ENDS.items(), *theirs]:
         _print(axis, right, 1, what, ha="right", color=WHEN[what])
 
 

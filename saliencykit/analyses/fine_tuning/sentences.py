@@ -23,7 +23,7 @@ from .tables import ABOVE, OTHER_IMAGES, OTHERS_CHANGE, SAME
 
 NOT_ALIKE = """By this number the two do not agree. Network, images and training differ between
     them, and the reported numbers have no intervals, so what it hangs on is not told here."""
-AGREEMENT = ("For this pair they contradict the map.", "For this pair they agree with the map.")
+AGREEMENT = ("contradict the map.", "agree with the map.")
 
 
 def what_we_see(
@@ -43,7 +43,6 @@ def what_we_see(
     on.
     """
     changes = only(mapped, measure=SHARE, what=CHANGE)
-    found = Sides.of(spans(changes))
     whole, units = (
         only(favoured, measure=measure, part=part).iloc[0]
         for measure, part in ((SHARE, MAP), (NSS, UNITS))
@@ -53,59 +52,85 @@ def what_we_see(
         Span.of(only(favoured, measure=NSS, part=MAP).iloc[0]),
         Span.of(units),
     )
-    first, second = label(whole["first"]), label(whole["second"])
-    pair = [whole["first"], whole["second"]]
+    pair = [name for name in (whole["first"], whole["second"]) if name]
     split = only(favoured, measure=SHARE).query("part != @MAP")
     (same, of), (same_units, _) = same_sign(whole), same_sign(units)
     sides = {f"{one:above|below|undecided}" for one in (span, by_unit)}
-    agreement = "" if "undecided" in sides else AGREEMENT[len(sides) == 1]
+    who = "For this pair they" if len(pair) > 1 else "They"
+    agreement = "" if "undecided" in sides else f"{who} {AGREEMENT[len(sides) == 1]}"
     return bullets(f"""
         - On {images} images, told of models that did not learn from them, {_trainings(of)}: the
-          map's region NSS, as a share of people's own, grows in {found.counted} categories
-          and falls in {len(found.below)} (intervals that hold together){found.too_few}.
-          {_furthest(changes)}
+          map's region NSS, as a share of people's own, {_grows(changes)}
         - Of people's own, the map reaches {_shares(mapped, pair)}. People's own is one person's
           as the others predict it, so it is no upper bound.
-        - **The paper's second finding {span:holds|is the other way round|is not decided} in the
-          map**: fine-tuning favours
-          {span:{first} over {second}|{second} over {first}|neither beyond doubt}. The difference of
-          the two changes is {span:.0%} of people's ({scored:.2f} in region NSS), of the same sign
-          in {same} of {of} trainings. Split over the layers read, which sum to it:
+        - {_claim(span, pair)} is {span:.0%} of people's ({scored:.2f} in region NSS), of the same
+          sign in {same} of {of} trainings. Split over the layers read, which sum to it:
           {", ".join(f"{p} {one:.0%}" for p, one in spans(split, by="part").items())}.
         - The paper's own number beside it, of models that read {counts["layer"].iloc[0]} alone: the
           ten best units, chosen and scored on different images, have a region NSS of
-          {_moved(by_units, pair)}. By these, fine-tuning favours
-          {by_unit:{first} over {second}|{second} over {first}|neither beyond doubt}: {by_unit:.2f},
+          {_moved(by_units, pair)}. By these, fine-tuning {_favours(by_unit, pair)}: {by_unit:.2f},
           of the same sign in {same_units} of {of}.
           {agreement}
         - Pairs of a unit and a category above T = {threshold:g} there, mean over trainings:
           {pairs_above(counts, threshold)}.
-        - {_paper_s_number(paper, whole["first"], whole["second"])}
+        - {_paper_s_number(paper, pair)}
         - {_half_of_all(paper, threshold)}
         - {_one_unit(unit)}
     """)
 
 
-def _paper_s_number(paper: pd.DataFrame, first: str, second: str) -> str:
+def _grows(changes: pd.DataFrame) -> str:
+    """Say in how many categories the map gains, or whether it does in the only one."""
+    found = Sides.of(spans(changes))
+    told = changes.dropna(subset="value")
+    if len(told) == 1:
+        span, name = Span.of(told.iloc[0]), label(told["category"].iloc[0])
+        return f"""{span:grows|falls|neither surely grows nor falls} at {name}, the only category to
+            be asked, by {span:.0%}."""
+    return f"""grows in {found.counted} categories and falls in {len(found.below)} (intervals that
+        hold together){found.too_few}. {_furthest(changes)}"""
+
+
+def _claim(span: Span, pair: list[str]) -> str:
+    """Say what becomes of the paper's claim in the map, and what the number is that follows."""
+    if len(pair) == 1:
+        return f"""**The paper's second finding cannot be asked**: it sets two categories against
+            each other, of which {label(pair[0])} alone is labelled here. What fine-tuning adds
+            there"""
+    return f"""**The paper's second finding {span:holds|is the other way round|is not decided} in
+        the map**: fine-tuning {_favours(span, pair)}. The difference of the two changes"""
+
+
+def _favours(span: Span, pair: list[str]) -> str:
+    """Return "favours text over person head", or which way the only one of the pair goes."""
+    if len(pair) == 1:
+        return f"{span:raises it|lowers it|changes it by no certain amount}"
+    first, second = map(label, pair)
+    return f"favours {span:{first} over {second}|{second} over {first}|neither beyond doubt}"
+
+
+def _paper_s_number(paper: pd.DataFrame, pair: list[str]) -> str:
     """Say what the paper's own number favours, here and in its authors' network."""
     gain = Span.of(only(paper, measure=SAME, what=CHANGE).iloc[0])
-    one, other = label(first), label(second)
     said = f"""**In the paper's own form**, the ten best units chosen and scored on the same images,
-        region NSS goes {_in_its_form(paper, first)} and {_in_its_form(paper, second)}. By this
-        number fine-tuning favours {gain:{one} over {other}|{other} over {one}|neither beyond doubt}
-        here: {gain:+.2f}."""
-    theirs = reported.gained(first) - reported.gained(second)
+        region NSS goes {" and ".join(_in_its_form(paper, name) for name in pair)}. By this
+        number fine-tuning {_favours(gain, pair)} here: {gain:+.2f}."""
+    theirs, *other = map(reported.gained, pair)
+    theirs -= sum(other)
     if math.isnan(theirs):
         return said
     moves = (
         f"{' → '.join(map(str, reported.TOP_TEN[name]))} at {label(name)}"
         f" ({reported.gained(name):+.2f})"
-        for name in (first, second)
+        for name in pair
     )
     turned = f"{gain:above|below|either}" not in ("either", "above" if theirs > 0 else "below")
-    return f"""{said} Its authors report, of their {reported.NETWORK}, {" and ".join(moves)}: that
-        {"favours" if theirs > 0 else "does not favour"} {one} over {other} ({theirs:+.2f}).
-        {NOT_ALIKE if turned else ""}"""
+    said = f"{said} Its authors report, of their {reported.NETWORK}, {' and '.join(moves)}"
+    if other:
+        one, two = map(label, pair)
+        says = f"{'favours' if theirs > 0 else 'does not favour'} {one} over {two}"
+        said = f"{said}: that {says} ({theirs:+.2f})"
+    return f"{said}. {NOT_ALIKE if turned else ''}"
 
 
 def _in_its_form(paper: pd.DataFrame, category: str) -> str:
@@ -115,6 +140,8 @@ def _in_its_form(paper: pd.DataFrame, category: str) -> str:
 
 def _half_of_all(paper: pd.DataFrame, threshold: float) -> str:
     """Say what becomes of the half of all units that exceed T in the authors' network."""
+    if reported.ALL not in set(paper["category"]):
+        return ""
     before, after = (_at(paper, ABOVE, what, reported.ALL) for what in (BEFORE, AFTER))
     none, about = reported.ABOVE[reported.ALL]
     units, half = paper["of"].iloc[0], about.least / reported.UNITS

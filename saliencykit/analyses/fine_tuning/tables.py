@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from ... import findings
@@ -34,15 +35,18 @@ class FineTuning(findings.FineTuning):
         """Return the paper's table: best units and units above T, before and after fine-tuning.
 
         measure (best units "scored on the same images" that chose them, as the paper's, "scored on
-        others"; "units above T"), what, category (each; `reported.ALL`, their mean; last, as what
-        "change", by how much `first` gained more than `second`), of (units), value, low, high …;
-        least, most: what the authors report, if it is known, the same unless it is a range.
+        others"; "units above T"), what, category (each; `reported.ALL`, the mean of several; last,
+        as what "change", by how much `first` gained more than `second`, or one of them alone, see
+        `asked`), of (units), value, low, high …; least, most: what the authors report, if it is
+        known, the same unless it is a range.
         """
+        first, second = self.asked(first, second)
         same = self._change(best_of(self.layer, self.k, "same"))
         counted = self._change(above(self.layer, threshold))
         rows = []
         for measure, found in {SAME: same, OTHERS: self.units, ABOVE: counted}.items():
-            for of in (found, found.averaged(reported.ALL)):
+            several = (~np.isnan(found.before.values[:, 0]).any(0)).sum() > 1
+            for of in [found, found.averaged(reported.ALL)][: 1 + several]:
                 both = zip((BEFORE, AFTER), of, strict=True)
                 rows += [one.table(measure=measure, what=what) for what, one in both]
         claimed = same.gained.favouring(first, second)
@@ -138,7 +142,8 @@ def _without_first(found: OverTrainings) -> pd.DataFrame:
 
 def _reported(table: pd.DataFrame, first: str, second: str) -> dict[str, list[float]]:
     """Return least and most of what the authors report of each row; NaN if that is not known."""
-    gap = reported.Reported.just(reported.gained(first) - reported.gained(second))
+    gain = reported.gained(first) - (reported.gained(second) if second else 0)
+    gap = reported.Reported.just(gain)
     tables, found = {SAME: reported.TOP_TEN, ABOVE: reported.ABOVE}, []
     for row in table.itertuples():
         both = tables.get(row.measure, {}).get(row.category, (reported.UNKNOWN,) * 2)

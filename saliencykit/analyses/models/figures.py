@@ -33,13 +33,15 @@ def learning_curves(table: pd.DataFrame, baselines: pd.DataFrame) -> Figure:
     for axis, model in zip(axes, models, strict=True):
         for images, look in DASHES.items():
             curve, colour = only(table, model=model, images=images), look_of(model).colour
-            axis.plot(curve["epoch"], curve["value"], color=colour, **look)
+            mark = "o" if len(curve) == 1 else ""  # of one epoch there is no line
+            fill = colour if images == "validation" else "white"
+            axis.plot(curve["epoch"], curve["value"], color=colour, marker=mark, mfc=fill, **look)
             each = singles(curve)
             axis.plot(curve["epoch"], each, color=colour, ls=look["ls"], lw=0.6, alpha=0.45)
             axis.plot([], [], color=OTHER, label=f"{images} images", **look)
         for name, mean in lines.items():
             axis.axhline(mean, color=look_of(name).colour, lw=1.4, ls=":", label=name)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axis.set_ylim(bottom=min(0.0, table["value"].min()))
     return legend(figure, axes[0])
 

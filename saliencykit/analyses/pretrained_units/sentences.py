@@ -1,5 +1,7 @@
 """What units respond to before a network has seen a fixation, in sentences: notebook 02."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from ...dissection.controls import ALL, singles
@@ -32,41 +34,81 @@ def what_we_see(
     participation ratios; pictured: `tables.best_at_regions`.
     """
     layers = {layer: corrected(only(layered, layer=layer)) for layer in unique(layered, "layer")}
-    by_layer = ", ".join(f"{layer} {len(s.above)}/{len(s.below)}" for layer, s in layers.items())
     here, found = only(layered, layer=study.layer), layers[study.layer]
+    alone = here["own"].notna().sum() == 1
     choices = unique(best, "best")
     share, ten = (only(best, best=choice) for choice in (choices[0], choices[-1]))
-    unit, times = shown["unit"].mode()[0], shown["unit"].value_counts().max()
     ratios, control = dimensions.drop(PRETRAINED), f"{singles(layered).shape[1]} random ones"
     return bullets(f"""
         - At **{study.layer}**, {best_named(share["best"].iloc[0])} ({share["units"].iloc[0]})
-          respond more than an untrained network's ({control}, batch norm set on the training
-          images) in **{found.counted}** categories{found.too_few}: {listed(found.above)}.
-          {mention("Less for {}.", found.below)} {mention("Not decided for {}.", found.undecided)}
-          Intervals hold other images and another untrained network; tests are corrected over
-          categories.
-        - {_largest(here, next(iter(found.above))) if found.above else ""}
+          {_one_here(here, control) if alone else _several_here(found, control)}
+        - {_largest(here, next(iter(found.above))) if found.above and not alone else ""}
         - {_as_in_the_paper(ten) if len(choices) > 1 else "The paper takes as many units."} Chosen
           and scored on the same images, as in the paper, they average {same["mean"].mean():.2f}
-          over categories; chosen on one half and scored on the other, {ten["own"].mean():.2f}.
-        - By layer, categories above and below an untrained network's: {by_layer}.
+          {"there" if alone else "over categories"}; chosen on one half and scored on the other,
+          {ten["own"].mean():.2f}.
+        - {_one_by_layer(layers) if alone else _by_layer(layers)}
         - {_decoded(decoding, study.layer)}
         - Pairs of a unit and a category above T = {threshold:g}, on {len(study.annotated)} images:
           {_pairs_above(counts, threshold)}.
         - The untrained networks' units span {ratios.mean():.1f} directions at {study.layer}
           (participation ratio; {ratios.min():.1f} to {ratios.max():.1f}), the pre-trained
           network's {dimensions[PRETRAINED]:.1f}.
-        - Selective is not the same as specific: the {len(shown)} categories share
-          {shown["unit"].nunique()} best units; the most shared, unit {unit}, is the best for
-          {times} of them.
+        - {"" if alone else _shared(shown)}
         - {_one_image(pictured)}
-        - {_finding(found, study)}
+        - {_finding(found, study, next(iter(found.known)) if alone and found.known else "")}
     """)
+
+
+def _several_here(found: Sides, control: str) -> str:
+    """Say for which of several categories the layer's best units exceed untrained ones."""
+    return f"""respond more than an untrained network's ({control}, batch norm set on the training
+        images) in **{found.counted}** categories{found.too_few}: {listed(found.above)}.
+        {mention("Less for {}.", found.below)} {mention("Not decided for {}.", found.undecided)}
+        Intervals hold other images and another untrained network; tests are corrected over
+        categories."""
+
+
+def _one_here(here: pd.DataFrame, control: str) -> str:
+    """Say whether the layer's best units exceed untrained ones in the only category."""
+    row = here.dropna(subset="own").iloc[0]
+    gain = Span.of(row, "difference")
+    return f"""respond {gain:more|less|neither surely more nor less} than an untrained network's
+        ({control}, batch norm set on the training images) to **{label(row["category"])}**, the only
+        category to be asked: region NSS {Span.of(row, "own"):.2f} against {row["controls"]:.2f},
+        {gain:+.2f}. Intervals hold other images and another untrained network."""
+
+
+def _by_layer(layers: Mapping[str, Sides]) -> str:
+    """Say at each layer in how many categories units exceed untrained ones, and fall short."""
+    counts = ", ".join(f"{layer} {len(s.above)}/{len(s.below)}" for layer, s in layers.items())
+    return f"By layer, categories above and below an untrained network's: {counts}."
+
+
+def _one_by_layer(layers: Mapping[str, Sides]) -> str:
+    """Say at which layers units exceed untrained ones in the only category, and fall short."""
+    more, less, unsure = (
+        listed([layer for layer, sides in layers.items() if getattr(sides, side)], text=str)
+        for side in ("above", "below", "undecided")
+    )
+    return f"""By layer, above an untrained network's at {more}; below at {less}; not decided at
+        {unsure}."""
+
+
+def _shared(shown: pd.DataFrame) -> str:
+    """Say how many categories share their best unit."""
+    unit, times = shown["unit"].mode()[0], shown["unit"].value_counts().max()
+    return f"""Selective is not the same as specific: the {len(shown)} categories share
+        {shown["unit"].nunique()} best units; the most shared, unit {unit}, is the best for
+        {times} of them."""
 
 
 def _as_in_the_paper(ten: pd.DataFrame) -> str:
     """Say what the paper's number of units shows, where the layer's share is another number."""
-    found = corrected(ten)
+    found, told = corrected(ten), ten.dropna(subset="own")
+    if len(told) == 1:
+        gain = Span.of(told.iloc[0], "difference")
+        return f"With {best_named(ten['best'].iloc[0])}, as in the paper, {gain:+.2f}."
     return f"""With {best_named(ten["best"].iloc[0])}, as in the paper, more in {found.counted}:
         {listed(found.above)}. {mention("Less for {}.", found.below)}"""
 
@@ -89,6 +131,9 @@ def _largest(rows: pd.DataFrame, category: str) -> str:
 
 def _decoded(decoding: pd.DataFrame, layer: str) -> str:
     """Say what whole layers know of the category, by layer and at `layer`."""
+    if decoding["own"].isna().all():
+        return """With one category there is nothing to tell it from: what whole layers know of a
+            region's category is not asked, nor whether selective units are specific."""
     whole = spans(only(decoding, category=ALL), "difference", "layer")
     row = only(decoding, category=ALL, layer=layer).iloc[0]
     rows = decoding[(decoding["layer"] == layer) & (decoding["category"] != ALL)]
@@ -123,15 +168,20 @@ def _one_image(pictured: pd.DataFrame) -> str:
         Above every untrained network's best lie {beyond} of the {len(pictured)} units pictured."""
 
 
-def _finding(found: Sides, study: Study) -> str:
-    """Say what becomes of the paper's finding; where categories were taught, of the measure."""
+def _finding(found: Sides, study: Study, alone: str) -> str:
+    """Say what becomes of the paper's finding; where categories were taught, of the measure.
+
+    alone: the category, if it is the only one.
+    """
     if found.above:
         holds = "holds in part" if found.below or found.undecided else "holds"
     else:
         holds = "does not hold" if found.below and not found.undecided else "is not shown"
     accuracy = study.pretrained.accuracy
     if accuracy is None:
-        return f"**The paper's first finding {holds} at this layer**, by this measure and control."
+        who = f"For {label(alone)}, the" if alone else "The"
+        finding = f"**{who} paper's first finding {holds} at this layer**"
+        return f"{finding}, by this measure and control."
     return f"""This is a **positive control, not a finding**: the encoder was taught these very
         categories ({percent(accuracy, 1)} named rightly, held out). What the paper says of
         recognition **{holds} at this layer** where it must hold."""

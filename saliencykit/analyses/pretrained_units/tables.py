@@ -47,15 +47,17 @@ def best_at_regions(
 ) -> pd.DataFrame:
     """Return, of each region of one image, the unit of each of `layers` that answers best there.
 
-    Of an image's regions those that were looked at most are taken, one a category, `most` at most;
-    the image is the one with the most of them, and of such the one whose least looked at region was
-    looked at most. Columns: image, layer, category, region (its number in the image), fixations,
-    unit, value (its region NSS there), untrained (the mean over `controls` of their best units'),
-    untrained_most (the highest of these).
+    Of an image's regions those that were looked at most are taken, one a category (any, where there
+    is but one category), `most` at most; the image is the one with the most of them, and of such
+    the one whose least looked at region was looked at most. Columns: image, layer, category, region
+    (its number in the image), fixations, unit, value (its region NSS there), untrained (the mean
+    over `controls` of their best units'), untrained_most (the highest of these).
     """
     regions = own.regions.assign(region=own.regions.groupby("image").cumcount())
     looked_at = regions.sort_values("fixations", ascending=False, kind="stable")
-    looked_at = looked_at[looked_at["fixations"] > 0].drop_duplicates(["image", "category"])
+    looked_at = looked_at[looked_at["fixations"] > 0]
+    if looked_at["category"].nunique() > 1:
+        looked_at = looked_at.drop_duplicates(["image", "category"])
     chosen = looked_at.groupby("image").head(most)
     order = chosen.groupby("image")["fixations"].agg(["size", "min"])
     image = order.sort_values(["size", "min"], ascending=False, kind="stable").index[0]

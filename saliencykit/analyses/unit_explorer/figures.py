@@ -31,7 +31,7 @@ from ...viewing.pictures import (
     with_fixations,
 )
 from ...viewing.style import AFTER, BEFORE, label
-from .tables import best_table, trainings
+from .tables import best_table, known, trainings
 
 GAP = 4  # pixels between pictures
 TALL, TILE, STRIP = 216, 92, 20  # heights in pixels: an image, a small one, a line of text
@@ -87,10 +87,11 @@ class UnitExplorer:
     def of(cls, study: Study, networks: Sequence[str], images: int = 40) -> "UnitExplorer":
         """Return the explorer of some of `tables.NETWORKS`, of each the first training.
 
-        On images that none of these has learned from. Trains and dissects what is not in the cache.
-        Raises UnknownNameError for a network.
+        Without those that cannot be taught (`tables.known`), on images that none of these has
+        learned from. Trains and dissects what is not in the cache. Raises UnknownNameError for a
+        network.
         """
-        found = {name: trainings(study, name) for name in networks}
+        found = {name: trainings(study, name) for name in known(study, networks)}
         first = {name: each[0] for name, each in found.items()}
         encoders = {name: network.encoder for name, network in first.items()}
         readouts = {n: network.model for n, network in first.items() if network.model is not None}

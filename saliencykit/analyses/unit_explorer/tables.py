@@ -29,6 +29,15 @@ class Network(NamedTuple):
     unseen: SaliencyDataset
 
 
+def known(study: Study, names: Sequence[str]) -> list[str]:
+    """Return those of `NETWORKS` that there can be: scenes are taught where classes are known.
+
+    Raises UnknownNameError for another network.
+    """
+    found = [check_name("network", name, NETWORKS) for name in names]
+    return [name for name in found if name != "scenes" or study.train.scenes]
+
+
 def trainings(study: Study, name: str) -> list[Network]:
     """Return one of `NETWORKS`: the fine-tuned one in every training, of the others one.
 
