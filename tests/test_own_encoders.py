@@ -5,6 +5,8 @@ import copy
 import pytest
 import torch
 import torchvision
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import relu
 
@@ -15,6 +17,7 @@ from saliencykit.registry import UnknownNameError
 from tests.conftest import Blobs
 
 SIZE = (64, 96)
+FEW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 class Trunk(nn.Module):
@@ -76,6 +79,43 @@ class Tokens(nn.Module):
         for block in self.blocks:
             tokens = block(tokens)
         return tokens[:, 0]
+
+
+class TokensFirst(Tokens):
+    """The same with tokens before images, (N, B, C), as `torch.nn.Transformer` has them."""
+
+    def __init__(self, units=10, extra=1, size=None):
+        super().__init__(units, extra, size)
+        self.blocks = nn.ModuleList(nn.TransformerEncoderLayer(units, 2, 16) for _ in range(2))
+
+    def forward(self, x):
+        tokens = self.patches(x).flatten(2).permute(2, 0, 1)
+        tokens = torch.cat([self.extra.transpose(0, 1).expand(-1, len(x), -1), tokens])
+        tokens = tokens if self.places is None else tokens + self.places.transpose(0, 1)
+        for block in self.blocks:
+            tokens = block(tokens)
+        return tokens[0]
+
+
+class Laid(nn.Module):
+    """Patches, laid out as letters say (images b, units c, rows h, columns w, tokens n), squashed.
+
+    `extra` tokens stand before those of the grid.
+    """
+
+    def __init__(self, layout, units, patch, extra=0, size=None):
+        super().__init__()
+        self.layout, self.extra, self.size = layout, extra, size
+        self.patches, self.squash = nn.Conv2d(3, units, patch, patch), nn.Tanh()
+
+    def forward(self, x):
+        if self.size and x.shape[-2:] != self.size:
+            raise ValueError(f"images of {self.size}, please")
+        x = self.patches(x)
+        if "n" in self.layout:
+            x = nn.functional.pad(x.flatten(2), (self.extra, 0), value=0.5)
+        letters = "bcn" if "n" in self.layout else "bchw"
+        return self.squash(x.permute([letters.index(letter) for letter in self.layout]))
 
 
 class Transposed(nn.Module):
@@ -181,6 +221,7 @@ GIVEN = {
     "as many units as rows": (lambda: ChannelsLast(16), ["act", "out"], (16, 16, 24)),
     "tokens": (Tokens, ["blocks.0", "blocks.1"], (10, 8, 12)),
     "four tokens before": (lambda: Tokens(extra=4), ["blocks.0", "blocks.1"], (10, 8, 12)),
+    "tokens before images": (TokensFirst, ["blocks.0", "blocks.1"], (10, 8, 12)),
     "units before tokens": (Transposed, ["act"], (7, 16, 24)),
     "tuples": (WithSize, ["one", "two"], (6, 16, 24)),
     "functions": (Functions, ["one", "two"], (5, 60, 92)),
@@ -230,6 +271,71 @@ def test_maps_lie_as_the_image_does():
                 )
 
 
+LAYOUTS = ("bchw", "bhwc", "hwbc", "chwb", "bnc", "bcn", "nbc", "ncb", "cbn")
+
+
+@FEW
+@given(
+    st.sampled_from(LAYOUTS),
+    st.integers(2, 40),
+    st.sampled_from([4, 7, 8]),
+    st.integers(0, 3),
+    st.integers(2, 5),
+    st.integers(2, 5),
+    st.sampled_from([None, "bchw", "bhwc", "bnc", "bcn", "nbc"]),
+)
+@torch.no_grad()
+def test_any_layout_is_told_and_read(layout, units, patch, extra, rows, columns, fixed):
+    """Against the module's own numbers, put in order by hand."""
+    size = (rows * patch, columns * patch)
+    if fixed:  # a network of one size tells less: not all layouts, no units as many as tokens
+        layout, units = fixed, 50 + units
+    net = made(Laid, layout, units, patch, extra * ("n" in layout), size if fixed else None)
+    net.image_size = size
+    encoder = build_encoder(net)
+    assert encoder.channels == {"squash": units}
+    truth = brute_force(net.squash, net, encoder.normalise(pictures(3, size)))
+    letters = "bcn" if "n" in layout else "bchw"
+    truth = truth.permute([layout.index(letter) for letter in letters])
+    if "n" in layout:
+        truth = truth[..., net.extra :].reshape(3, units, rows, columns)
+    seen = encoder.activations(pictures(3, size))["squash"]
+    assert seen.equal(truth)
+    with ablated(encoder, "squash", [1], to=torch.full((units,), 0.25)):
+        silent = encoder.activations(pictures(3, size))["squash"]
+    truth[:, 1] = 0.25
+    assert silent.equal(truth)
+
+
+class Constant(nn.Module):
+    """Learned places of tokens, which answer alike to any number of images."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.where, self.act = nn.Conv2d(3, 5, 8, 8), self.Places(), nn.Tanh()
+
+    class Places(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.per_unit = nn.Parameter(torch.randn(1, 5, 1, 1))
+
+        def forward(self, x):
+            return self.per_unit.expand(-1, -1, *x.shape[2:])
+
+    def forward(self, x):
+        x = self.patches(x)
+        return self.act(x + self.where(x))
+
+
+def test_what_answers_alike_to_any_number_of_images_is_no_layer():
+    assert build_encoder(made(Constant)).layers == ["act"]
+    why = (
+        r"where of Constant cannot be a layer: answers with \(1, 5, 28, 56\) to one image and \(1,"
+    )
+    with pytest.raises(ValueError, match=why):
+        build_encoder(made(Constant), layers=["where"])
+
+
 @pytest.mark.parametrize("size", [(64, 64), (40, 72), (75, 100)])
 def test_tokens_find_their_grid_at_other_sizes(size):
     seen = build_encoder(made(Tokens)).activations(pictures(1, size))
@@ -238,8 +344,9 @@ def test_tokens_find_their_grid_at_other_sizes(size):
 
 @pytest.mark.parametrize("size", [(32, 32), (24, 56)])
 @pytest.mark.parametrize("extra", [0, 1])
-def test_a_network_of_one_size_gets_images_of_that(size, extra):
-    net = made(Tokens, extra=extra, size=size)
+@pytest.mark.parametrize("kind", [Tokens, TokensFirst])
+def test_a_network_of_one_size_gets_images_of_that(size, extra, kind):
+    net = made(kind, extra=extra, size=size)
     net.image_size = size
     encoder = build_encoder(net)
     assert encoder.fixed_size == size
@@ -252,7 +359,9 @@ def test_a_network_of_one_size_that_does_not_say_which():
         build_encoder(made(Tokens, size=(40, 72)))
 
 
-@pytest.mark.parametrize("kind", ["channels last", "tokens", "units before tokens", "tuples"])
+@pytest.mark.parametrize(
+    "kind", ["channels last", "tokens", "tokens before images", "units before tokens", "tuples"]
+)
 def test_silencing_a_unit_changes_that_unit_and_no_other(kind):
     given, layers, _ = GIVEN[kind]
     encoder = build_encoder(made(given))
@@ -515,7 +624,9 @@ def test_the_fingerprint_knows_which_layers_were_chosen():
 # To the end
 
 
-@pytest.mark.parametrize("kind", ["wrapped", "channels last", "tokens", "a skip"])
+@pytest.mark.parametrize(
+    "kind", ["wrapped", "channels last", "tokens", "tokens before images", "a skip"]
+)
 def test_from_a_module_to_regions_maps_and_ablations(kind):
     given, layers, _ = GIVEN[kind]
     encoder = build_encoder(made(given))

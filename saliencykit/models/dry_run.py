@@ -21,7 +21,7 @@ COMPILED = torch._dynamo.OptimizedModule  # what torch.compile makes of a module
 
 @dataclass(frozen=True)
 class Trace:
-    """What each module answered to one image of `size`, call by call, in the order of first calls.
+    """What each module answered to images of `size`, call by call, in the order of first calls.
 
     `answers[path]`: shapes, or the name of the type of what is no tensor; `grids`: of convolutions'
     answers; `failed`: what ended the run before it was through.
@@ -33,21 +33,21 @@ class Trace:
     failed: Exception | None = None
 
 
-def trace(net: nn.Module, size: Size) -> Trace:
-    """Run a network on one black image, on the meta device, which computes shapes, not values.
+def trace(net: nn.Module, size: Size, images: int = 1) -> Trace:
+    """Run a network on black images, on the meta device, which computes shapes, not values.
 
     What cannot run there (values that decide the way, tensors that are no buffers) runs where the
     network is. Modes, weights and hooks stay as they were.
     """
     with evaluating([net]), eager(net), torch.no_grad():
         meta = {k: v.to("meta") for k, v in (*net.named_parameters(), *net.named_buffers())}
-        image = torch.zeros(1, 3, *size, dtype=dtype_of(net, torch.zeros(0)))
-        whole = partial(torch.func.functional_call, net, meta, image.to("meta"))
-        place = next((v.device for v in net.parameters()), image.device)
+        black = torch.zeros(images, 3, *size, dtype=dtype_of(net, torch.zeros(0)))
+        whole = partial(torch.func.functional_call, net, meta, black.to("meta"))
+        place = next((v.device for v in net.parameters()), black.device)
         found = _noted(net, size, whole)
         if found.failed is None or place.type == "meta":
             return found
-        return _noted(net, size, lambda: net(image.to(place)))
+        return _noted(net, size, lambda: net(black.to(place)))
 
 
 def _noted(net: nn.Module, size: Size, run: Callable[[], object]) -> Trace:

@@ -1,13 +1,14 @@
 """Which modules of a network are layers of units, and how their answers lie.
 
-A dry run at two sizes of image tells both without knowing the network: the axes of an answer that
-grow with the image are space (rows, columns, or tokens on a grid), the one that does not is units.
-A network that takes one size only is run at that; then convolutions, which are channels first by
-their kind, say what grids there are.
+Two dry runs, on one image and on two that are larger, tell both without knowing the network: the
+axis of an answer that grows with the number of images is the batch, those that grow with the image
+are space (rows, columns, or tokens on a grid), the one that does not is units. A network that takes
+one size only is run at that; then convolutions, which are channels first by their kind, say what
+grids there are.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor, prod, sqrt
 
 from torch import Tensor, nn
@@ -49,7 +50,8 @@ WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel, COMPILED)
 class Layout:
     """How a layer's answers lie: the axes of units and of space, rows and columns or tokens.
 
-    `grid`: rows and columns of its answer to an image of `size`; `prefix`: tokens before the grid.
+    `grid`: rows and columns of its answer to an image of `size`; `prefix`: tokens before the grid;
+    `batch`: the axis of images, which `torch.nn.Transformer` has behind that of tokens.
     """
 
     units: int
@@ -58,6 +60,7 @@ class Layout:
     grid: Size
     size: Size
     prefix: int = 0
+    batch: int = 0
 
     @property
     def stride(self) -> int:
@@ -66,9 +69,9 @@ class Layout:
 
     def as_map(self, answer: Tensor, size: Size) -> Tensor:
         """Return the answer to images of `size` as a map (B, C, h, w): a view, to be written to."""
-        if self.space == (2, 3):
+        if (self.batch, *self.space) == (0, 2, 3):
             return answer
-        seen = answer.permute(0, self.units, *self.space)
+        seen = answer.permute(self.batch, self.units, *self.space)
         if len(self.space) == 2:
             return seen
         tokens = seen[..., self.prefix :]
@@ -105,7 +108,7 @@ class Finder:
         self.fixed: Size | None = None
         self.layers: dict[str, Layout] = {}
         self.others: dict[str, str] = {}
-        self.first, self.second = Trace(SIZES[0]), None
+        self.first = self.second = Trace(SIZES[0])
         self.all = sum(p.numel() for p in net.parameters())
 
     def find(self) -> dict[str, Layout]:
@@ -114,7 +117,7 @@ class Finder:
         Found at two sizes; at one if the network does not run at both, unless it fails but in its
         head. Raises ValueError if the network cannot be run.
         """
-        first, second = (trace(self.net, size) for size in SIZES)
+        first, second = trace(self.net, SIZES[0]), trace(self.net, SIZES[1], images=2)
         failed = first.failed or second.failed
         found = self._found(first, second) if not failed or self._fails_late(first) else {}
         if found:
@@ -123,7 +126,7 @@ class Finder:
         alone = next((one for size in sizes if not (one := trace(self.net, size)).failed), None)
         if alone is not None:
             self.fixed = alone.size
-            return self._found(alone, None)
+            return self._found(alone, trace(self.net, alone.size, images=2))
         if not failed:
             return found
         raise ValueError(
@@ -138,7 +141,7 @@ class Finder:
         rest = [(k, m) for k, m in leaves if k not in seen.answers and list(m.parameters())]
         return all(k.split(".")[0] in HEADS or isinstance(m, VECTORS) for k, m in rest)
 
-    def _found(self, first: Trace, second: Trace | None) -> dict[str, Layout]:
+    def _found(self, first: Trace, second: Trace) -> dict[str, Layout]:
         self.first, self.second, self.others = first, second, {}
         self.layers = {k: v for k in self.maps if isinstance(v := self.judge(k), Layout)}
         if not self.layers:
@@ -202,8 +205,7 @@ class Finder:
 
     def judge(self, path: str) -> Layout | str:
         """Return how a module's answers lie, or why they are no map of units."""
-        seen = self.first.answers.get(path)
-        again = self.second.answers.get(path) if self.second else seen
+        seen, again = (run.answers.get(path) for run in (self.first, self.second))
         if not seen or not again:
             return "is not run"
         if len(seen) > 1:
@@ -211,12 +213,21 @@ class Finder:
         (shape,), other = seen, again[0]
         if isinstance(shape, str) or isinstance(other, str):
             return f"answers with a {shape}, not with a tensor"
-        if len(shape) not in (3, 4) or shape[0] != 1 or len(shape) != len(other):
+        if len(shape) not in (3, 4) or len(shape) != len(other):
             return f"answers with {_told(shape)}, which is no map (1, units, height, width)"
-        return self._by_growth(shape, other) if self.second else self._by_aspect(path, shape)
+        images = (a for a in range(len(shape)) if (shape[a], other[a]) == (1, 2))
+        if (batch := next(images, None)) is None:
+            return f"answers with {_told(shape)} to one image and {_told(other)} to two"
+        one_size = self.first.size == self.second.size
+        found = (
+            self._by_aspect(path, shape, batch)
+            if one_size
+            else self._by_growth(shape, other, batch)
+        )
+        return replace(found, batch=batch) if isinstance(found, Layout) else found
 
-    def _by_growth(self, shape: Shape, larger: Shape) -> Layout | str:
-        axes = range(1, len(shape))
+    def _by_growth(self, shape: Shape, larger: Shape, batch: int) -> Layout | str:
+        axes = [a for a in range(len(shape)) if a != batch]
         units = [a for a in axes if shape[a] == larger[a]]
         space = [a for a in axes if larger[a] > shape[a]]
         if len(units) != 1 or len(space) != len(shape) - 2:
@@ -232,21 +243,21 @@ class Finder:
             space.reverse()
         return self._map(units[0], (space[0], space[1]), shape)
 
-    def _by_aspect(self, path: str, shape: Shape) -> Layout | str:
+    def _by_aspect(self, path: str, shape: Shape, batch: int) -> Layout | str:
         """Judge by one size: by what the network tells, else by aspect and convolutions' grids."""
         told = self.maps.get(path)
-        if len(shape) == 4:
-            axes = [(1, (2, 3)), (3, (1, 2))]
+        one, two, *rest = (a for a in range(len(shape)) if a != batch)
+        if rest:
+            axes = [(one, (two, rest[0])), (rest[0], (one, two))]
             fit = [(u, s) for u, s in axes if self._fits(u, s, shape, told)]
             exact = [(u, s) for u, s in fit if self._is_exact(s, shape)]
             chosen = fit if len(fit) == 1 else exact
             if len(chosen) == 1:
                 return self._map(*chosen[0], shape)
         else:
-            both = [(2, 1), (1, 2)]
             fit = [
                 (u, t, prefix)
-                for u, t in both
+                for u, t in ((two, one), (one, two))
                 if (prefix := self._prefix_of(u, t, shape, told)) is not None
             ]
             if len(fit) == 1:
