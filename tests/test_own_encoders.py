@@ -466,6 +466,41 @@ def test_a_module_that_runs_several_times_is_told():
         assert build_encoder(made(Reusing)).layers == ["last"]
 
 
+class Pools(Functions):
+    """Activations that are functions, one of them before a pooling, one behind it."""
+
+    def __init__(self):
+        super().__init__()
+        self.behind, self.before = nn.MaxPool2d(2), nn.MaxPool2d(2)
+
+    def forward(self, x):
+        return relu(self.before(self.two(self.behind(relu(self.one(x))))))
+
+
+@pytest.mark.parametrize(
+    ("kind", "advice"),
+    [
+        (Pools, r"Behind an activation are layers=\['behind'\]: name these instead, or give each"),
+        (
+            Functions,
+            "None of its modules is behind an activation, .*: give each activation a module",
+        ),
+    ],
+)
+def test_layers_before_the_non_linearity_are_warned_of(kind, advice):
+    words = rf"{kind.__name__} has no activation as a module.*may be negative: one, two\. {advice}"
+    with pytest.warns(UserWarning, match=words):
+        encoder = build_encoder(made(kind))
+    assert encoder.activations(pictures())["one"].min() < 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_layers_that_are_named_are_not_warned_of():
+    encoder = build_encoder(made(Pools), layers=["behind"])
+    assert encoder.activations(pictures())["behind"].min() >= 0
+    build_encoder(made(Trunk))
+
+
 class Vectors(nn.Module):
     """Nothing that could be tapped: pixels averaged, a module used twice, one that is not run."""
 
@@ -534,11 +569,58 @@ def test_normalisation_may_be_any_pair_of_three_numbers(kind):
     torch.testing.assert_close(encoder.std.flatten(), torch.tensor([1.0, 2.0, 3.0]))
 
 
-@pytest.mark.parametrize("wrong", [((0.5,), (0.5,)), (0.5, 0.5), "imagenet", torch.ones(3)])
+@pytest.mark.parametrize("wrong", [((0.5,), (0.5, 0.5)), (0.5, 0.5), "imagenet", torch.ones(3)])
 def test_normalisation_that_is_none_is_an_error(wrong):
     net = made(Trunk)
     net.normalise = wrong
     with pytest.raises(ValueError, match=r"Trunk\.normalise is to be a pair of three numbers"):
+        build_encoder(net)
+
+
+class Grey(Trunk):
+    """A network for images of one channel."""
+
+    def __init__(self):
+        super().__init__()
+        self.stages[0][0] = nn.Conv2d(1, 4, 3, 2, 1)
+
+
+@pytest.mark.parametrize("normalise", [None, [[0.4], [0.2]], [[0.1, 0.2, 0.3], [1.0, 2.0, 3.0]]])
+def test_a_network_of_grey_images_gets_their_luminance(normalise):
+    net = made(Grey)
+    if normalise:
+        net.normalise = normalise
+    encoder = build_encoder(net)
+    assert encoder.layers == [f"stages.{i}.1" for i in range(3)]
+    with torch.no_grad():
+        seen = encoder.activations(pictures())["stages.2.1"]
+        r, g, b = pictures().unbind(1)
+        luminance = 0.299 * r + 0.587 * g + 0.114 * b
+        mean, std = {
+            None: (0.458971, 0.225609),  # ImageNet's, weighed alike
+            0.4: (0.4, 0.2),
+            0.1: (0.1815, 1.815),
+        }[normalise and normalise[0][0]]
+        truth = net.stages((luminance[:, None] - mean) / std)
+    torch.testing.assert_close(seen, truth, rtol=1e-3, atol=1e-4)
+    dissect(encoder, datasets.load("toyworld").thinned(2), size=SIZE, progress=False)
+
+
+def test_what_is_wrong_with_a_grey_network_is_told_of_grey_images():
+    net = made(Grey)
+    net.stages[1][0] = nn.Conv2d(5, 6, 3)
+    with pytest.raises(
+        ValueError, match=r"Grey could not be .* \(1, 1, height, width\).*5 channels"
+    ):
+        build_encoder(net)
+
+
+def test_one_number_is_no_normalisation_of_three_channels():
+    net = made(Trunk)
+    net.normalise = ((0.5,), (0.5,))
+    with pytest.raises(
+        ValueError, match=r"Trunk\.normalise has one number each, .* three channels"
+    ):
         build_encoder(net)
 
 

@@ -16,7 +16,7 @@ from torchvision.models.swin_transformer import PatchMerging, PatchMergingV2
 from torchvision.ops import Permute
 
 from ..registry import check_name
-from .dry_run import COMPILED, SIZES, SQUARES, Shape, Size, Trace, by, trace
+from .dry_run import COMPILED, SIZES, SQUARES, Shape, Size, Trace, by, lowest, trace
 
 PREFIX = 16  # as many tokens, class and registers, may stand before those of the grid
 HEADS = ("classifier", "fc", "head", "heads", "AuxLogits", "aux1", "aux2")
@@ -95,7 +95,9 @@ class Finder:
     """The layers of a network: `layers[path]`, from shallow to deep, and `others[path]`, why not.
 
     `asked`: the one size that the network says it takes; `fixed`: the one that it does take, None
-    if it takes several; `maps`: paths and (C, h, w) at `asked` of layers that it tells of itself.
+    if it takes several; `maps`: paths and (C, h, w) at `asked` of layers that it tells of itself;
+    `channels`: of the images that it takes, 3 or 1; `linear`: whether the layers are but linear
+    steps, since what follows them is no module.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class Finder:
     ):
         self.net, self.asked, self.maps = net, asked, maps or {}
         self.fixed: Size | None = None
+        self.channels, self.linear = 3, False
         self.layers: dict[str, Layout] = {}
         self.others: dict[str, str] = {}
         self.first = self.second = Trace(SIZES[0])
@@ -115,25 +118,37 @@ class Finder:
         """Return the layers: those the network tells of, else the outermost modules with maps.
 
         Found at two sizes; at one if the network does not run at both, unless it fails but in its
-        head. Raises ValueError if the network cannot be run.
+        head; with colour images, or grey ones if it takes no others. Raises ValueError if the
+        network cannot be run.
         """
-        first, second = trace(self.net, SIZES[0]), trace(self.net, SIZES[1], images=2)
-        failed = first.failed or second.failed
-        found = self._found(first, second) if not failed or self._fails_late(first) else {}
-        if found:
-            return found
-        sizes: list[Size] = [self.asked] if self.asked else [(side, side) for side in SQUARES]
-        alone = next((one for size in sizes if not (one := trace(self.net, size)).failed), None)
-        if alone is not None:
-            self.fixed = alone.size
-            return self._found(alone, trace(self.net, alone.size, images=2))
-        if not failed:
-            return found
+        seen: dict[int, Trace] = {}
+        for self.channels in (3, 1):
+            seen[self.channels] = first = self._run(SIZES[0])
+            second = self._run(SIZES[1], images=2)
+            failed = first.failed or second.failed
+            found = self._found(first, second) if not failed or self._fails_late(first) else {}
+            if found:
+                return found
+            alone = next(
+                (one for size in self._squares() if not (one := self._run(size)).failed), None
+            )
+            if alone is not None:
+                self.fixed = alone.size
+                return self._found(alone, self._run(alone.size, images=2))
+            if not failed:
+                return found
+        furthest = max(seen, key=lambda channels: len(seen[channels].answers))
         raise ValueError(
-            f"{type(self.net).__name__} could not be run on an image (1, 3, height, width) of "
-            f"{by(first.size)} or {by(sizes[0])}: {failed}. If it takes one size only, set "
-            "image_size = (height, width) on it."
-        ) from failed
+            f"{type(self.net).__name__} could not be run on an image (1, {furthest}, height, width)"
+            f" of {by(SIZES[0])} or {by(self._squares()[0])}: {seen[furthest].failed}. If it takes "
+            "one size only, set image_size = (height, width) on it."
+        ) from seen[furthest].failed
+
+    def _run(self, size: Size, images: int = 1) -> Trace:
+        return trace(self.net, size, images, self.channels)
+
+    def _squares(self) -> list[Size]:
+        return [self.asked] if self.asked else [(side, side) for side in SQUARES]
 
     def _fails_late(self, seen: Trace) -> bool:
         """Whether all that has run wants but a head: linear steps from vectors, say."""
@@ -148,6 +163,7 @@ class Finder:
             self._walk(self.net, LINEAR)
         if not self.layers:  # activations that are functions, not modules: then what they act on
             self._walk(self.net, tuple(kind for kind in LINEAR if kind not in UNITS))
+            self.linear = True
         self.layers = self._in_order(self.layers)
         return self.layers
 
@@ -171,6 +187,12 @@ class Finder:
             if len(seen := answers.get(path, ())) > 1 and any(len(s) > 2 for s in seen)
             if not isinstance(seen[0], str) and "times" in self.others[path]
         ]
+
+    def behind_activations(self) -> list[str]:
+        """Return modules with maps that are nowhere negative, such as a pooling behind a ReLU."""
+        found = lowest(self.net, self.first.size, self.channels)
+        kept = (path for path, least in found.items() if least >= 0 and path not in self.layers)
+        return [path for path in kept if isinstance(self.judge(path), Layout)]
 
     def _in_order(self, layers: dict[str, Layout]) -> dict[str, Layout]:
         """Return the layers as they run: from shallow to deep."""
