@@ -6,7 +6,8 @@ Imports no room, so that the command line can tell a wrong name at once.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 import yaml
 
@@ -68,6 +69,8 @@ class Settings:
 
 
 DEFAULTS = Settings().values()
+NULL = frozenset(f.name for f in fields(Settings) if NoneType in get_args(f.type))
+"""Settings that may be null."""
 
 
 @dataclass(frozen=True)
@@ -145,11 +148,15 @@ def kind(value: object) -> str:
 
 
 def check_kind(name: str, value: object, default: object, where: str = "") -> None:
-    """Raise ValueError if `value` is of another kind than `default`; null fits all but lists."""
-    if value is None or default is None or kind(value) == kind(default):
+    """Raise ValueError if `value` is of another kind than `default`.
+
+    A default of null fits all; a value of null only the settings that may be null (`NULL`).
+    """
+    if default is None or (name in NULL if value is None else kind(value) == kind(default)):
         return
+    given = "null" if value is None else repr(value)
     raise ValueError(
-        f"{where}{name!r} cannot be {value!r}: its default is {default!r}, so give {kind(default)}."
+        f"{where}{name!r} cannot be {given}: its default is {default!r}, so give {kind(default)}."
     )
 
 

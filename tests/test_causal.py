@@ -596,6 +596,8 @@ def test_figures_draw_every_category(ablations):
     panels = causal_units_figures.dose(losses_by("k", ablations.dosed)).axes
     titles = [a.get_title() or a.get_title(loc="left") for a in panels if a.get_visible()]
     assert titles == [ALL, "bright", "dark"]
+    colours = {band.get_facecolor()[0].tobytes() for band in panels[0].collections}
+    assert len(colours) == 3  # bands overlap: one colour would hide whose they are
     plt.close("all")
 
 

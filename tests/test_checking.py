@@ -1,11 +1,13 @@
 import json
 import math
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from saliencykit.intervals import another_run
+from saliencykit.paths import ROOT
 from saliencykit.running import checking
 from saliencykit.running.checking import (
     compare,
@@ -234,7 +236,84 @@ def test_two_categories_swapped_among_many_are_a_difference():
     swapped.loc[rows[1], numbers] = new.loc[rows[0], numbers].to_numpy()
     found, counts = compare_tables("a", old, swapped)
     assert counts["far"] == 16 < checking.FEW * counts["judged"]
-    assert [d.column for d in found] == ["c3", "c7"]
+    assert [d.column for d in found] == ["c3", "c7", "category"]
+    assert found[-1][3:] == ("c3, c7", "c7, c3, by the numbers")
+
+
+REFERENCE = ROOT / "figures" / "reference" / "toy"
+
+
+def another(table, rng):
+    """Another run of a table, its trainings drawn as the reference's differ, all rows together."""
+    (values, _), header = checking.numbers(table), list(table)
+    each = values[:, [k for k, name in enumerate(header) if name.startswith("training ")]]
+    off = np.nan_to_num(each - np.nanmean(each, axis=1, keepdims=True))
+    spread = off.std(axis=1, ddof=1, keepdims=True)
+    off = np.divide(off, spread, out=np.zeros_like(off), where=spread > 0)
+    drawn, n = table.copy(), each.shape[1]
+    for columns in intervals(header):
+        if (place := spread_of(header, columns)) is not None:
+            noise = off @ rng.standard_normal((n, n)) / np.sqrt(n - 1)
+            made = values[:, [columns[0]]] + values[:, [place]] * noise
+            drawn[header[columns[0]]] = made.mean(axis=1).astype(str)
+            drawn[header[place]] = made.std(axis=1, ddof=1).astype(str)
+    return drawn
+
+
+def swapped_in(table, column, a, b):
+    """The table with the numbers of two categories exchanged, under the labels as they were."""
+    keys = [k for k in table if checking.numbers(table[[k]])[1].any() or k in ("k", "factor")]
+    rows, mutated = table.groupby(column).indices, table.copy()
+    places = [k for k, name in enumerate(table) if name not in keys]
+    mutated.iloc[rows[a], places] = table.iloc[rows[b], places].to_numpy()
+    mutated.iloc[rows[b], places] = table.iloc[rows[a], places].to_numpy()
+    return mutated
+
+
+TABLES = [
+    ("07_matrix", "first"),
+    ("07_matrix", "second"),
+    ("07_specificity", "category"),
+    ("07_dose", "category"),
+    ("07_contributions", "category"),
+    ("07_overlap", "category"),
+    ("06_categories", "category"),
+    ("08_recovered", "category"),
+]
+
+
+@pytest.mark.parametrize(("name", "column"), TABLES)
+def test_swapped_categories_are_a_difference_in_each_table(name, column):
+    """Mutants of the committed tables; the two categories that differ most, beside trainings."""
+    table = checking.read_table(REFERENCE / f"{name}.csv")
+    header, (values, _) = list(table), checking.numbers(table)
+    columns = intervals(header)[0]
+    value, spread = values[:, columns[0]], values[:, spread_of(header, columns)]
+    rows = table.groupby(column).indices
+    apart = {
+        (a, b): np.nanmean(
+            np.log1p(((value[rows[a]] - value[rows[b]]) / (spread[rows[a]] + spread[rows[b]])) ** 2)
+        )
+        for a, b in combinations(rows, 2)
+        if len(rows[a]) == len(rows[b])
+    }
+    a, b = max(apart, key=apart.get)
+    run = another(table, np.random.default_rng(0))
+    found = [d for d in compare_tables(name, table, run)[0] if d.now.endswith("by the numbers")]
+    assert found == []
+    found, counts = compare_tables(name, table, swapped_in(run, column, a, b))
+    told = {(d.column, *sorted(d.reference.split(", "))) for d in found if "by the" in d.now}
+    assert (column, *sorted((a, b))) in told
+    assert counts["differ"] >= 1
+
+
+def test_categories_that_are_alike_are_not_taken_for_swapped():
+    rng, truth = np.random.default_rng(1), np.repeat(0.0, 8 * 12)
+    for _ in range(10):
+        old, new = (
+            drawn(rng, truth).assign(category=np.repeat(list("abcdefgh"), 12)) for _ in "ab"
+        )
+        assert tallied(old, new)[0] == 0
 
 
 def test_a_table_of_a_few_wrong_numbers_is_a_difference_beside_many_right_ones(both):

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from glob import glob
 
 import pytest
 import torch
@@ -102,6 +103,9 @@ def recorded(tmp_path, monkeypatch):
         miniature.write_image(tmp_path / "photos" / f"{k}.jpg", (60, 80))
     rows = [(f"{k % 3}.jpg", k + 1, 50 - k, f"s{k % 2}") for k in range(30)]
     miniature.save_table(tmp_path / "fixations.csv", ("image", "x", "y", "observer"), rows)
+    for who in ("s0", "s1"):
+        own = [row[:3] for row in rows if row[3] == who]
+        miniature.save_table(tmp_path / "people" / f"{who}.txt", ("image", "x", "y"), own)
     header = ("RECORDING_SESSION_LABEL", "image", "CURRENT_FIX_INDEX")
     header += ("CURRENT_FIX_X", "CURRENT_FIX_Y", "CURRENT_FIX_DURATION")
     rows = [
@@ -115,7 +119,7 @@ COMMANDS = [c for c in blocks(ROOT / "docs" / "tracker.md", "bash") if "saliency
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_that_import_a_table_do(recorded, command):
-    _, *words = shlex.split(command)
+    _, *words = (each for word in shlex.split(command) for each in sorted(glob(word)) or [word])
     done = CliRunner().invoke(cli.app, words)
     assert done.exit_code == 0, done.output
     data = datasets.load("folder", "data/folder")

@@ -5,6 +5,8 @@ import copy
 import pytest
 import torch
 import torchvision
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import relu
 
@@ -15,6 +17,7 @@ from saliencykit.registry import UnknownNameError
 from tests.conftest import Blobs
 
 SIZE = (64, 96)
+FEW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 class Trunk(nn.Module):
@@ -76,6 +79,43 @@ class Tokens(nn.Module):
         for block in self.blocks:
             tokens = block(tokens)
         return tokens[:, 0]
+
+
+class TokensFirst(Tokens):
+    """The same with tokens before images, (N, B, C), as `torch.nn.Transformer` has them."""
+
+    def __init__(self, units=10, extra=1, size=None):
+        super().__init__(units, extra, size)
+        self.blocks = nn.ModuleList(nn.TransformerEncoderLayer(units, 2, 16) for _ in range(2))
+
+    def forward(self, x):
+        tokens = self.patches(x).flatten(2).permute(2, 0, 1)
+        tokens = torch.cat([self.extra.transpose(0, 1).expand(-1, len(x), -1), tokens])
+        tokens = tokens if self.places is None else tokens + self.places.transpose(0, 1)
+        for block in self.blocks:
+            tokens = block(tokens)
+        return tokens[0]
+
+
+class Laid(nn.Module):
+    """Patches, laid out as letters say (images b, units c, rows h, columns w, tokens n), squashed.
+
+    `extra` tokens stand before those of the grid.
+    """
+
+    def __init__(self, layout, units, patch, extra=0, size=None):
+        super().__init__()
+        self.layout, self.extra, self.size = layout, extra, size
+        self.patches, self.squash = nn.Conv2d(3, units, patch, patch), nn.Tanh()
+
+    def forward(self, x):
+        if self.size and x.shape[-2:] != self.size:
+            raise ValueError(f"images of {self.size}, please")
+        x = self.patches(x)
+        if "n" in self.layout:
+            x = nn.functional.pad(x.flatten(2), (self.extra, 0), value=0.5)
+        letters = "bcn" if "n" in self.layout else "bchw"
+        return self.squash(x.permute([letters.index(letter) for letter in self.layout]))
 
 
 class Transposed(nn.Module):
@@ -181,6 +221,7 @@ GIVEN = {
     "as many units as rows": (lambda: ChannelsLast(16), ["act", "out"], (16, 16, 24)),
     "tokens": (Tokens, ["blocks.0", "blocks.1"], (10, 8, 12)),
     "four tokens before": (lambda: Tokens(extra=4), ["blocks.0", "blocks.1"], (10, 8, 12)),
+    "tokens before images": (TokensFirst, ["blocks.0", "blocks.1"], (10, 8, 12)),
     "units before tokens": (Transposed, ["act"], (7, 16, 24)),
     "tuples": (WithSize, ["one", "two"], (6, 16, 24)),
     "functions": (Functions, ["one", "two"], (5, 60, 92)),
@@ -230,6 +271,71 @@ def test_maps_lie_as_the_image_does():
                 )
 
 
+LAYOUTS = ("bchw", "bhwc", "hwbc", "chwb", "bnc", "bcn", "nbc", "ncb", "cbn")
+
+
+@FEW
+@given(
+    st.sampled_from(LAYOUTS),
+    st.integers(2, 40),
+    st.sampled_from([4, 7, 8]),
+    st.integers(0, 3),
+    st.integers(2, 5),
+    st.integers(2, 5),
+    st.sampled_from([None, "bchw", "bhwc", "bnc", "bcn", "nbc"]),
+)
+@torch.no_grad()
+def test_any_layout_is_told_and_read(layout, units, patch, extra, rows, columns, fixed):
+    """Against the module's own numbers, put in order by hand."""
+    size = (rows * patch, columns * patch)
+    if fixed:  # a network of one size tells less: not all layouts, no units as many as tokens
+        layout, units = fixed, 50 + units
+    net = made(Laid, layout, units, patch, extra * ("n" in layout), size if fixed else None)
+    net.image_size = size
+    encoder = build_encoder(net)
+    assert encoder.channels == {"squash": units}
+    truth = brute_force(net.squash, net, encoder.normalise(pictures(3, size)))
+    letters = "bcn" if "n" in layout else "bchw"
+    truth = truth.permute([layout.index(letter) for letter in letters])
+    if "n" in layout:
+        truth = truth[..., net.extra :].reshape(3, units, rows, columns)
+    seen = encoder.activations(pictures(3, size))["squash"]
+    assert seen.equal(truth)
+    with ablated(encoder, "squash", [1], to=torch.full((units,), 0.25)):
+        silent = encoder.activations(pictures(3, size))["squash"]
+    truth[:, 1] = 0.25
+    assert silent.equal(truth)
+
+
+class Constant(nn.Module):
+    """Learned places of tokens, which answer alike to any number of images."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.where, self.act = nn.Conv2d(3, 5, 8, 8), self.Places(), nn.Tanh()
+
+    class Places(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.per_unit = nn.Parameter(torch.randn(1, 5, 1, 1))
+
+        def forward(self, x):
+            return self.per_unit.expand(-1, -1, *x.shape[2:])
+
+    def forward(self, x):
+        x = self.patches(x)
+        return self.act(x + self.where(x))
+
+
+def test_what_answers_alike_to_any_number_of_images_is_no_layer():
+    assert build_encoder(made(Constant)).layers == ["act"]
+    why = (
+        r"where of Constant cannot be a layer: answers with \(1, 5, 28, 56\) to one image and \(1,"
+    )
+    with pytest.raises(ValueError, match=why):
+        build_encoder(made(Constant), layers=["where"])
+
+
 @pytest.mark.parametrize("size", [(64, 64), (40, 72), (75, 100)])
 def test_tokens_find_their_grid_at_other_sizes(size):
     seen = build_encoder(made(Tokens)).activations(pictures(1, size))
@@ -238,8 +344,9 @@ def test_tokens_find_their_grid_at_other_sizes(size):
 
 @pytest.mark.parametrize("size", [(32, 32), (24, 56)])
 @pytest.mark.parametrize("extra", [0, 1])
-def test_a_network_of_one_size_gets_images_of_that(size, extra):
-    net = made(Tokens, extra=extra, size=size)
+@pytest.mark.parametrize("kind", [Tokens, TokensFirst])
+def test_a_network_of_one_size_gets_images_of_that(size, extra, kind):
+    net = made(kind, extra=extra, size=size)
     net.image_size = size
     encoder = build_encoder(net)
     assert encoder.fixed_size == size
@@ -252,7 +359,9 @@ def test_a_network_of_one_size_that_does_not_say_which():
         build_encoder(made(Tokens, size=(40, 72)))
 
 
-@pytest.mark.parametrize("kind", ["channels last", "tokens", "units before tokens", "tuples"])
+@pytest.mark.parametrize(
+    "kind", ["channels last", "tokens", "tokens before images", "units before tokens", "tuples"]
+)
 def test_silencing_a_unit_changes_that_unit_and_no_other(kind):
     given, layers, _ = GIVEN[kind]
     encoder = build_encoder(made(given))
@@ -357,6 +466,41 @@ def test_a_module_that_runs_several_times_is_told():
         assert build_encoder(made(Reusing)).layers == ["last"]
 
 
+class Pools(Functions):
+    """Activations that are functions, one of them before a pooling, one behind it."""
+
+    def __init__(self):
+        super().__init__()
+        self.behind, self.before = nn.MaxPool2d(2), nn.MaxPool2d(2)
+
+    def forward(self, x):
+        return relu(self.before(self.two(self.behind(relu(self.one(x))))))
+
+
+@pytest.mark.parametrize(
+    ("kind", "advice"),
+    [
+        (Pools, r"Behind an activation are layers=\['behind'\]: name these instead, or give each"),
+        (
+            Functions,
+            "None of its modules is behind an activation, .*: give each activation a module",
+        ),
+    ],
+)
+def test_layers_before_the_non_linearity_are_warned_of(kind, advice):
+    words = rf"{kind.__name__} has no activation as a module.*may be negative: one, two\. {advice}"
+    with pytest.warns(UserWarning, match=words):
+        encoder = build_encoder(made(kind))
+    assert encoder.activations(pictures())["one"].min() < 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_layers_that_are_named_are_not_warned_of():
+    encoder = build_encoder(made(Pools), layers=["behind"])
+    assert encoder.activations(pictures())["behind"].min() >= 0
+    build_encoder(made(Trunk))
+
+
 class Vectors(nn.Module):
     """Nothing that could be tapped: pixels averaged, a module used twice, one that is not run."""
 
@@ -425,11 +569,58 @@ def test_normalisation_may_be_any_pair_of_three_numbers(kind):
     torch.testing.assert_close(encoder.std.flatten(), torch.tensor([1.0, 2.0, 3.0]))
 
 
-@pytest.mark.parametrize("wrong", [((0.5,), (0.5,)), (0.5, 0.5), "imagenet", torch.ones(3)])
+@pytest.mark.parametrize("wrong", [((0.5,), (0.5, 0.5)), (0.5, 0.5), "imagenet", torch.ones(3)])
 def test_normalisation_that_is_none_is_an_error(wrong):
     net = made(Trunk)
     net.normalise = wrong
     with pytest.raises(ValueError, match=r"Trunk\.normalise is to be a pair of three numbers"):
+        build_encoder(net)
+
+
+class Grey(Trunk):
+    """A network for images of one channel."""
+
+    def __init__(self):
+        super().__init__()
+        self.stages[0][0] = nn.Conv2d(1, 4, 3, 2, 1)
+
+
+@pytest.mark.parametrize("normalise", [None, [[0.4], [0.2]], [[0.1, 0.2, 0.3], [1.0, 2.0, 3.0]]])
+def test_a_network_of_grey_images_gets_their_luminance(normalise):
+    net = made(Grey)
+    if normalise:
+        net.normalise = normalise
+    encoder = build_encoder(net)
+    assert encoder.layers == [f"stages.{i}.1" for i in range(3)]
+    with torch.no_grad():
+        seen = encoder.activations(pictures())["stages.2.1"]
+        r, g, b = pictures().unbind(1)
+        luminance = 0.299 * r + 0.587 * g + 0.114 * b
+        mean, std = {
+            None: (0.458971, 0.225609),  # ImageNet's, weighed alike
+            0.4: (0.4, 0.2),
+            0.1: (0.1815, 1.815),
+        }[normalise and normalise[0][0]]
+        truth = net.stages((luminance[:, None] - mean) / std)
+    torch.testing.assert_close(seen, truth, rtol=1e-3, atol=1e-4)
+    dissect(encoder, datasets.load("toyworld").thinned(2), size=SIZE, progress=False)
+
+
+def test_what_is_wrong_with_a_grey_network_is_told_of_grey_images():
+    net = made(Grey)
+    net.stages[1][0] = nn.Conv2d(5, 6, 3)
+    with pytest.raises(
+        ValueError, match=r"Grey could not be .* \(1, 1, height, width\).*5 channels"
+    ):
+        build_encoder(net)
+
+
+def test_one_number_is_no_normalisation_of_three_channels():
+    net = made(Trunk)
+    net.normalise = ((0.5,), (0.5,))
+    with pytest.raises(
+        ValueError, match=r"Trunk\.normalise has one number each, .* three channels"
+    ):
         build_encoder(net)
 
 
@@ -515,7 +706,9 @@ def test_the_fingerprint_knows_which_layers_were_chosen():
 # To the end
 
 
-@pytest.mark.parametrize("kind", ["wrapped", "channels last", "tokens", "a skip"])
+@pytest.mark.parametrize(
+    "kind", ["wrapped", "channels last", "tokens", "tokens before images", "a skip"]
+)
 def test_from_a_module_to_regions_maps_and_ablations(kind):
     given, layers, _ = GIVEN[kind]
     encoder = build_encoder(made(given))

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.colors import to_rgb
 
 from saliencykit.analyses.pop_out import figures, sentences, tables
 from saliencykit.datasets import load
@@ -23,6 +24,7 @@ from saliencykit.findings.lead import (
     searches,
 )
 from saliencykit.intervals import of_images, of_share, wilson
+from saliencykit.models import classical
 from saliencykit.study import Study
 from saliencykit.viewing.style import label
 from tests import miniature
@@ -452,9 +454,21 @@ def test_figures_draw_the_tables():
 def test_found_draws_models_and_a_search_item_by_item():
     odd = searched(0.1, 1.0)
     table = tables.found_within(odd, ARRAYS, [1, 4], "set_size")
-    axes = figures.found(table, odd.networks).axes[:3]
-    assert axes[0].lines[-1].get_ydata().tolist() == [25, 100]
-    assert axes[1].lines[-1].get_ydata().tolist() == [6.25, 25]
-    drawn = {line.get_label(): line for line in axes[0].lines}
+    axes = figures.found(table, odd.networks).axes
+    sizes = sorted(set(table["set_size"]))
+    titles = [f"{kind}, {n} items" for kind in ("networks", "classical models") for n in sizes]
+    assert [axis.get_title() for axis in axes] == titles
+    for of_networks, of_classical in ((axes[0], axes[len(sizes)]), (axes[1], axes[1 + len(sizes)])):
+        for axis in (of_networks, of_classical):
+            n = int(axis.get_title().split()[-2])
+            assert axis.lines[-1].get_ydata().tolist() == [100 / n, min(100, 400 / n)]
+    drawn = {line.get_label(): line for axis in axes for line in axis.lines}
     assert drawn["GBVS"].get_ydata().tolist() == [100, 100]
     assert drawn["frozen"].get_linewidth() > drawn["GBVS"].get_linewidth()
+    one = table[table["model"] == "gbvs"]
+    every = pd.concat([one.assign(model=model) for model in classical.names()])
+    lines = figures.found(every, []).axes[0].lines[:-1]
+    colours = np.array([to_rgb(line.get_color()) for line in lines])
+    assert len(colours) == len(classical.names())
+    apart = np.linalg.norm(colours[:, None] - colours, axis=-1) + np.eye(len(colours))
+    assert apart.min() > 0.25  # the shades of one hue were 0.13 apart

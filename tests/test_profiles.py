@@ -73,6 +73,9 @@ def test_an_unknown_profile_names_the_nearest(place):
         ("day: 2020-01-01", "day must be"),
         ("check: {a: {b: [1, 2]}}", "check must be"),  # what older profiles held
         ("epochs: many", "'epochs' cannot be 'many'"),
+        ("epochs: null", "'epochs' cannot be null: its default is 8, so give a number"),
+        ("size: null", "'size' cannot be null: its default is .*, so give a list"),
+        ("data:", "'data' cannot be null: its default is 'toyworld', so give a text"),
         ("notebooks: 3", "notebooks"),
         ("notebooks: [0, 1]", "list of texts"),
     ],
@@ -87,6 +90,12 @@ def test_settings_are_told_from_what_notebooks_ask(place):
     write_profile(place / "notebooks", "p", "# One\nvalue: 1\nepochs: 2\nnotebooks: ['00']\n")
     expected = Profile("p", "One", {"epochs": 2}, {"value": 1}, ("00",))
     assert read_profile("p", place / "notebooks") == expected
+
+
+@pytest.mark.parametrize("name", ["weights", "train_data"])
+def test_what_may_be_null_may_be(place, name):
+    write_profile(place / "notebooks", "p", f"{name}: null\n")
+    assert read_profile("p", place / "notebooks").settings == {name: None}
 
 
 def test_each_profile_of_ours_names_notebooks_that_are_there():
@@ -177,6 +186,8 @@ def test_what_is_neither_a_setting_nor_declared_is_an_error(place, name, near):
         ("worlds", "ten", "a number"),
         ("worlds", "True", "a number"),
         ("doses", "y", "a list"),
+        ("doses", "null", "cannot be null: .* a list"),
+        ("layers", "None", "cannot be null: .* a list"),
         ("epochs", "ten", "a number"),
         ("layers", "conv1", "a list"),
         ("profile", "osie", "--profile"),

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from saliencykit.datasets.toyworld import (
 )
 from saliencykit.datasets.toyworld.backdrops import BACKDROPS
 from saliencykit.datasets.toyworld.observers import Observers, local_contrast, look
-from saliencykit.datasets.toyworld.pen import DRAWERS
+from saliencykit.datasets.toyworld.pen import DRAWERS, Pen
 from saliencykit.datasets.toyworld.scenes import compose, label, paint, render
 from saliencykit.datasets.toyworld.things import KINDS, draw
 from saliencykit.datasets.types import CATEGORIES
@@ -295,6 +296,24 @@ def test_every_drawing_fills_its_frame_and_varies(kind, k, monkeypatch):
             assert (part.colour <= 255 * part.alpha[..., None] + 1e-3).all()
     looks = {np.round(f.layers[-1].colour.sum((0, 1)) / 500).tobytes() for f in figures}
     assert len(looks) > 1
+
+
+@pytest.mark.parametrize(("kind", "k"), every_drawer())
+def test_every_drawing_can_be_a_few_pixels_tall(kind, k, monkeypatch):
+    monkeypatch.setitem(DRAWERS, kind, [DRAWERS[kind][k]])
+    for height in np.arange(3, 14, 0.5):
+        figure = draw(kind, height, np.random.default_rng(0))
+        assert max(part.alpha.max() for part in figure.layers) > 0.5
+
+
+def test_a_box_of_a_few_pixels_shows_its_colour():
+    for width, height, round_by in product(np.arange(1, 5, 0.25), np.arange(1, 5, 0.25), range(5)):
+        pen = Pen(1, 8)
+        pen.layer(None)
+        pen.box(0, 0, width / pen.scale, height / pen.scale, (200, 100, 0), round_by)
+        (_, image), middle = pen.layers[0], (int(width / 2), int(height / 2))
+        assert image.getpixel(middle) in {(200, 100, 0, 255), (110, 55, 0, 255)}  # fill or edge
+        assert image.getpixel((int(width) + 2, int(height) + 2))[3] == 0
 
 
 def test_scene_class_shows_in_the_background():

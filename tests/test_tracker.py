@@ -4,6 +4,7 @@ import json
 import math
 import unicodedata
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -353,6 +354,207 @@ def test_many_lost_samples_are_no_wrong_screen(study):
     assert found.rows["kept"] == 3
 
 
+DOTS = """image,x,y,observer,order,EYE_USED
+cat,10,9,ann,1,.
+cat,11,9,ann,2,RIGHT
+cat,20,9,ann,3,
+cat,30,9,bob,1,LEFT
+dog,40,9,bob,1,{}
+dog,50,9,bob,2,{}
+dog,60,9,bob,3,.
+"""
+
+
+def test_no_eye_is_no_other_eye(study):
+    found = study(DOTS.format("LEFT", "LEFT"))
+    assert "3 fixations name no eye: kept, as one eye at most saw what they did." in str(found)
+    _, (cat, dog) = opened(study)
+    assert (cat.x.tolist(), dog.x.tolist()) == ([10, 11, 20, 30], [40, 50, 60])
+
+
+@pytest.mark.parametrize("nothing", [".", "", "NA", "-"])
+def test_a_column_that_names_no_eye_asks_for_none(study, nothing):
+    text = f"image,x,y,observer,eye\ncat,1,9,ann,{nothing}\ncat,2,9,ann,{nothing}\n"
+    with pytest.raises(ValueError, match=r"table\.txt: its column of the eye names none"):
+        study(text, eye="left")
+    assert study(text).rows["kept"] == 2
+
+
+def test_what_names_no_eye_is_left_out_where_both_were_recorded(study):
+    text = DOTS.format("LEFT", "RIGHT")
+    with pytest.raises(ValueError, match=r"both eyes of 'bob' saw dog\.jpg.*--eye LEFT \| RIGHT\."):
+        study(text)
+    with pytest.raises(UnknownNameError, match=r"Unknown eye '\.'\. Known: LEFT, RIGHT"):
+        study(text, eye=".")
+    found = study(text, eye="RIGHT")
+    assert found.rows["without an eye, where both were recorded"] == 1
+    assert found.rows["of the other eye, this one's being there"] == 1
+    _, (cat, dog) = opened(study)
+    assert (cat.x.tolist(), dog.x.tolist()) == ([10, 11, 20, 30], [50])
+
+
+# --- several tables -----------------------------------------------------------------------------
+
+
+def several(study, texts, **how):
+    """Import a table of each name and text."""
+    tables = [study.place / name for name in texts]
+    for table, text in zip(tables, texts.values(), strict=True):
+        table.parent.mkdir(exist_ok=True)
+        table.write_text(text)
+    return import_table(tables, study.place / "images", study.place / "out", **how)
+
+
+looked = st.lists(
+    st.tuples(
+        st.sampled_from(["cat", "dog"]),
+        st.integers(2, 79),
+        st.integers(2, 59),
+        st.sampled_from(["ann", "bob", "cy"]),
+        st.integers(80, 400),
+    ),
+    min_size=1,
+    max_size=25,
+    unique=True,
+)
+
+
+@FEW
+@given(looked, st.booleans())
+def test_a_table_a_person_is_as_one_table_of_all(tmp_path_factory, rows, named):
+    place, header = tmp_path_factory.mktemp("several"), ["image", "x", "y", "observer", "duration"]
+    for name in ("cat.png", "dog.jpg"):
+        miniature.write_image(place / "images" / name, SIZE)
+    rows = sorted(rows, key=lambda row: row[3])
+    miniature.save_table(place / "all.csv", header, rows)
+    import_table(place / "all.csv", place / "images", place / "one")
+    tables = []
+    for who in dict.fromkeys(row[3] for row in rows):
+        own = [row for row in rows if row[3] == who]
+        lacks = [] if named else [3]
+        tables.append(place / f"{who}.csv")
+        kept = [[v for k, v in enumerate(row) if k not in lacks] for row in (header, *own)]
+        miniature.save_table(tables[-1], kept[0], kept[1:])
+    found = import_table(tables, place / "images", place / "many", observer_from_file=not named)
+    assert found.rows["kept"] == len(rows)
+    one, many = ((place / name / "fixations.csv").read_text() for name in ("one", "many"))
+    assert many == one
+
+
+def test_what_is_said_of_several_tables_is_said_once(study):
+    head = "image,x,y,observer,order,duration\n"
+    found = several(
+        study,
+        {
+            "a.txt": head + "cat,10,9,ann,1,200\ncat.png,11,9,ann,2,300\ncow,1,1,ann,1,100\n",
+            "b.txt": head + "cat,20,9,bob,1,400\ncow,1,1,bob,1,200\n",
+        },
+    )
+    assert str(found).splitlines() == [
+        "5 rows read: 3 fixations of 2 observers on 1 images kept, left out:",
+        "  2 on images that are not in the folder",
+        "Columns taken by their names: image 'image', x 'x', y 'y', observer 'observer', "
+        "order 'order', duration 'duration'.",
+        "Positions: pixels-of-image.",
+        "1 names of images were matched without suffix, as 'cat'.",
+        "1 images of the table are not in the folder: cow.",
+        "1 images in the folder are not in the table, and not copied.",
+        "Durations are taken to be in ms: half are above 300.",
+    ]
+    record = json.loads((study.place / "out" / "import.json").read_text())
+    assert record["table"] == [str(study.place / name) for name in ("a.txt", "b.txt")]
+
+
+def test_looks_in_several_tables_are_showings_of_their_own(study):
+    head = "image,x,y,observer,order,trial\n"
+    found = several(
+        study,
+        {
+            "1/gaze.txt": head + "cat,1,9,ann,2,1\ncat,2,9,ann,1,1\n",
+            "2/gaze.txt": head + "cat,3,9,ann,2,1\ncat,4,9,ann,1,1\n",
+        },
+    )
+    assert "1 times an observer looks at an image in more than one table" in str(found)
+    _, (cat,) = opened(study)
+    assert (cat.x.tolist(), cat.order.tolist()) == ([2, 1, 4, 3], [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("names", "observers"),
+    [
+        (("ann.txt", "bob.txt"), "ann, bob"),
+        (("s1/gaze.txt", "s2/gaze.txt"), "s1/gaze, s2/gaze"),
+        (("s1.csv", "s1.txt"), "s1.csv, s1.txt"),
+    ],
+)
+def test_observers_are_called_as_files_are(study, names, observers):
+    texts = {name: f"image,x,y\ncat,{k},9\n" for k, name in enumerate(names, 2)}
+    with pytest.raises(ValueError, match=rf"{names[0]}: no column.*--observer-from-file"):
+        several(study, texts)
+    found = several(study, texts, observer_from_file=True)
+    assert found.observers == 2
+    assert f"Observers are called as their tables' files: {observers}." in str(found)
+    _, (cat,) = opened(study)
+    assert (cat.x.tolist(), cat.observer.tolist()) == ([2, 3], [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("texts", "how", "message"),
+    [
+        ({}, {}, "No table is named"),
+        ({"a": HEAD + ROWS, "b": HEAD + ROWS}, {}, "b holds just what .*a does"),
+        ({"a": HEAD + ROWS, "b": HEAD + "cat,1,two,cy\n"}, {}, "b, line 2: y is 'two'"),
+        ({"a": HEAD + ROWS, "b": HEAD + "cat,1,2,\n"}, {}, "b, line 2: observer is ''"),
+        ({"a": HEAD + ROWS, "b": HEAD + "cow,1,2,cy\n"}, {}, "b: none of the table's 1 images"),
+        ({"a": HEAD + ROWS, "b": HEAD}, {}, "b: the table names no image in any row"),
+        ({"a": HEAD + ROWS, "b": HEAD + "cat,.4,.2,cy\n"}, {}, "b: x runs.*fraction-of-image"),
+        ({"a": HEAD + ROWS, "b": HEAD + "cat,0,0,cy\n"}, {}, "b: no row has a position"),
+        (
+            {"a": HEAD + ROWS, "b": "image,x,y,subject\ncat,1,2,cy\n"},
+            {},
+            "b: the observer is 'subject', but in .*a it is 'observer'.*--observer",
+        ),
+        (
+            {"a": HEAD.strip() + ",order\ncat,9,9,ann,1\n", "b": HEAD + ROWS},
+            {},
+            "b: the order has no column, but in .*a it is 'order'.*--order",
+        ),
+        (
+            {
+                "a": "image,x,y,observer,duration\ncat,1,2,ann,300\n",
+                "b": "image,x,y,observer,duration\ncat,1,2,bob,0.3\n",
+            },
+            {},
+            "Durations seem to be of .*a in ms, of .*b in s: give all",
+        ),
+        (
+            {"a": HEAD + ROWS},
+            {"columns": {"observer": "observer"}, "observer_from_file": True},
+            "--observer observer or --observer-from-file, not both",
+        ),
+    ],
+)
+def test_what_is_wrong_with_one_of_several_tables_is_told_of_that(study, texts, how, message):
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        several(study, texts, **how)
+    assert not (study.place / "out").exists()
+
+
+def test_one_of_several_tables_that_is_missing_is_named(study):
+    (study.place / "a.txt").write_text(HEAD + ROWS)
+    with pytest.raises(FileNotFoundError, match=r"no table .*b\.txt"):
+        import_table(
+            [study.place / "a.txt", study.place / "b.txt"], study.place / "images", "nowhere"
+        )
+
+
+def test_which_eye_counts_is_asked_of_all_tables_together(study):
+    texts = {"a.txt": EYES, "b.txt": EYES.splitlines()[0] + "\ncat,40,9,cy,1,Left\n"}
+    with pytest.raises(UnknownNameError, match=r"Unknown eye 'Rihgt'\. Did you mean 'Right'"):
+        several(study, texts, eye="Rihgt")
+    assert several(study, texts, eye="Right").rows["kept"] == 4  # cy's only eye stays
+
+
 # --- names of images ----------------------------------------------------------------------------
 
 
@@ -365,7 +567,7 @@ def test_names_match_by_the_strictest_form():
         r"C:\study\ÜBER.BMP": "sub/Über.jpg",
         "photo.1": "photo.1.png",
     }
-    found = match_names([*wanted, "photo.2", "photo"], files)
+    found = match_names([*wanted, "photo.2", "photo"], files, Path("t.csv"))
     assert found.image == wanted
     assert found.unknown == ["photo.2", "photo"]
     assert found.loosely == {
@@ -376,8 +578,8 @@ def test_names_match_by_the_strictest_form():
 
 
 def test_a_name_that_means_two_files_is_asked_about():
-    with pytest.raises(ValueError, match=r"'a' in the table could be x/a.png or y/a.png"):
-        match_names(["a"], ["x/a.png", "y/a.png"])
+    with pytest.raises(ValueError, match=r"t\.csv: the image 'a' could be x/a.png or y/a"):
+        match_names(["a"], ["x/a.png", "y/a.png"], Path("t.csv"))
 
 
 # --- bad input ----------------------------------------------------------------------------------
@@ -401,7 +603,11 @@ def test_a_name_that_means_two_files_is_asked_about():
             "'subject' and 'participant' could each be the observer; say which with --observer",
         ),
         ("image,fix_x,fix_y,observer\ncat,1,2,a\n", {}, "'fix_x' does not tell.*--units"),
-        (HEAD + "cta.png,1,2,a\n", {}, "None of the table's 1 images.*'cta.png'.*'cat.png'"),
+        (
+            HEAD + "cta.png,1,2,a\n",
+            {},
+            "table.txt: none of the table's 1 images.*'cta.png'.*'cat.png'",
+        ),
         (HEAD + ",1,2,a\n", {}, "names no image in any row"),
         (
             HEAD + "cat,0.2,0.5,a\ncat,0.25,1,a\n",
@@ -589,6 +795,18 @@ def test_the_command_imports_and_draws_what_it_read(study):
     assert changed[30, 40]
     assert 0 < changed.mean() < 0.1
     assert datasets.load("folder", place / "out").names == ["cat", "dog"]
+
+
+def test_the_command_takes_several_tables(study):
+    place = study.place
+    for name, x in (("ann", 10), ("bob", 20)):
+        (place / f"{name}.txt").write_text(f"image,x,y\ncat,{x},9\n")
+    tables = (place / "ann.txt", place / "bob.txt")
+    ask = ("import", *tables, "--images", place / "images", "--out", place / "out")
+    assert "--observer-from-file" in call(*ask).output
+    done = call(*ask, "--observer-from-file")
+    assert done.exit_code == 0, done.output
+    assert "2 fixations of 2 observers on 1 images" in done.output
 
 
 def test_the_command_says_in_one_line_what_is_wrong(study):

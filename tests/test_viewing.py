@@ -120,6 +120,7 @@ def test_figures_draw_what_the_tables_say(studied):
     )
     counts = reports.counts(results, layers[1])
     figure = viewing.units.counts(counts, styles, 1.5)
+    assert [t.get_text() for axis in figure.axes for t in axis.texts] == ["T = 1.5"] * 2
     assert [axis.get_title() for axis in figure.axes] == ["bright", "dark"]
     chosen = counts[(counts.encoder == "pre-trained") & (counts.category == "dark")]
     drawn = figure.axes[1].lines[list(styles).index("pre-trained")]
@@ -220,6 +221,7 @@ def test_figures_of_pretrained_units_draw_what_the_tables_say(studied):
 
     counts = reports.counts({"pre-trained": own, "untrained 1": controls[0]}, layer)
     figure = pretrained_units_figures.units_above(counts, 1.5)
+    assert [t.get_text() for axis in figure.axes for t in axis.texts] == ["T = 1.5"] * 2
     chosen = counts[(counts.encoder == "pre-trained") & (counts.category == "dark")]
     assert any(
         line.get_ydata().tolist() == pytest.approx((100 * chosen.share).tolist())

@@ -11,12 +11,13 @@ from ..paths import check_out, written
 if TYPE_CHECKING:
     from ..datasets import SaliencyDataset
 
-HELP = """Make a data set of an eye tracker's table and the images that were shown.
+HELP = """Make a data set of an eye tracker's tables and the images that were shown.
 
-The table has a row for each fixation. Columns are found by the names that EyeLink Data Viewer,
-Tobii, SMI and others give them, and what was taken for what is said; name them otherwise. OUT
-gets copies of the images, their fixations (fixations.csv, in pixels of the image files) and the
-settings (import.json); OUT_looked.png, beside it, shows the image with most fixations: look at it!
+A table has a row for each fixation; several, such as one a person, make one data set. Columns are
+found by the names that EyeLink Data Viewer, Tobii, SMI and others give them, and what was taken
+for what is said; name them otherwise. OUT gets copies of the images, their fixations
+(fixations.csv, in pixels of the image files) and the settings (import.json); OUT_looked.png, beside
+it, shows the image with most fixations: look at it!
 Nothing is written over: OUT is new or empty, and OUT_looked.png new, or as an import left it.
 
 \b
@@ -32,6 +33,7 @@ Where people looked is measured in one of
 Examples:
   saliencykit import fixations.csv --images photos --out data/folder
   saliencykit import report.txt --images photos --out data/folder --screen 1920x1080 --drop-first
+  saliencykit import people/*.txt --images photos --out data/folder --observer-from-file
   saliencykit import export.tsv --images photos --out data/folder --x "Gaze X" --y "Gaze Y" \\
       --units degrees --screen 1280x1024 --screen-size 37.6x30.1 --distance 60 --y-up
 """
@@ -53,13 +55,19 @@ def _column(what: str) -> typer.models.OptionInfo:
 
 
 def import_table(
-    table: Annotated[Path, typer.Argument(help="Text, between commas, tabs or semicolons.")],
+    table: Annotated[
+        list[Path],
+        typer.Argument(help="Text, between commas, tabs or semicolons; several make one data set."),
+    ],
     images: Annotated[Path, typer.Option(help="Folder of the images that were shown.")],
     out: Annotated[Path, typer.Option(help="Folder for the data set: a new or an empty one.")],
     image_column: Annotated[str | None, _column("the image's name")] = None,
     x: Annotated[str | None, _column("x")] = None,
     y: Annotated[str | None, _column("y")] = None,
     observer: Annotated[str | None, _column("who looked")] = None,
+    observer_from_file: Annotated[
+        bool, typer.Option("--observer-from-file", help="Each table is of who its file names.")
+    ] = False,
     order: Annotated[str | None, _column("the fixation's number")] = None,
     duration: Annotated[str | None, _column("how long it lasted")] = None,
     trial: Annotated[str | None, _column("the trial, if images were shown again")] = None,
@@ -101,7 +109,7 @@ def import_table(
         bool, typer.Option("--anyway", help="Even if many positions miss image or screen.")
     ] = False,
 ) -> None:
-    """Make a data set of an eye tracker's table: see `HELP`."""
+    """Make a data set of an eye tracker's tables: see `HELP`."""
     from ..datasets import load
     from ..datasets.tracker import Screen, import_table
 
@@ -109,7 +117,7 @@ def import_table(
     if picture.parent.is_dir():
         check_out("import", picture)
     found = import_table(
-        table,
+        table[0] if len(table) == 1 else table,
         images,
         out,
         Screen(
@@ -132,6 +140,7 @@ def import_table(
             "trial": trial,
             "eye": eye_column,
         },
+        observer_from_file=observer_from_file,
         decimal=decimal,
         duration_unit=duration_unit,
         drop_first=drop_first,

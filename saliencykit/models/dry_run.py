@@ -21,7 +21,7 @@ COMPILED = torch._dynamo.OptimizedModule  # what torch.compile makes of a module
 
 @dataclass(frozen=True)
 class Trace:
-    """What each module answered to one image of `size`, call by call, in the order of first calls.
+    """What each module answered to images of `size`, call by call, in the order of first calls.
 
     `answers[path]`: shapes, or the name of the type of what is no tensor; `grids`: of convolutions'
     answers; `failed`: what ended the run before it was through.
@@ -33,21 +33,21 @@ class Trace:
     failed: Exception | None = None
 
 
-def trace(net: nn.Module, size: Size) -> Trace:
-    """Run a network on one black image, on the meta device, which computes shapes, not values.
+def trace(net: nn.Module, size: Size, images: int = 1, channels: int = 3) -> Trace:
+    """Run a network on black images, on the meta device, which computes shapes, not values.
 
     What cannot run there (values that decide the way, tensors that are no buffers) runs where the
     network is. Modes, weights and hooks stay as they were.
     """
     with evaluating([net]), eager(net), torch.no_grad():
         meta = {k: v.to("meta") for k, v in (*net.named_parameters(), *net.named_buffers())}
-        image = torch.zeros(1, 3, *size, dtype=dtype_of(net, torch.zeros(0)))
-        whole = partial(torch.func.functional_call, net, meta, image.to("meta"))
-        place = next((v.device for v in net.parameters()), image.device)
+        black = torch.zeros(images, channels, *size, dtype=dtype_of(net, torch.zeros(0)))
+        whole = partial(torch.func.functional_call, net, meta, black.to("meta"))
+        place = next((v.device for v in net.parameters()), black.device)
         found = _noted(net, size, whole)
         if found.failed is None or place.type == "meta":
             return found
-        return _noted(net, size, lambda: net(image.to(place)))
+        return _noted(net, size, lambda: net(black.to(place)))
 
 
 def _noted(net: nn.Module, size: Size, run: Callable[[], object]) -> Trace:
@@ -74,6 +74,31 @@ def _noted(net: nn.Module, size: Size, run: Callable[[], object]) -> Trace:
         for handle in handles:
             handle.remove()
     return Trace(size, answers, list(dict.fromkeys(grids)), failed)
+
+
+def lowest(net: nn.Module, size: Size, channels: int) -> dict[str, float]:
+    """Return the least value of each module's last answer to an image of noise, where it is one."""
+    found: dict[str, float] = {}
+
+    def note(path: str) -> Callable:
+        def hook(module: nn.Module, inputs: tuple, output: object) -> None:
+            if isinstance(first := first_of(output), Tensor):
+                found[path] = float(first.min())
+
+        return hook
+
+    place = next((v.device for v in net.parameters()), torch.device("cpu"))
+    noise = torch.randn(1, channels, *size, generator=torch.Generator().manual_seed(0))
+    handles = [m.register_forward_hook(note(path)) for path, m in net.named_modules() if path]
+    try:
+        with evaluating([net]), eager(net), torch.no_grad():
+            net(noise.to(place, dtype_of(net, noise)))
+    except Exception:  # a head for images of another size, say: what is before it has answered
+        pass
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
 
 
 def first_of(answer: Any) -> Any:
@@ -118,24 +143,27 @@ def size_asked(net: nn.Module) -> Size | None:
     return None
 
 
-def runs(net: nn.Module, size: Size, paths: Iterable[str]) -> bool:
+def runs(net: nn.Module, size: Size, paths: Iterable[str], channels: int = 3) -> bool:
     """Whether a network that is given images of `size` gets as far as the modules at `paths`."""
-    return set(paths) <= set(trace(net, size).answers)
+    return set(paths) <= set(trace(net, size, channels=channels).answers)
 
 
-def sizes_taken(net: nn.Module, paths: Collection[str]) -> str:
+def sizes_taken(net: nn.Module, paths: Collection[str], channels: int = 3) -> str:
     """Say which sizes bring a network as far as `paths`, by trying squares: "from 75 × 75"."""
+
+    def fits(side: int) -> bool:
+        return runs(net, (side, side), paths, channels)
+
     large = SIZES[1][0]
     tried = ((n, [large + n, large + 2 * n]) for n in STEPS)
-    step = next((n for n, sides in tried if all(runs(net, (s, s), paths) for s in sides)), None)
+    step = next((n for n, sides in tried if all(map(fits, sides))), None)
     if step is None:
-        good = [n for n in sorted({*SQUARES, large}) if runs(net, (n, n), paths)]
+        good = [n for n in sorted({*SQUARES, large}) if fits(n)]
         return f"of the squares tried, {', '.join(by((n, n)) for n in good) or 'none'}"
     low, high = 0, large // step
     while high - low > 1:
         middle = (low + high) // 2
-        fits = runs(net, (middle * step, middle * step), paths)
-        low, high = (low, middle) if fits else (middle, high)
+        low, high = (low, middle) if fits(middle * step) else (middle, high)
     whole = f"sides that are multiples of {step}, " if step > 1 else ""
     return f"{whole}from {by((high * step, high * step))}"
 

@@ -20,6 +20,7 @@ from ..cache import digest
 from ..registry import Registry, check_name
 from ..sources import code_of
 from . import from_timm
+from .classical.filters import LUMA, luma
 from .dry_run import Size, by, dtype_of, eager, first_of, runs, size_asked, sizes_taken
 from .folding import folded, pairs
 from .layers import HEADS, Finder
@@ -134,9 +135,6 @@ class Encoder(Tapped):
         for head in () if foreign else HEADS:
             if hasattr(net, head):
                 setattr(net, head, nn.Identity())  # never run, so never stored
-        place = next((p.device for p in net.parameters()), None)
-        self.register_buffer("mean", _by_channel(normalise[0], place), persistent=False)
-        self.register_buffer("std", _by_channel(normalise[1], place), persistent=False)
         self.accuracy = None if foreign else getattr(net, "accuracy", None)
         self.straight = not foreign
         finder = from_timm.finder(net) if from_timm.is_timm(net) else Finder(net, size_asked(net))
@@ -144,6 +142,10 @@ class Encoder(Tapped):
         self.layers, self.restricted = list(self.paths), layers is not None
         if not self.layers:
             raise ValueError(_no_layers(name, finder.others))
+        self.grey = finder.channels == 1
+        place = next((p.device for p in net.parameters()), None)
+        for kind, values in zip(("mean", "std"), normalise, strict=True):
+            self.register_buffer(kind, self._by_channel(values, place), persistent=False)
         self.fixed_size = finder.fixed  # vision transformers take one size
         self.layouts = {layer: finder.layers[path] for layer, path in self.paths.items()}
         self.channels = {layer: layout.channels for layer, layout in self.layouts.items()}
@@ -159,8 +161,10 @@ class Encoder(Tapped):
                 warnings.warn(
                     f"{self.name}: {', '.join(reused[:3])} {'…' * (len(reused) > 3)} run several "
                     "times and so are no layers: give each place a module of its own.",
-                    stacklevel=4,
+                    stacklevel=6,
                 )
+            if own and finder.linear and found:
+                warnings.warn(_linear_only(self.name, found, finder), stacklevel=6)
             return paths
         if not own:
             layers = [check_name(f"layer of {self.name}", layer, paths) for layer in layers]
@@ -191,7 +195,7 @@ class Encoder(Tapped):
             self._run(shown, {self.paths[layer]: tap(layer) for layer in layers})
         except MISFITS as error:
             paths = [self.paths[layer] for layer in layers]
-            if runs(self.net, self._shown, paths):
+            if runs(self.net, self._shown, paths, shown.shape[1]):
                 raise
             raise ValueError(self._misfit(paths)) from error
         return {layer: answers[layer] for layer in layers}
@@ -232,13 +236,26 @@ class Encoder(Tapped):
     def normalise(self, images: Tensor) -> Tensor:
         """Shift and scale images from [0, 1] to what the weights were trained on.
 
-        For a network that takes one size only they are resized to it first.
+        For a network that takes one size only they are resized to it first; for one that takes grey
+        images they become their luminance.
         """
         if self.fixed_size and tuple(images.shape[-2:]) != self.fixed_size:
             images = nn.functional.interpolate(
                 images, self.fixed_size, mode="bilinear", antialias=True
             )
+        if self.grey:
+            images = luma(images)[:, None]
         return (images - self.mean) / self.std
+
+    def _by_channel(self, values: Sequence[float], place: torch.device | None) -> Tensor:
+        """Return mean or deviation as the images have channels: of three, grey gets luminance's."""
+        if len(values) == 3 and self.grey:
+            values = [sum(w * v for w, v in zip(LUMA, values, strict=True))]
+        if len(values) == 1 and not self.grey:
+            raise ValueError(
+                f"{self.name}.normalise has one number each, but it takes images of three channels."
+            )
+        return _column(values, place)
 
     def _readable(self, activation: Tensor) -> Tensor:
         """Return what a network in half precision computes in single precision."""
@@ -248,7 +265,7 @@ class Encoder(Tapped):
     def _misfit(self, paths: list[str]) -> str:
         return (
             f"{self.name} does not take images of {by(self._shown)} pixels. Sizes it takes "
-            f"(height × width): {sizes_taken(self.net, paths)}."
+            f"(height × width): {sizes_taken(self.net, paths, 1 if self.grey else 3)}."
         )
 
     @property
@@ -262,8 +279,8 @@ class Encoder(Tapped):
         return digest(*parts, *([self.layers] if self.restricted else ()))
 
 
-def _by_channel(values: Sequence[float], place: torch.device | None) -> Tensor:
-    return torch.tensor(values, device=place).view(3, 1, 1)
+def _column(values: Sequence[float], place: torch.device | None) -> Tensor:
+    return torch.tensor(values, device=place).view(-1, 1, 1)
 
 
 def _no_layers(name: str, looked_at: dict[str, str]) -> str:
@@ -272,6 +289,21 @@ def _no_layers(name: str, looked_at: dict[str, str]) -> str:
     return (
         f"{name} has no layers: none of its modules answers with a map of units that can be "
         f"tapped. Looked at: {'; '.join(rows[:12]) or 'no module at all'}{more}."
+    )
+
+
+def _linear_only(name: str, found: Sequence[str], finder: Finder) -> str:
+    behind = finder.behind_activations()
+    some = f"layers=[{', '.join(map(repr, behind[:4]))}{', …' * (len(behind) > 4)}]"
+    advice = (
+        f"Behind an activation are {some}: name these instead, or give"
+        if behind
+        else "None of its modules is behind an activation, so none can be named with layers=: give"
+    )
+    return (
+        f"{name} has no activation as a module, so its layers are what comes before the "
+        f"non-linearity and may be negative: {', '.join(found[:3])}{' …' * (len(found) > 3)}. "
+        f"{advice} each activation a module of its own, as nn.ReLU()."
     )
 
 
@@ -356,10 +388,10 @@ def _normalise_of(net: nn.Module) -> tuple:
         pair = tuple(tuple(float(v) for v in row) for row in told)
     except (TypeError, ValueError, RuntimeError):
         pair = ()
-    if [len(row) for row in pair] != [3, 3]:
+    if [len(row) for row in pair] not in ([3, 3], [1, 1]):
         raise ValueError(
             f"{type(net).__name__}.normalise is to be a pair of three numbers, mean and deviation "
-            f"by channel, not {told!r}."
+            f"by channel (of one, if it takes grey images), not {told!r}."
         )
     return pair
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..registry import check_name
-from .dry_run import Size, dtype_of, evaluating, size_asked
+from .dry_run import Size, dtype_of, evaluating, runs, size_asked
 from .layers import Finder
 
 PREFIX = "timm:"
@@ -97,7 +97,8 @@ def _maps(net: nn.Module, size: Size) -> dict[str, tuple[int, ...]]:
         return {}
     telling = _Telling(net)
     meta = {k: v.to("meta") for k, v in (*telling.named_parameters(), *telling.named_buffers())}
-    image = torch.zeros(1, 3, *size, device="meta", dtype=dtype_of(net, torch.zeros(0)))
+    channels = 3 if runs(net, size, paths) else 1  # of a network made with in_chans=1
+    image = torch.zeros(1, channels, *size, device="meta", dtype=dtype_of(net, torch.zeros(0)))
     with evaluating([net]), torch.no_grad():
         maps = torch.func.functional_call(telling, meta, image)
     same = len(maps) == len(paths)

@@ -1,13 +1,14 @@
 """Which modules of a network are layers of units, and how their answers lie.
 
-A dry run at two sizes of image tells both without knowing the network: the axes of an answer that
-grow with the image are space (rows, columns, or tokens on a grid), the one that does not is units.
-A network that takes one size only is run at that; then convolutions, which are channels first by
-their kind, say what grids there are.
+Two dry runs, on one image and on two that are larger, tell both without knowing the network: the
+axis of an answer that grows with the number of images is the batch, those that grow with the image
+are space (rows, columns, or tokens on a grid), the one that does not is units. A network that takes
+one size only is run at that; then convolutions, which are channels first by their kind, say what
+grids there are.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor, prod, sqrt
 
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from torchvision.models.swin_transformer import PatchMerging, PatchMergingV2
 from torchvision.ops import Permute
 
 from ..registry import check_name
-from .dry_run import COMPILED, SIZES, SQUARES, Shape, Size, Trace, by, trace
+from .dry_run import COMPILED, SIZES, SQUARES, Shape, Size, Trace, by, lowest, trace
 
 PREFIX = 16  # as many tokens, class and registers, may stand before those of the grid
 HEADS = ("classifier", "fc", "head", "heads", "AuxLogits", "aux1", "aux2")
@@ -49,7 +50,8 @@ WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel, COMPILED)
 class Layout:
     """How a layer's answers lie: the axes of units and of space, rows and columns or tokens.
 
-    `grid`: rows and columns of its answer to an image of `size`; `prefix`: tokens before the grid.
+    `grid`: rows and columns of its answer to an image of `size`; `prefix`: tokens before the grid;
+    `batch`: the axis of images, which `torch.nn.Transformer` has behind that of tokens.
     """
 
     units: int
@@ -58,6 +60,7 @@ class Layout:
     grid: Size
     size: Size
     prefix: int = 0
+    batch: int = 0
 
     @property
     def stride(self) -> int:
@@ -66,9 +69,9 @@ class Layout:
 
     def as_map(self, answer: Tensor, size: Size) -> Tensor:
         """Return the answer to images of `size` as a map (B, C, h, w): a view, to be written to."""
-        if self.space == (2, 3):
+        if (self.batch, *self.space) == (0, 2, 3):
             return answer
-        seen = answer.permute(0, self.units, *self.space)
+        seen = answer.permute(self.batch, self.units, *self.space)
         if len(self.space) == 2:
             return seen
         tokens = seen[..., self.prefix :]
@@ -92,7 +95,9 @@ class Finder:
     """The layers of a network: `layers[path]`, from shallow to deep, and `others[path]`, why not.
 
     `asked`: the one size that the network says it takes; `fixed`: the one that it does take, None
-    if it takes several; `maps`: paths and (C, h, w) at `asked` of layers that it tells of itself.
+    if it takes several; `maps`: paths and (C, h, w) at `asked` of layers that it tells of itself;
+    `channels`: of the images that it takes, 3 or 1; `linear`: whether the layers are but linear
+    steps, since what follows them is no module.
     """
 
     def __init__(
@@ -103,34 +108,47 @@ class Finder:
     ):
         self.net, self.asked, self.maps = net, asked, maps or {}
         self.fixed: Size | None = None
+        self.channels, self.linear = 3, False
         self.layers: dict[str, Layout] = {}
         self.others: dict[str, str] = {}
-        self.first, self.second = Trace(SIZES[0]), None
+        self.first = self.second = Trace(SIZES[0])
         self.all = sum(p.numel() for p in net.parameters())
 
     def find(self) -> dict[str, Layout]:
         """Return the layers: those the network tells of, else the outermost modules with maps.
 
         Found at two sizes; at one if the network does not run at both, unless it fails but in its
-        head. Raises ValueError if the network cannot be run.
+        head; with colour images, or grey ones if it takes no others. Raises ValueError if the
+        network cannot be run.
         """
-        first, second = (trace(self.net, size) for size in SIZES)
-        failed = first.failed or second.failed
-        found = self._found(first, second) if not failed or self._fails_late(first) else {}
-        if found:
-            return found
-        sizes: list[Size] = [self.asked] if self.asked else [(side, side) for side in SQUARES]
-        alone = next((one for size in sizes if not (one := trace(self.net, size)).failed), None)
-        if alone is not None:
-            self.fixed = alone.size
-            return self._found(alone, None)
-        if not failed:
-            return found
+        seen: dict[int, Trace] = {}
+        for self.channels in (3, 1):
+            seen[self.channels] = first = self._run(SIZES[0])
+            second = self._run(SIZES[1], images=2)
+            failed = first.failed or second.failed
+            found = self._found(first, second) if not failed or self._fails_late(first) else {}
+            if found:
+                return found
+            alone = next(
+                (one for size in self._squares() if not (one := self._run(size)).failed), None
+            )
+            if alone is not None:
+                self.fixed = alone.size
+                return self._found(alone, self._run(alone.size, images=2))
+            if not failed:
+                return found
+        furthest = max(seen, key=lambda channels: len(seen[channels].answers))
         raise ValueError(
-            f"{type(self.net).__name__} could not be run on an image (1, 3, height, width) of "
-            f"{by(first.size)} or {by(sizes[0])}: {failed}. If it takes one size only, set "
-            "image_size = (height, width) on it."
-        ) from failed
+            f"{type(self.net).__name__} could not be run on an image (1, {furthest}, height, width)"
+            f" of {by(SIZES[0])} or {by(self._squares()[0])}: {seen[furthest].failed}. If it takes "
+            "one size only, set image_size = (height, width) on it."
+        ) from seen[furthest].failed
+
+    def _run(self, size: Size, images: int = 1) -> Trace:
+        return trace(self.net, size, images, self.channels)
+
+    def _squares(self) -> list[Size]:
+        return [self.asked] if self.asked else [(side, side) for side in SQUARES]
 
     def _fails_late(self, seen: Trace) -> bool:
         """Whether all that has run wants but a head: linear steps from vectors, say."""
@@ -138,13 +156,14 @@ class Finder:
         rest = [(k, m) for k, m in leaves if k not in seen.answers and list(m.parameters())]
         return all(k.split(".")[0] in HEADS or isinstance(m, VECTORS) for k, m in rest)
 
-    def _found(self, first: Trace, second: Trace | None) -> dict[str, Layout]:
+    def _found(self, first: Trace, second: Trace) -> dict[str, Layout]:
         self.first, self.second, self.others = first, second, {}
         self.layers = {k: v for k in self.maps if isinstance(v := self.judge(k), Layout)}
         if not self.layers:
             self._walk(self.net, LINEAR)
         if not self.layers:  # activations that are functions, not modules: then what they act on
             self._walk(self.net, tuple(kind for kind in LINEAR if kind not in UNITS))
+            self.linear = True
         self.layers = self._in_order(self.layers)
         return self.layers
 
@@ -168,6 +187,12 @@ class Finder:
             if len(seen := answers.get(path, ())) > 1 and any(len(s) > 2 for s in seen)
             if not isinstance(seen[0], str) and "times" in self.others[path]
         ]
+
+    def behind_activations(self) -> list[str]:
+        """Return modules with maps that are nowhere negative, such as a pooling behind a ReLU."""
+        found = lowest(self.net, self.first.size, self.channels)
+        kept = (path for path, least in found.items() if least >= 0 and path not in self.layers)
+        return [path for path in kept if isinstance(self.judge(path), Layout)]
 
     def _in_order(self, layers: dict[str, Layout]) -> dict[str, Layout]:
         """Return the layers as they run: from shallow to deep."""
@@ -202,8 +227,7 @@ class Finder:
 
     def judge(self, path: str) -> Layout | str:
         """Return how a module's answers lie, or why they are no map of units."""
-        seen = self.first.answers.get(path)
-        again = self.second.answers.get(path) if self.second else seen
+        seen, again = (run.answers.get(path) for run in (self.first, self.second))
         if not seen or not again:
             return "is not run"
         if len(seen) > 1:
@@ -211,12 +235,21 @@ class Finder:
         (shape,), other = seen, again[0]
         if isinstance(shape, str) or isinstance(other, str):
             return f"answers with a {shape}, not with a tensor"
-        if len(shape) not in (3, 4) or shape[0] != 1 or len(shape) != len(other):
+        if len(shape) not in (3, 4) or len(shape) != len(other):
             return f"answers with {_told(shape)}, which is no map (1, units, height, width)"
-        return self._by_growth(shape, other) if self.second else self._by_aspect(path, shape)
+        images = (a for a in range(len(shape)) if (shape[a], other[a]) == (1, 2))
+        if (batch := next(images, None)) is None:
+            return f"answers with {_told(shape)} to one image and {_told(other)} to two"
+        one_size = self.first.size == self.second.size
+        found = (
+            self._by_aspect(path, shape, batch)
+            if one_size
+            else self._by_growth(shape, other, batch)
+        )
+        return replace(found, batch=batch) if isinstance(found, Layout) else found
 
-    def _by_growth(self, shape: Shape, larger: Shape) -> Layout | str:
-        axes = range(1, len(shape))
+    def _by_growth(self, shape: Shape, larger: Shape, batch: int) -> Layout | str:
+        axes = [a for a in range(len(shape)) if a != batch]
         units = [a for a in axes if shape[a] == larger[a]]
         space = [a for a in axes if larger[a] > shape[a]]
         if len(units) != 1 or len(space) != len(shape) - 2:
@@ -232,21 +265,21 @@ class Finder:
             space.reverse()
         return self._map(units[0], (space[0], space[1]), shape)
 
-    def _by_aspect(self, path: str, shape: Shape) -> Layout | str:
+    def _by_aspect(self, path: str, shape: Shape, batch: int) -> Layout | str:
         """Judge by one size: by what the network tells, else by aspect and convolutions' grids."""
         told = self.maps.get(path)
-        if len(shape) == 4:
-            axes = [(1, (2, 3)), (3, (1, 2))]
+        one, two, *rest = (a for a in range(len(shape)) if a != batch)
+        if rest:
+            axes = [(one, (two, rest[0])), (rest[0], (one, two))]
             fit = [(u, s) for u, s in axes if self._fits(u, s, shape, told)]
             exact = [(u, s) for u, s in fit if self._is_exact(s, shape)]
             chosen = fit if len(fit) == 1 else exact
             if len(chosen) == 1:
                 return self._map(*chosen[0], shape)
         else:
-            both = [(2, 1), (1, 2)]
             fit = [
                 (u, t, prefix)
-                for u, t in both
+                for u, t in ((two, one), (one, two))
                 if (prefix := self._prefix_of(u, t, shape, told)) is not None
             ]
             if len(fit) == 1:

@@ -125,6 +125,22 @@ def level(axis: Axes, at: float = 0.0, upright: bool = False) -> None:
     (axis.axvline if upright else axis.axhline)(at, color="0.7", lw=0.8, zorder=0)
 
 
+def at_threshold(axis: Axes, threshold: float) -> None:
+    """Draw the upright line at T, and write T beside its top."""
+    level(axis, threshold, upright=True)
+    axis.annotate(
+        f"T = {threshold:g}",
+        (threshold, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(-3, -2),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        fontsize=8.5,
+        color="0.45",
+    )
+
+
 def doubling(axis: Axes, ticks: Sequence[float]) -> None:
     """Make the horizontal axis logarithmic, with these ticks and no others."""
     axis.set_xscale("log", base=2)

@@ -121,13 +121,15 @@ def colours(names: Sequence[str]) -> list[tuple[float, float, float]]:
 
 def legend(
     figure: Figure,
-    axis: Axes,
+    axis: Axes | Sequence[Axes],
     side: Literal["left", "center", "right"] = "right",
     columns: int | None = None,
     size: float = 9.5,
 ) -> Figure:
-    """Name what `axis` shows above its figure, in one line or so many columns; return that."""
-    handles, names = axis.get_legend_handles_labels()
+    """Name what `axis`, or several, show above the figure, in one line or so many columns."""
+    axes = [axis] if isinstance(axis, Axes) else axis
+    shown = [pair for each in axes for pair in zip(*each.get_legend_handles_labels(), strict=True)]
+    handles, names = [handle for handle, _ in shown], [name for _, name in shown]
     where, columns = f"outside upper {side}", columns or len(names)
     figure.legend(handles, names, loc=where, ncols=columns, fontsize=size, columnspacing=1.4)
     return figure

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from ..dissection import singles
 from ..dissection.top_units import MIN_IMAGES
 from .plots import (
+    at_threshold,
     faint,
     level,
     offsets,
@@ -88,7 +89,7 @@ def counts(table: pd.DataFrame, styles: Mapping[str, Colour], threshold: float) 
             axis.plot(
                 chosen["threshold"], 100 * chosen["share"], color=colour, lw=1.8, label=encoder
             )
-        axis.axvline(threshold, color="0.5", lw=1, ls=":")
+        at_threshold(axis, threshold)
     reached = table.loc[table["units"] > 0, "threshold"].max()
     axes[0].set_xlim(0, max(threshold, reached) + 0.25)
     return legend(figure, axes[0])

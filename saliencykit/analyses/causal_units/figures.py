@@ -103,7 +103,7 @@ def dose(table: pd.DataFrame) -> Figure:
     figure, axes = panels(titles, "units ablated", CHANGE, tall=1.75, around=0.8)
     lines = (
         ("named", "own", AFTER, "-"),
-        ("named", "others", AFTER, ":"),
+        ("named", "others", BEFORE, ":"),
         ("random", "own", "0.45", "--"),
     )
     doses = sorted(set(table["k"]))

@@ -1,10 +1,12 @@
 """Figures about search arrays: what they are, who finds the odd item, whether the order inverts."""
 
 from collections.abc import Collection
+from itertools import product
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -37,7 +39,17 @@ from ...viewing.plots import (
     trace,
     unique,
 )
-from ...viewing.style import CLASSICAL, CONTROL, HUMAN, WIDTH, Look, label, legend, model_looks
+from ...viewing.style import (
+    CLASSICAL,
+    CONTROL,
+    HUMAN,
+    LOOKS,
+    WIDTH,
+    Look,
+    label,
+    legend,
+    model_looks,
+)
 from .tables import ELSEWHERE, GSI, MSR, OURS
 
 SIDES = [(6, 5, "left"), (6, -13, "left"), (-6, 5, "right"), (-6, -13, "right"), (9, -4, "left")]
@@ -249,22 +261,40 @@ def by_difference(table: pd.DataFrame) -> Figure:
 
 
 def found(table: pd.DataFrame, networks: Collection[str]) -> Figure:
-    """Share of targets found within so many fixations, a panel a set size.
+    """Share of targets found within so many fixations, a panel a set size, a row a kind of model.
 
-    table: `tables.found_within` over "set_size". Networks' lines are wider. Dotted: looking at one
-    item after the other at random.
+    table: `tables.found_within` over "set_size". Above: the networks and the centre; below: the
+    classical models, in colours of their own, which one hue has too few shades for; the others of
+    each row stand behind in grey. Dotted: looking at one item after the other at random.
     """
     sizes, looks = (sorted(set(table[column])) for column in ("set_size", "looks"))
     percent = table.assign(value=100 * table["value"])
-    titles = [f"{n} items" for n in sizes]
-    figure, axes = panels(titles, "fixations", "targets found (%)", None, tall=3.3)
-    for axis, n in zip(axes, sizes, strict=True):
-        for model, (colour, mark) in model_looks(unique(table, "model")).items():
-            rows = only(percent, set_size=n, model=model).sort_values("looks")
-            look = {"mark": mark, "width": 2.2 if model in networks else 1.2, "shaded": False}
-            trace(axis, rows["looks"], rows, "value", colour, label(model), **look)
+    models = unique(table, "model")
+    classical = [m for m in models if m not in LOOKS and m not in networks]
+    learned = [m for m in models if m not in classical]
+    kinds = {"networks": learned, "classical models": classical}
+    rows = [row for row in kinds.values() if row]
+    styles = model_looks(models)
+    hues = sns.color_palette("bright", len(classical))
+    styles |= {m: Look(hue, styles[m].mark) for m, hue in zip(classical, hues, strict=True)}
+    figure, axes = panels(
+        [f"{kind}, {n} items" for kind, row in kinds.items() if row for n in sizes],
+        "fixations",
+        "targets found (%)",
+        len(sizes),
+        tall=2.9,
+        around=1.0,
+    )
+    for axis, (row, n) in zip(axes, product(rows, sizes), strict=True):
+        for model in sorted(models, key=row.__contains__):  # its own in front
+            line = only(percent, set_size=n, model=model).sort_values("looks")
+            colour, mark = styles[model] if model in row else Look("0.86", "")
+            look = {"mark": mark, "width": 2.2 if model in networks else 1.4, "shaded": False}
+            name = label(model) if model in row else None
+            trace(axis, line["looks"], line, "value", colour, name, **look)
         one_by_one = 100 * np.minimum(1, np.array(looks) / n)
-        axis.plot(looks, one_by_one, color="0.5", ls=":", lw=1.4, label="item by item")
+        first = "item by item" if row is rows[0] else None
+        axis.plot(looks, one_by_one, color="0.5", ls=":", lw=1.4, label=first)
         doubling(axis, looks)
         axis.set_ylim(0, 103)
-    return legend(figure, axes[0], "center", columns=5, size=8.5)
+    return legend(figure, axes[:: len(sizes)], "center", columns=5, size=8.5)

@@ -15,6 +15,7 @@ from ...study import Study
 from ...viewing.activity import seen
 from ...viewing.pictures import at_region, gallery
 from ...viewing.plots import (
+    at_threshold,
     level,
     name_rows,
     only,
@@ -112,7 +113,7 @@ def units_above(table: pd.DataFrame, threshold: float) -> Figure:
         axis.plot(controls, lw=0.6, **FAINT)
         axis.plot(controls.mean(axis=1), color=CONTROL, lw=1.8, label=UNTRAINED)
         axis.plot(wide[PRETRAINED], color=BEFORE, lw=1.8, label=PRETRAINED)
-        level(axis, threshold, upright=True)
+        at_threshold(axis, threshold)
     reached = table.loc[table["units"] > 0, "threshold"].max()
     axes[0].set_xlim(0, max(threshold, reached) + 0.25)
     return legend(figure, axes[0])

@@ -126,8 +126,11 @@ class Pen:
             edge: Edge = True) -> None:  # fmt: skip
         """Filled rectangle with corners rounded by `round_by`."""
         k, line = self.scale, self._edge(fill, edge)
-        corners = (x0 * k, y0 * k, x1 * k, y1 * k)
-        self.ink.rounded_rectangle(corners, round_by * k, fill, line, self.thin if line else 0)
+        corners, thin = (x0 * k, y0 * k, x1 * k, y1 * k), self.thin if line else 0
+        try:
+            self.ink.rounded_rectangle(corners, round_by * k, fill, line, thin)
+        except ValueError:  # Pillow rounds no box of 3 × 2 pixels: an ellipse, as it draws 2 × 2
+            self.ink.ellipse(corners, fill, line, thin)
 
     def stroke(self, points: Points, width: float, fill: Colour, edge: bool = False) -> None:
         """Round-ended line through `points`."""

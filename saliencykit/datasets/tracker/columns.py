@@ -1,7 +1,7 @@
 """Which column of an eye tracker's table is what: as the user says, else by its usual name."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +66,7 @@ UNITS = {
 ONE_DOES = ("trial",)
 """Roles that several columns of a table may tell alike: the first usual one counts."""
 MISSED = {
-    "observer": " If there is one table a person, join them, with a column that says who looked."
+    "observer": " If there is one table a person, named after that, say --observer-from-file."
 }
 NEEDED = ("image", "x", "y", "observer")
 OPTIONS = {role: f"--{role}" for role in (*USUAL, "y")} | {
@@ -91,15 +91,21 @@ class Columns:
         return UNITS.get(_key(self.named["x"]))
 
 
-def find_columns(path: Path, header: Sequence[str], given: Mapping[str, str | None]) -> Columns:
+def find_columns(
+    path: Path,
+    header: Sequence[str],
+    given: Mapping[str, str | None],
+    known: Collection[str] = (),
+) -> Columns:
     """Return which column of the table at `path` is what: those `given`, the others by their names.
 
-    Raises UnknownNameError, naming the nearest, for a column that is not there; ValueError if a
-    needed one has no usual name, or several columns have one.
+    None for the roles that are `known` otherwise. Raises UnknownNameError, naming the nearest, for
+    a column that is not there; ValueError if a needed one has no usual name, or several have one.
     """
     named: dict[str, str] = {}
     guessed = []
-    for role in ("image", "x", "y", *(r for r in USUAL if r not in ("image", "x"))):
+    order = ("image", "x", "y", *(r for r in USUAL if r not in ("image", "x")))
+    for role in (r for r in order if r not in known):
         if wanted := given.get(role):
             named[role] = check_name(f"column in {path} for {OPTIONS[role]}", wanted, header)
         elif found := _guess(role, path, header, named):

@@ -13,7 +13,7 @@ from ...reading.tables import check_observers, missing_values, number_column, re
 from ...registry import check_name
 from ..folder import LONGEST
 from .columns import Columns
-from .fates import KEPT, NO_IMAGE, OTHER_EYE, OTHER_KIND, REPEATED, UNKNOWN
+from .fates import KEPT, NO_EYE, NO_IMAGE, OTHER_EYE, OTHER_KIND, REPEATED, UNKNOWN
 from .names import Matched, match_names
 
 SAMPLES = 0.5  # of the rows: where more repeat the one before, they are no fixations
@@ -22,26 +22,34 @@ UNITS_OF_TIME = {"ms": 1000, "s": 1}
 
 
 def read_looks(
-    table: Path, found: Columns, files: Mapping[str, Path], decimal: str, eye: str | None
+    table: Path,
+    found: Columns,
+    files: Mapping[str, Path],
+    decimal: str,
+    eye: str | None,
+    observer: str | None = None,
 ) -> tuple[pd.Series, pd.DataFrame, Matched]:
     """Return the fate of each row, by its line; the fixations on images; how images were found.
 
     Fixations have x, y and, where there are columns for them, order and duration as numbers, the
-    image's file, observer, and their place, from 0, in the observer's look at the image.
+    image's file, observer (whose table it is, if that is told), and their place, from 0, in the
+    observer's look at the image.
     """
     text = read_table(table, tuple(dict.fromkeys(found.named.values())))
     rows = pd.DataFrame({role: text[name].str.strip() for role, name in found.named.items()})
+    if observer is not None:
+        rows["observer"] = observer
     fate = pd.Series(KEPT, index=rows.index)
     fate.loc[missing_values(rows["image"])] = NO_IMAGE
     fate.loc[_of_another_kind(rows)] = OTHER_KIND
     named = (fate == KEPT).to_numpy()
-    matched = match_names(rows["image"].to_numpy()[named], files)
+    matched = match_names(rows["image"].to_numpy()[named], files, table)
     fate.loc[named & ~rows["image"].isin(list(matched.image)).to_numpy()] = UNKNOWN
     looks = _fixations(rows.loc[(fate == KEPT).tolist()], found, table, decimal)
     looks["image"] = [matched.image[name] for name in looks["image"]]
-    other = _of_other_eye(looks, table, eye)
-    fate.loc[looks.index[other]] = OTHER_EYE
-    looks = looks.loc[~other]
+    eyes = _fates_by_eye(looks, table, eye)
+    fate.loc[looks.index] = eyes
+    looks = looks.loc[eyes == KEPT]
     again = _repeated(looks, table)
     fate.loc[looks.index[again]] = REPEATED
     looks = looks.loc[~again]
@@ -56,25 +64,40 @@ def _of_another_kind(rows: pd.DataFrame) -> np.ndarray:
     return ~fixations & fixations.any()
 
 
-def _of_other_eye(looks: pd.DataFrame, table: Path, eye: str | None) -> np.ndarray:
-    """Which rows repeat with the other eye what `eye` saw; ValueError if it is to be asked.
+def _fates_by_eye(looks: pd.DataFrame, table: Path, eye: str | None) -> np.ndarray:
+    """What becomes of each row by its eye; ValueError if it is to be asked which eye counts.
 
-    Looks that were recorded with one eye, whichever, stay.
+    Looks that were recorded with one eye, whichever, stay, with their rows that name none (EyeLink
+    writes a point). Where both eyes were recorded, nobody knows which eye such a row is of.
     """
+    fates = np.full(len(looks), KEPT, dtype=object)
     if "eye" not in looks:
         if eye is not None:
             raise ValueError(f"{table}: no column tells the eye; name it with --eye-column.")
-        return np.zeros(len(looks), dtype=bool)
-    both = looks.groupby(look_of(looks))["eye"].transform("nunique").to_numpy() > 1
-    known = sorted(looks["eye"].unique())
-    if both.any() and eye is None:
-        first = looks.iloc[int(both.argmax())]
-        raise ValueError(
-            f"{table}: both eyes of {first['observer']!r} saw "
-            f"{first['image']}, and each fixation would count twice; say "
-            f"--eye {' | '.join(known)}."
-        )
-    return both & (looks["eye"] != check_name("eye", eye, known)).to_numpy() if eye else both
+        return fates
+    nobody = missing_values(looks["eye"])
+    told = looks.assign(eye=looks["eye"].where(~nobody))
+    both = told.groupby(look_of(looks))["eye"].transform("nunique").to_numpy() > 1
+    if both.any():
+        first, known = looks.iloc[int(both.argmax())], sorted(set(looks["eye"][~nobody]))
+        if eye is None:
+            raise ValueError(
+                f"{table}: both eyes of {first['observer']!r} saw "
+                f"{first['image']}, and each fixation would count twice; say "
+                f"--eye {' | '.join(known)}."
+            )
+        check_name("eye", eye, known)
+    fates[both & (looks["eye"] != eye).to_numpy()] = OTHER_EYE
+    fates[both & nobody] = NO_EYE
+    return fates
+
+
+def check_eye(eye: str, looks: pd.DataFrame, table: Path) -> None:
+    """Raise if no look, of those of all tables, is with the `eye` that is to count."""
+    known = sorted(set(looks["eye"][~missing_values(looks["eye"])]))
+    if not known:
+        raise ValueError(f"{table}: its column of the eye names none in any row: leave out --eye.")
+    check_name("eye", eye, known)
 
 
 def look_of(looks: pd.DataFrame) -> list[str]:
@@ -84,7 +107,8 @@ def look_of(looks: pd.DataFrame) -> list[str]:
 
 def _fixations(rows: pd.DataFrame, found: Columns, table: Path, decimal: str) -> pd.DataFrame:
     """Rows of text with numbers in them, as they stand in the table."""
-    check_observers(pd.Series(rows["observer"]), table, found.named["observer"])
+    if "observer" in found.named:
+        check_observers(pd.Series(rows["observer"]), table, found.named["observer"])
     check_name("decimal sign", decimal, (".", ","))
     called = rows.rename(columns=dict(found.named))  # so that errors name columns as the user does
     numbers = {
@@ -129,19 +153,31 @@ def _places_in_trials(looks: pd.DataFrame) -> np.ndarray:
 
 
 def seconds_of(
-    durations: np.ndarray, table: Path, unit: str | None, notes: list[str]
-) -> np.ndarray:
-    """Durations in seconds. Raises ValueError for a unit in which no fixations can be."""
+    durations: Mapping[Path, np.ndarray], unit: str | None, notes: list[str]
+) -> list[np.ndarray]:
+    """Durations of each table in seconds; what unit they were taken to be in is noted.
+
+    Raises ValueError for a unit in which no fixations can be, or if tables seem to differ in it.
+    """
     if unit is not None:
         check_name("unit of durations", unit, UNITS_OF_TIME)
-    middle = pd.Series(durations).median()
-    chosen = unit or ("ms" if middle > LONGEST else "s")
-    seconds = durations / UNITS_OF_TIME[chosen]
-    if not np.isnan(middle) and not SHORTEST <= middle / UNITS_OF_TIME[chosen] <= LONGEST:
-        raise ValueError(
-            f"{table}: half of the durations are above {middle:g}, which cannot be in {chosen}; "
-            "see --duration-unit."
-        )
-    if unit is None:
-        notes.append(f"Durations are taken to be in {chosen}: half are above {middle:g}.")
-    return seconds
+    seen: dict[str, Path] = {}
+    for table, own in durations.items():
+        middle = pd.Series(own).median()
+        chosen = unit or ("ms" if middle > LONGEST else "s")
+        if np.isnan(middle):
+            continue
+        if not SHORTEST <= middle / UNITS_OF_TIME[chosen] <= LONGEST:
+            raise ValueError(
+                f"{table}: half of the durations are above {middle:g}, which cannot be in "
+                f"{chosen}; see --duration-unit."
+            )
+        seen.setdefault(chosen, table)
+    if len(seen) > 1:
+        told = ", ".join(f"of {table} in {chosen}" for chosen, table in seen.items())
+        raise ValueError(f"Durations seem to be {told}: give all tables the same unit.")
+    taken = next(iter(seen), "s")
+    if seen and unit is None:
+        middle = pd.Series(np.concatenate(list(durations.values()))).median()
+        notes.append(f"Durations are taken to be in {taken}: half are above {middle:g}.")
+    return [own / UNITS_OF_TIME[taken] for own in durations.values()]

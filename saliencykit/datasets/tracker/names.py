@@ -1,10 +1,11 @@
-"""Which image file a name in a table means: with or without suffix, folder, capitals."""
+"""Names: which image file one in a table means, and who looked, by the names of tables."""
 
 import difflib
+import os
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from ...reading.pictures import SUFFIXES
 
@@ -49,8 +50,8 @@ class Matched:
     loosely: dict[str, list[str]] = field(default_factory=dict)
 
 
-def match_names(wanted: Iterable[str], files: Iterable[str]) -> Matched:
-    """Return which of `files`, paths below a folder, each wanted name means.
+def match_names(wanted: Iterable[str], files: Iterable[str], table: Path) -> Matched:
+    """Return which of `files`, paths below a folder, each name wanted by a table means.
 
     The strictest form in which they agree counts. Raises ValueError if a name means several files,
     and if none means any.
@@ -62,8 +63,8 @@ def match_names(wanted: Iterable[str], files: Iterable[str]) -> Matched:
             if hits := group.get(form(name)):
                 if len(hits) > 1:
                     raise ValueError(
-                        f"The image {name!r} in the table could be {' or '.join(hits)}; name it in "
-                        "the table as its file is, or rename a file."
+                        f"{table}: the image {name!r} could be {' or '.join(hits)}; name it in the "
+                        "table as its file is, or rename a file."
                     )
                 found.image[name] = hits[0]
                 if how:
@@ -72,7 +73,7 @@ def match_names(wanted: Iterable[str], files: Iterable[str]) -> Matched:
         else:
             found.unknown.append(name)
     if not found.image:
-        raise ValueError(_none_known(found.unknown, files))
+        raise ValueError(f"{table}: {_none_known(found.unknown, files)}")
     return found
 
 
@@ -85,10 +86,26 @@ def _grouped(form: Form, files: Iterable[str]) -> dict[str, list[str]]:
 
 def _none_known(unknown: list[str], files: list[str]) -> str:
     if not unknown:
-        return "The table names no image in any row."
+        return "the table names no image in any row."
     near = difflib.get_close_matches(unknown[0], files, n=1, cutoff=0.4)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return (
-        f"None of the table's {len(unknown)} images is in the folder: the first is {unknown[0]!r}."
+        f"none of the table's {len(unknown)} images is in the folder: the first is {unknown[0]!r}."
         f"{hint} Is it the right folder, and the right column (--image-column)?"
     )
+
+
+def observers_of(tables: Sequence[Path], columns: Mapping[str, str | None]) -> dict[Path, str]:
+    """Return what the observer of each table is called: as its file, without what all share.
+
+    That is the name without suffix; with the folder where names are the same. Raises ValueError if
+    `columns` names one that tells the observer.
+    """
+    if column := columns.get("observer"):
+        raise ValueError(f"Who looked: say --observer {column} or --observer-from-file, not both.")
+    whole = [path.resolve() for path in tables]
+    shared = os.path.commonpath([path.parent for path in whole])
+    below = [path.relative_to(shared) for path in whole]
+    ways = ([p.stem for p in below], [p.with_suffix("").as_posix() for p in below])
+    names = next((way for way in ways if len(set(way)) == len(way)), [str(p) for p in below])
+    return dict(zip(tables, names, strict=True))
