@@ -12,6 +12,7 @@ import numpy as np
 
 from ..reading.jsons import read_json
 from ..reading.matlab import entries, member, numbers, points, read_mat
+from ..reading.positions import SMALL, check_pixels
 from .base import DATASETS, SPLITS, file_digests
 from .files import FileDataset, Source, existing_root, list_images, missing
 from .types import Fixations
@@ -107,7 +108,7 @@ def read_gaze(path: Path) -> tuple[Fixations, tuple[int, int]]:
         for k, gaze in enumerate(entries(found["gaze"]))
         for where in [f"{path}, gaze({k + 1})"]
     ]
-    return _placed(trials, None, (height, width)), (height, width)
+    return _placed(trials, None, (height, width), str(path)), (height, width)
 
 
 def read_gaze_json(path: Path) -> Gaze:
@@ -126,7 +127,8 @@ def read_gaze_json(path: Path) -> Gaze:
             f"worker_id, fixations}}]; {type(error).__name__} {error}."
         ) from error
     return {
-        name: (_joined(looks[key], workers, size), size) for key, (name, size) in images.items()
+        name: (_joined(looks[key], workers, size, f"{path}, image {name}"), size)
+        for key, (name, size) in images.items()
     }
 
 
@@ -138,17 +140,23 @@ def _packed(note: dict[str, Any], path: Path) -> dict[str, Any]:
     return note
 
 
-def _joined(looks: list, workers: dict[Any, int], size: tuple[int, int]) -> Fixations:
-    return _placed([yx[:, ::-1] for yx, _ in looks], [workers[w] for _, w in looks], size)
+def _joined(looks: list, workers: dict[Any, int], size: tuple[int, int], where: str) -> Fixations:
+    return _placed([yx[:, ::-1] for yx, _ in looks], [workers[w] for _, w in looks], size, where)
 
 
 def _placed(
-    trials: Sequence[np.ndarray], observers: Sequence[int] | None, size: tuple[int, int]
+    trials: Sequence[np.ndarray],
+    observers: Sequence[int] | None,
+    size: tuple[int, int],
+    where: str,
 ) -> Fixations:
     """Fixations from trials of 1-based x, y (N, 2), clipped to an image of (height, width) `size`.
 
-    NaN stays, to be dropped and counted.
+    NaN stays, to be dropped and counted. Raises ValueError for fractions of the image's sides.
     """
+    rows = np.concatenate([np.zeros((0, 2)), *trials])
+    if len(rows) > 2 and min(size) >= SMALL:
+        check_pixels(rows[:, 0], rows[:, 1], where)
     end = (size[1] - 1, size[0] - 1)
     return Fixations.of_trials([np.clip(xy - 1, 0, end) for xy in trials], observers)
 

@@ -95,7 +95,7 @@ def find_columns(path: Path, header: Sequence[str], given: Mapping[str, str | No
     """Return which column of the table at `path` is what: those `given`, the others by their names.
 
     Raises UnknownNameError, naming the nearest, for a column that is not there; ValueError if a
-    needed one has no usual name, or several columns have one.
+    needed one has no usual name, several columns have one, or one is to be two things.
     """
     named: dict[str, str] = {}
     guessed = []
@@ -105,6 +105,12 @@ def find_columns(path: Path, header: Sequence[str], given: Mapping[str, str | No
         elif found := _guess(role, path, header, named):
             named[role] = found
             guessed.append(role)
+    for role, name in named.items():
+        if twin := [other for other in named if named[other] == name and other != role]:
+            raise ValueError(
+                f"{path}: the column {name!r} cannot be both the {role} and the {twin[0]}; say "
+                f"which with {OPTIONS[role]} and {OPTIONS[twin[0]]}."
+            )
     return Columns(named, guessed)
 
 
