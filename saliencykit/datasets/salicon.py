@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..reading.jsons import read_json
+from ..reading.jsons import as_points, as_size, read_json
 from ..reading.matlab import entries, member, numbers, points, read_mat
 from ..reading.positions import SMALL, check_pixels
 from .base import DATASETS, SPLITS, file_digests
@@ -115,7 +115,14 @@ def read_gaze_json(path: Path) -> Gaze:
     """Return all fixations of SALICON's JSON form: lists of [y, x], one for image and worker."""
     found = read_json(path, packed=lambda note: _packed(note, path))
     try:
-        images = {m["id"]: (Path(m["file_name"]).stem, _image_size(m)) for m in found["images"]}
+        images: dict[Any, tuple[str, tuple[int, int]]] = {}
+        names: set[str] = set()
+        for image in found["images"]:
+            name = Path(image["file_name"]).stem
+            if image["id"] in images or name in names:
+                raise ValueError(f"{path}: image {image['id']}, {name}, is there twice.")
+            names.add(name)
+            images[image["id"]] = name, _image_size(image, f"{path}, image {name}")
         notes = found["annotations"]
         workers = {w: k for k, w in enumerate(sorted({n["worker_id"] for n in notes}))}
         looks: dict[Any, list] = {key: [] for key in images}
@@ -136,7 +143,7 @@ def _packed(note: dict[str, Any], path: Path) -> dict[str, Any]:
     """An annotation with its fixations as one array: lists of pairs take far more memory."""
     if "fixations" in note:
         where = f"{path}, image_id {note.get('image_id')}, worker_id {note.get('worker_id')}"
-        note["fixations"] = points(note["fixations"], where)
+        note["fixations"] = as_points(note["fixations"], where)
     return note
 
 
@@ -161,8 +168,9 @@ def _placed(
     return Fixations.of_trials([np.clip(xy - 1, 0, end) for xy in trials], observers)
 
 
-def _image_size(image: dict[str, Any]) -> tuple[int, int]:
-    return int(image.get("height", RECORDED[0])), int(image.get("width", RECORDED[1]))
+def _image_size(image: dict[str, Any], where: str) -> tuple[int, int]:
+    height, width = image.get("height", RECORDED[0]), image.get("width", RECORDED[1])
+    return as_size(height, f"{where}: height"), as_size(width, f"{where}: width")
 
 
 def _images(folder: Path) -> list[Path]:
