@@ -16,6 +16,7 @@ from ..registry import check_name
 from .blur import default_sigma
 from .maps import Maps, as_tensor, check_counts
 from .points import SCORES, InformationGain, Points, Score, Trials, by_maps
+from .rows import Rows
 
 NAMES = 10_000
 """Numbers of observers from which on they are names, such as 20240115: nobody asked so many."""
@@ -218,10 +219,12 @@ def by_observers(
 def leave_one_out_maps(counts: Maps, metric: Metric = "nss", sigma: float | None = None) -> Tensor:
     """Do as `leave_one_out`, from one count map per observer (O, H, W); return (O,).
 
-    Raises ValueError if counts are negative or NaN.
+    Raises ValueError if counts are negative, NaN or no whole numbers.
     """
     counts = as_tensor(counts)
-    check_counts("counts", counts)
+    check_counts("counts", Rows(counts.flatten(1), (counts.shape[1], counts.shape[2])))
+    if not bool((counts == counts.round()).all()):
+        raise ValueError("counts must be whole numbers of fixations, but they have fractions")
     observer, y, x = counts.nonzero(as_tuple=True)
     times = counts[observer, y, x].long()
     observer, y, x = (v.repeat_interleave(times) for v in (observer, y, x))

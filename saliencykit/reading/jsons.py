@@ -64,7 +64,7 @@ def _text(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"{ascii(text)} is no text ({error.reason})") from error
+        raise ValueError(f"{text!a} is no text ({error.reason})") from error
     return one_spelling(text)
 
 
