@@ -18,7 +18,7 @@ RANKED = (
     "auc_judd",
     "auc_shuffled_exact",
     "most_salient",
-)  # only the order of values counts
+)  # by the order of values
 EVERY = [
     pytest.param(metric, form, id=metric.name + form.get("form", ""))
     for metric in [*METRICS.values(), *ARRAY_METRICS.values()]

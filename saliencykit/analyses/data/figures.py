@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -14,7 +15,7 @@ from ...intervals import interval
 from ...metrics import METRICS
 from ...viewing.pictures import Picture, as_picture, fit, gallery, stimulus, title_of
 from ...viewing.plots import beside, doubling, only, panels, points, row_panels
-from ...viewing.style import BEFORE, HUMAN, label, look_of
+from ...viewing.style import BEFORE, HUMAN, WIDTH, label, look_of
 
 
 def sheet(data: SaliencyDataset, columns: int = 3, rows: int = 3) -> Figure:
@@ -60,8 +61,19 @@ def category_sheet(
     every = [(r.category, r.sure) for i in range(len(data)) for r in data.regions(i)]
     sure = pd.DataFrame(every, columns=["category", "sure"]).groupby("category", sort=False)["sure"]
     table = sure.agg(regions="size", sure="sum").reindex(list(rows)).reset_index()
+    if not rows:
+        return _unknown(data.name), table
     names = [label(c) for c in rows]
     return gallery(list(rows.values()), labels=names, columns=columns), table
+
+
+def _unknown(name: str) -> Figure:
+    """A line instead of a figure about categories, of data that have none."""
+    figure = plt.figure(figsize=(WIDTH, 0.6))
+    figure.text(
+        0.5, 0.5, f"no regions of {name} large enough to be shown", ha="center", va="center"
+    )
+    return figure
 
 
 def _cut(image: Picture, ys: np.ndarray, xs: np.ndarray, side: int) -> Picture:
@@ -77,6 +89,8 @@ def attraction(table: pd.DataFrame) -> Figure:
 
     Planted weights, where they are known, are open marks. table: `tables.attraction`.
     """
+    if table.empty:
+        return _unknown("these data")
     ranked = table.sort_values("value", ascending=False)
     what = "fixations per pixel, compared within images (1: the categories' mean)"
     figure, (axis,), y = row_panels(ranked["category"], [what], against=1)

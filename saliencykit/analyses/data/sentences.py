@@ -20,11 +20,6 @@ def what_we_see(
     curves: Mapping[str, ObserverCurve],
 ) -> str:
     """Words under 00_data. shown: `tables.attraction`; ceiling: `evaluation.summary`."""
-    ranked = shown[shown["category"] != BACKGROUND].dropna(subset="value").sort_values("value")
-    most, least = ranked.iloc[-1], ranked.iloc[0]
-    inside = shown[["planted", "low", "high"]].dropna()
-    hit = inside["planted"].between(inside["low"], inside["high"]).sum()
-    planted = f"Planted weights that lie in the interval found: {hit} of {len(inside)}."
     nss = spans(ceiling[ceiling["metric"] == "nss"], "mean", by="model")
     laws = {METRICS[metric].label: curve.law for metric, curve in curves.items()}
     limits = {n: Span(w.limit, w.low, w.high) for n, w in laws.items() if w.determined}
@@ -33,13 +28,24 @@ def what_we_see(
         - **{data.name}** holds {len(table):,} images with {table["fixations"].sum():,} fixations of
           up to {table["observers"].max()} observers, and {table["regions"].sum():,} annotated
           regions.
-        - Compared within images, people look most at a pixel of **{label(most["category"])}**:
-          {Span.of(most):.1f} times as often as at the categories' mean; least at
-          {label(least["category"])}: {Span.of(least):.1f} times.
-          {planted if len(inside) else ""}
+        - {_attraction(shown)}
         - The other observers' fixations predict one observer's with NSS {nss["human"]:.2f}; the
           centre prior alone reaches {nss[CENTRE]:.2f}. What lies between is for models to explain.
         - Scores with which infinitely many people would predict one, by a power law through growing
           groups of them: {listed(limits, ".2f")}.
           {mention("For {} these observers are too few to say.", untold)}
     """)
+
+
+def _attraction(shown: pd.DataFrame) -> str:
+    ranked = shown[shown["category"] != BACKGROUND].dropna(subset="value").sort_values("value")
+    if ranked.empty:
+        return "No regions are annotated, so nothing can be said of what draws the eye."
+    most, least = ranked.iloc[-1], ranked.iloc[0]
+    inside = shown[["planted", "low", "high"]].dropna()
+    hit = inside["planted"].between(inside["low"], inside["high"]).sum()
+    planted = f"Planted weights that lie in the interval found: {hit} of {len(inside)}."
+    return f"""Compared within images, people look most at a pixel of **{label(most["category"])}**:
+          {Span.of(most):.1f} times as often as at the categories' mean; least at
+          {label(least["category"])}: {Span.of(least):.1f} times.
+          {planted if len(inside) else ""}"""

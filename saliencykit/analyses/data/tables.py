@@ -9,6 +9,9 @@ from ...intervals import IMAGES, bounds
 from ...metrics.rates import rate_draws
 
 BACKGROUND = "background"
+COLUMNS = {"category": str, **dict.fromkeys(("value", "low", "high"), float)}
+COLUMNS |= {"regions": int, "images": int, "planted": float}
+"""What `attraction` tells of a category."""
 
 
 def describe(data: SaliencyDataset) -> pd.DataFrame:
@@ -38,9 +41,12 @@ def attraction(data: SaliencyDataset, n: int = 500) -> pd.DataFrame:
     See `metrics.rates`: what else the images hold, and how large it is, does not matter. A row a
     category that is shown, and `BACKGROUND`: category, value (1: the categories' mean), low, high
     (95 %, from resampled images, everything fitted anew; none from fewer than `IMAGES` images),
-    regions, images, planted (the weight by which simulated people look, likewise, or NaN).
+    regions, images, planted (the weight by which simulated people look, likewise, or NaN). No row
+    where no region is annotated.
     """
     seen, area, regions = _counts(data)
+    if not area.any():
+        return pd.DataFrame({c: pd.Series(dtype=kind) for c, kind in COLUMNS.items()})
     names, images = [*data.categories, BACKGROUND], (area > 0).sum(0)
     draws = rate_draws(seen, area, n)
     draws = draws / np.nanmean(draws[:, :-1], 1, keepdims=True)
