@@ -103,21 +103,22 @@ def as_flag(value: object, where: str) -> bool:
 
 def as_size(value: object, where: str) -> int:
     """Return a whole number of pixels, 1 or more. Raises ValueError naming `where`."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 1 <= value <= 2**31 or value != int(value):
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else 0
+    if not 1 <= number <= 2**31 or number != int(number):
         raise ValueError(f"{where}: expected a number of pixels, found {shown(value)}.")
-    return int(value)
+    return int(number)
 
 
 def as_points(value: object, where: str) -> np.ndarray:
     """Return a list of pairs of numbers as (N, 2) float64. Raises ValueError naming `where`."""
-    try:
-        found = np.array(value if isinstance(value, list) else [None])
-        flags = any(isinstance(v, bool) for pair in value for v in pair) if found.size else False
-    except (ValueError, TypeError, OverflowError):  # pairs and others, a number too large
-        found, flags = np.array([None]), False
-    if isinstance(value, list) and not value:
+    pairs = value if isinstance(value, list) else [None]
+    if not pairs:
         return np.zeros((0, 2))
-    if flags or found.dtype.kind not in "iuf" or found.ndim != 2 or found.shape[1] != 2:
+    try:
+        found = np.array(pairs)
+        numbers = found.dtype.kind in "iuf" and found.ndim == 2 and found.shape[1] == 2
+    except (ValueError, OverflowError):  # pairs and others, a number too large
+        found, numbers = np.zeros((0, 2)), False
+    if not numbers or any(isinstance(v, bool) for pair in pairs for v in pair):
         raise ValueError(f"{where}: expected an N×2 list of numbers, found {shown(value)}.")
     return found.astype(np.float64)
