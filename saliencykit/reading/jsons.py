@@ -111,7 +111,7 @@ def as_size(value: object, where: str) -> int:
 
 def as_points(value: object, where: str) -> np.ndarray:
     """Return a list of pairs of numbers as (N, 2) float64. Raises ValueError naming `where`."""
-    pairs = value if isinstance(value, list) else [None]
+    pairs: list[Any] = value if isinstance(value, list) else [None]
     if not pairs:
         return np.zeros((0, 2))
     try:
