@@ -1,6 +1,7 @@
 """Name → thing, with errors that say which names exist and which is nearest."""
 
 import difflib
+import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -16,15 +17,27 @@ class UnknownNameError(KeyError):
         return str(self.args[0])
 
 
+def one_spelling(name: str) -> str:
+    """Return `name` with its accents composed (NFC): two names that look alike are then equal.
+
+    A Mac's older disks write "é" as two characters, other machines as one.
+    """
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
 def check_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Return `name` if it is one of `known`, else raise `UnknownNameError` naming the nearest.
 
     `kind` is what the message calls it: "data set", "layer", "encoder" … Of very many known names
-    it lists the ten nearest.
+    it lists the ten nearest. One that differs in nothing but how its accents are composed is the
+    known one, which is returned.
     """
     known = list(known)
     if name in known:
         return name
+    composed = {one_spelling(one): one for one in known}
+    if isinstance(name, str) and one_spelling(name) in composed:
+        return composed[one_spelling(name)]
     folded = {one.casefold(): one for one in known}
     near = difflib.get_close_matches(str(name).casefold(), folded, n=1, cutoff=0.4)
     hint = f" Did you mean {folded[near[0]]!r}?" if near else ""

@@ -2,10 +2,13 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 
 from saliencykit.analyses.data import figures
-from saliencykit.analyses.data.tables import BACKGROUND, attraction
+from saliencykit.analyses.data.sentences import what_we_see
+from saliencykit.analyses.data.tables import BACKGROUND, attraction, describe
 from saliencykit.datasets.toyworld import ToyWorld
+from saliencykit.evaluation import CENTRE
 from tests.conftest import Blobs
 
 
@@ -28,3 +31,24 @@ def test_few_images_have_no_interval_and_nothing_planted_no_mark():
     figure = figures.attraction(table.reset_index())
     assert figure.axes[0].get_legend() is None
     plt.close(figure)
+
+
+def test_a_data_set_without_regions_has_its_notebook_all_the_same():
+    class Bare(Blobs):
+        def regions(self, i):
+            return []
+
+    data = Bare(12)
+    shown = attraction(data, n=20)
+    assert list(shown) == list(attraction(Blobs(12), n=20))
+    assert shown.empty
+    figure, cuts = figures.category_sheet(data)
+    assert cuts.empty
+    for one in (figure, figures.attraction(shown)):
+        assert "no regions of" in one.texts[0].get_text()
+        plt.close(one)
+    ceiling = pd.DataFrame({"metric": ["nss"] * 2, "model": ["human", CENTRE]})
+    ceiling = ceiling.assign(mean=[2.0, 1.0], low=0.5, high=2.5)
+    text = what_we_see(data, describe(data), shown, ceiling, {})
+    assert "No regions are annotated" in text
+    assert "people look most" not in text

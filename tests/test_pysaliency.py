@@ -128,7 +128,7 @@ def test_the_fingerprint_follows_images_and_fixations():
 
 
 @FEW
-@given(st.lists(st.tuples(st.floats(0, 63.99), st.floats(0, 47.99)), min_size=1, max_size=6))
+@given(st.lists(st.tuples(st.floats(2, 63.99), st.floats(2, 47.99)), min_size=1, max_size=6))
 def test_a_pixel_is_the_same_pixel_in_both(places):
     class One(Blobs):
         def fixations(self, i):

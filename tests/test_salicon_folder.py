@@ -281,7 +281,7 @@ def test_folder_splits_by_file_or_by_a_hash_that_newcomers_do_not_change(folder)
         (
             "fixations.csv",
             "image,x,y,observer\nphoto0,0.5,0,0\nphoto0,1,0.25,0\nphoto0,nan,,0\n",
-            "all 3 fixations lie between 0 and 1.*--units fraction",
+            "of 2 positions, x from 0.5 to 1.*fractions of the image.s sides.*--units fraction",
         ),
         ("fixations.csv", "", "cannot be read as CSV"),
         (

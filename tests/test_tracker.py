@@ -96,7 +96,7 @@ screens = st.builds(
     upward=st.booleans(),
 )
 places = st.lists(
-    st.tuples(st.floats(0.5, 79.5), st.floats(0.5, 59.5)), min_size=1, max_size=8, unique=True
+    st.tuples(st.floats(2, 79.5), st.floats(2, 59.5)), min_size=1, max_size=8, unique=True
 )
 
 

@@ -15,8 +15,7 @@ from typing import Any
 
 import torch
 
-from ..reading.jsons import read_json
-from ..reading.matlab import points
+from ..reading.jsons import as_flag, as_points, as_size, as_text, as_texts, read_json, shown
 from ..registry import check_name
 from .files import FileDataset, check_shape
 from .types import CATEGORIES, Region
@@ -71,23 +70,25 @@ class AnnotatedDataset(FileDataset):
 def read_regions(path: Path) -> Regions:
     """Read a `regions.json`. Raises ValueError or UnknownNameError naming file and region."""
     found = read_json(path)
-    categories = tuple(found.get("categories", CATEGORIES))
+    given = found.get("categories", list(CATEGORIES))
+    categories = as_texts(given, f"{path}: categories")
     images = _images(found, path, list)
-    by_image = {
-        image: [_region(r, categories, f"{path}, image {image}, region {k}") for k, r in found_here]
-        for image, found_here in ((n, enumerate(rs, 1)) for n, rs in images.items())
-    }
+    by_image = {n: _regions(rs, categories, f"{path}, image {n}") for n, rs in images.items()}
     return Regions(categories, by_image, _size(found, path))
 
 
 def read_scenes(path: Path) -> Scenes:
     """Read a `scenes.json`. Raises ValueError or UnknownNameError naming file and image."""
     found = read_json(path)
-    images = _images(found, path, dict)
-    if lost := [name for name, entry in images.items() if "scene" not in entry]:
-        raise ValueError(f'{path}, image {lost[0]}: no "scene".')
-    by_image = {name: entry["scene"] for name, entry in images.items()}
-    classes = tuple(found.get("classes") or sorted(set(by_image.values())))
+    by_image = {}
+    for name, entry in _images(found, path, dict).items():
+        where = f"{path}, image {name}"
+        if "scene" not in entry:
+            raise ValueError(f'{where}: no "scene".')
+        by_image[name] = as_text(entry["scene"], f"{where}: scene")
+        as_flag(entry.get("sure", True), f"{where}: sure")
+    classes = as_texts(found.get("classes", []), f"{path}: classes")
+    classes = classes or tuple(sorted(set(by_image.values())))
     for name, scene in by_image.items():
         check_name(f"scene class in {path}, image {name}:", scene, classes)
     return Scenes(classes, by_image)
@@ -99,7 +100,9 @@ def _images(found: dict[str, Any], path: Path, kind: type) -> dict[str, Any]:
         raise ValueError(f'{path}: no object "images" in it; it has {", ".join(found) or "none"}.')
     for name, entry in images.items():
         if not isinstance(entry, kind):
-            raise ValueError(f"{path}, image {name}: expected a {kind.__name__}, found {entry!r}.")
+            raise ValueError(
+                f"{path}, image {name}: expected a {kind.__name__}, found {shown(entry)}."
+            )
     return images
 
 
@@ -107,18 +110,31 @@ def _size(found: dict[str, Any], path: Path) -> tuple[int, int] | None:
     size = found.get("image_size")
     if size is None:
         return None
-    try:
-        width, height = (int(v) for v in size)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: image_size is {size!r}, not [width, height].") from error
+    if not isinstance(size, list) or len(size) != 2:
+        raise ValueError(f"{path}: image_size is {shown(size)}, not [width, height].")
+    width, height = (as_size(v, f"{path}: image_size [width, height]") for v in size)
     return height, width
+
+
+def _regions(entries: list, categories: tuple[str, ...], where: str) -> list[Region]:
+    """The regions of an image. Raises ValueError for one that is there twice."""
+    found = [_region(e, categories, f"{where}, region {k}") for k, e in enumerate(entries, 1)]
+    first: dict[object, int] = {}
+    for k, region in enumerate(found, 1):
+        assert region.polygon is not None  # by `_region`
+        same = first.setdefault((region.category, region.polygon.numpy().tobytes()), k)
+        if same != k:
+            raise ValueError(f"{where}: regions {same} and {k} are the same {region.category}.")
+    return found
 
 
 def _region(entry: object, categories: tuple[str, ...], where: str) -> Region:
     if not isinstance(entry, dict) or not {"category", "polygon"} <= entry.keys():
         raise ValueError(f'{where}: a region needs "category" and "polygon".')
-    check_name(f"category in {where}:", entry["category"], categories)
-    polygon = torch.from_numpy(points(entry["polygon"], where))
+    category = as_text(entry["category"], f"{where}: category")
+    check_name(f"category in {where}:", category, categories)
+    polygon = torch.from_numpy(as_points(entry["polygon"], where))
     if len(polygon) < 3 or not polygon.isfinite().all():
         raise ValueError(f"{where}: a polygon needs three or more finite points.")
-    return Region(entry["category"], polygon=polygon, sure=bool(entry.get("sure", True)))
+    sure = as_flag(entry.get("sure", True), f"{where}: sure")
+    return Region(category, polygon=polygon, sure=sure)

@@ -14,7 +14,7 @@ from ..reading.matlab import entries, member, points, read_mat
 from ..registry import check_name
 from .base import DATASETS, file_digests
 from .files import FileDataset, Source, existing_root, list_images, missing
-from .types import Fixations
+from .types import Fixations, only_gaze
 
 RECORDED = (1000, 1000)
 """(height, width) that fixations refer to."""
@@ -121,7 +121,7 @@ def read_gaze(path: Path, when: str) -> dict[str, Fixations]:
         people = entries(member(image, "userdata", where))
         trials = [_trial(p, when, f"{where}, observer {j}") for j, p in enumerate(people)]
         found[Path(file[0]).stem] = Fixations.of_trials(trials)
-    return found
+    return only_gaze(found, str(path))
 
 
 def _trial(person: Any, when: str, where: str) -> np.ndarray:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..reading.positions import check_pixels, lost
 from ..reading.tables import check_observers, number_column, read_table, whole_column
-from ..registry import check_name
+from ..registry import check_name, one_spelling
 from .annotated import AnnotatedDataset, Regions, Scenes, read_regions, read_scenes
 from .base import DATASETS, SPLITS, file_digests
 from .files import Source, existing_root, list_images, missing
@@ -17,6 +18,10 @@ from .types import CATEGORIES, Fixations
 
 LONGEST = 10
 """Seconds above which no median duration of fixations can lie."""
+INSTEAD = (
+    " `saliencykit import TABLE --units fraction-of-image --images DIR --out DIR` makes pixels of "
+    "such fractions."
+)
 
 
 @DATASETS.register("folder")
@@ -26,10 +31,11 @@ class Folder(AnnotatedDataset):
     A stimulus is named by its path without suffix ("cat", "outdoor/cat"). Beside the images may lie
 
     - `fixations.csv` with columns image, x, y, observer: pixels of the image as it is shown (turned
-      as its EXIF says), x right, y down, origin at the top left corner; observers have any names,
-      and are numbered from 0 in the order of these; also, if it has them, order (0, 1, … within a
-      trial; where all begin at 1, they are taken to count from 1, with a warning) and duration
-      (seconds, empty where unknown);
+      as its EXIF says), x right, y down, origin at the top left corner (many at exactly (0, 0) are
+      samples that a tracker lost, and left out with a warning); observers have any names, and are
+      numbered from 0 in the order of these; also, if it has them, order (0, 1, … within a trial;
+      where all begin at 1, they are taken to count from 1, with a warning) and duration (seconds,
+      empty where unknown);
     - `regions.json`, `scenes.json`: see `annotated.py`; the categories may be your own;
     - `splits.csv` with columns image, split ("train", "val", "test"), one line for every image;
       without it a hash of the name puts 70 % in train, 15 % in val, 15 % in test, so that an
@@ -57,7 +63,7 @@ class Folder(AnnotatedDataset):
         if not files:
             raise missing("folder", "image", self.folder)
         known = {n: n for n in files} | {
-            p.relative_to(self.folder).as_posix(): n for n, p in files.items()
+            one_spelling(p.relative_to(self.folder).as_posix()): n for n, p in files.items()
         }
         regions = _read_regions(self.folder / "regions.json", known)
         super().__init__(files, regions, _read_scenes(self.folder / "scenes.json", known))
@@ -81,14 +87,20 @@ class Folder(AnnotatedDataset):
 
 
 def named_images(root: Path) -> dict[str, Path]:
-    """Return the images in `root` and one level below, by path without suffix. Names are unique."""
+    """Return the images in `root` and one level below, by path without suffix.
+
+    Names have one spelling of accents. Raises ValueError for two that differ in nothing but their
+    suffix, spelling or capitals: on many disks they are one, and tables may mean either.
+    """
     below = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     files: dict[str, Path] = {}
+    same: dict[str, Path] = {}
     for path in [p for folder in (root, *below) for p in list_images(folder)]:
-        name = path.relative_to(root).with_suffix("").as_posix()
-        if name in files:
-            raise ValueError(f"{path} and {files[name]} have one name; rename one of them.")
-        files[name] = path
+        name = one_spelling(path.relative_to(root).with_suffix("").as_posix())
+        if twin := same.get(name.casefold()):
+            but = "" if name in files else ", capitals apart"
+            raise ValueError(f"{path} and {twin} have one name{but}; rename one of them.")
+        files[name] = same[name.casefold()] = path
     return files
 
 
@@ -120,31 +132,15 @@ def _read_fixations(path: Path, known: dict[str, str]) -> dict[str, Fixations]:
         return {}
     table = _known_rows(path, ("image", "x", "y", "observer"), known, ("order", "duration"))
     columns = {c: number_column(table, c, path) for c in "xy"}
-    _check_pixels(columns["x"], columns["y"], path)
+    check_pixels(columns["x"], columns["y"], str(path), INSTEAD)
     columns["observer"] = _observers(table["observer"].str.strip(), path)
     if "order" in table:
         columns["order"] = _from_zero(whole_column(table, "order", path), table, path)
     if "duration" in table:
         columns["duration"] = _seconds(table, path)
-    rows = table.groupby("image", sort=False).indices
+    kept = ~lost(columns["x"], columns["y"], str(path))
+    rows = {n: k[kept[k]] for n, k in table.groupby("image", sort=False).indices.items()}
     return {str(n): Fixations.of(**{c: v[k] for c, v in columns.items()}) for n, k in rows.items()}
-
-
-def _check_pixels(x: np.ndarray, y: np.ndarray, path: Path) -> None:
-    """Raise ValueError if all positions lie in [0, 1]², as parts of the image's sides do."""
-    if fractions(x, y):
-        raise ValueError(
-            f"{path}: x and y of all {len(x)} fixations lie between 0 and 1: parts of the "
-            "image's sides, it seems; pixels are expected. `saliencykit import TABLE --units "
-            "fraction-of-image --images DIR --out DIR` makes pixels of them."
-        )
-
-
-def fractions(x: np.ndarray, y: np.ndarray) -> bool:
-    """Whether positions, NaN left out, can be no pixels: all within [0, 1]², some not whole."""
-    values = np.concatenate([x, y])
-    values = values[~np.isnan(values)]
-    return bool(((values >= 0) & (values <= 1)).all() and (values % 1 != 0).any())
 
 
 def _seconds(table: pd.DataFrame, path: Path) -> np.ndarray:
@@ -188,8 +184,14 @@ def _observers(labels: pd.Series, path: Path) -> np.ndarray:
 
 
 def _keyed(path: Path, by_image: dict, known: dict[str, str]) -> dict:
+    """Entries by image, as the data set names it; ValueError for an image that is there twice."""
     keep = _only_known(path, list(by_image), known)
-    return {known[n]: v for (n, v), k in zip(by_image.items(), keep, strict=True) if k}
+    named: dict[str, str] = {}
+    for name in (n for n, k in zip(by_image, keep, strict=True) if k):
+        if twin := named.get(known[name]):
+            raise ValueError(f"{path}: {twin!r} and {name!r} are one image; name it once.")
+        named[known[name]] = name
+    return {image: by_image[name] for image, name in named.items()}
 
 
 def _read_regions(path: Path, known: dict[str, str]) -> Regions:
@@ -212,7 +214,13 @@ def _read_splits(path: Path, known: dict[str, str]) -> dict[str, str]:
     table = _known_rows(path, ("image", "split"), known)
     for line, split in table["split"].items():
         check_name(f"split in {path}, line {line}:", split.strip(), SPLITS)
-    splits = dict(zip(table["image"], table["split"].str.strip(), strict=True))
+    splits: dict[str, str] = {}
+    for line, image, split in zip(table.index, table["image"], table["split"], strict=True):
+        if splits.setdefault(image, split.strip()) != split.strip():
+            raise ValueError(
+                f"{path}, line {line}: image {image!r} is in {split.strip()!r}, but in "
+                f"{splits[image]!r} by a line before."
+            )
     if lost := sorted(set(known.values()) - set(splits)):
         raise ValueError(f"{path} gives no split for {len(lost)} images, the first {lost[0]!r}.")
     return splits

@@ -14,10 +14,11 @@ import numpy as np
 from ..cache import digest
 from ..paths import ANNOTATIONS
 from ..reading.matlab import entries, member, numbers, read_mat
+from ..registry import one_spelling
 from .annotated import AnnotatedDataset, Regions, Scenes, read_regions, read_scenes
 from .base import DATASETS, file_digests
 from .files import Source, existing_root, list_images, missing
-from .types import Fixations
+from .types import Fixations, only_gaze
 
 LAST = {"train": 1400, "val": 1500, "test": 1700}
 """Last image id of each split; ids begin at 1001."""
@@ -126,17 +127,19 @@ def read_gaze(path: Path) -> dict[str, Fixations]:
     `fix_duration` is in milliseconds (OSIE's 69,876 from 20 to 1975, their median 191; Crowd's
     from 21 to 3495, 206), and each observer's fixations stand in the order in which they were made.
     """
-    return {
-        name: _all_observers(entries(member(image, "subjects", where)), where)
-        for name, image, where in structs(path, "fixations")
-    }
+    found: dict[str, Fixations] = {}
+    for name, image, where in structs(path, "fixations"):
+        found[name] = _all_observers(entries(member(image, "subjects", where)), where)
+    return only_gaze(found, str(path))
 
 
 def structs(path: Path, variable: str) -> Iterator[tuple[str, Any, str]]:
     """Iterate over a .mat file's cell of structs of images: name, struct, and where it stands.
 
-    The name is that in field `img`, without suffix. Raises as `read_mat` does, and ValueError.
+    The name is that in field `img`, without suffix. Raises as `read_mat` does, and ValueError, also
+    for an image that is there twice.
     """
+    names: set[str] = set()
     images = entries(read_mat(path, variable)[variable])
     if not images:
         raise ValueError(f"{path}: variable {variable!r} is no cell array of structs.")
@@ -144,7 +147,11 @@ def structs(path: Path, variable: str) -> Iterator[tuple[str, Any, str]]:
         file = np.ravel(member(image, "img", f"{path}, {variable}{{{k}}}"))
         if file.size != 1 or not isinstance(file[0], str):
             raise ValueError(f"{path}, {variable}{{{k}}}: 'img' is no file name.")
-        yield Path(file[0]).stem, image, f"{path}, image {file[0]}"
+        name = one_spelling(Path(file[0]).stem)
+        if name in names:
+            raise ValueError(f"{path}, {variable}{{{k}}}: image {file[0]} is there twice.")
+        names.add(name)
+        yield name, image, f"{path}, image {file[0]}"
 
 
 def _all_observers(observers: list, where: str) -> Fixations:

@@ -19,6 +19,7 @@ from torch import Tensor
 from ..cache import digest
 from ..paths import whole
 from ..reading.pictures import as_image, is_turned, read_image, stored_shape
+from ..reading.positions import check_pixels, lost
 from .base import DATASETS, SaliencyDataset, file_digests
 from .files import FileDataset, Source, existing_root, missing
 from .types import Fixations
@@ -220,7 +221,10 @@ def _gaze(fixations: Any) -> Fixations:
     subjects = np.zeros(len(fixations.x)) if subjects is None else np.asarray(subjects)
     observer = np.unique(subjects, return_inverse=True)[1]
     seconds = _first(fixations, "duration", "durations")
-    return Fixations.of(fixations.x, fixations.y, observer, _order(fixations, observer), seconds)
+    x, y = (np.array(getattr(fixations, axis), dtype=np.float64) for axis in "xy")
+    check_pixels(x, y, "pysaliency's fixations")
+    x[lost(x, y, "pysaliency's fixations")] = np.nan  # dropped, since they are on no image
+    return Fixations.of(x, y, observer, _order(fixations, observer), seconds)
 
 
 def _first(fixations: Any, *names: str) -> Any:

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..reading.jsons import read_json
+from ..reading.jsons import as_points, as_size, read_json
 from ..reading.matlab import entries, member, numbers, points, read_mat
+from ..reading.positions import SMALL, check_pixels
 from .base import DATASETS, SPLITS, file_digests
 from .files import FileDataset, Source, existing_root, list_images, missing
 from .types import Fixations
@@ -107,14 +108,21 @@ def read_gaze(path: Path) -> tuple[Fixations, tuple[int, int]]:
         for k, gaze in enumerate(entries(found["gaze"]))
         for where in [f"{path}, gaze({k + 1})"]
     ]
-    return _placed(trials, None, (height, width)), (height, width)
+    return _placed(trials, None, (height, width), str(path)), (height, width)
 
 
 def read_gaze_json(path: Path) -> Gaze:
     """Return all fixations of SALICON's JSON form: lists of [y, x], one for image and worker."""
     found = read_json(path, packed=lambda note: _packed(note, path))
     try:
-        images = {m["id"]: (Path(m["file_name"]).stem, _image_size(m)) for m in found["images"]}
+        images: dict[Any, tuple[str, tuple[int, int]]] = {}
+        names: set[str] = set()
+        for image in found["images"]:
+            name = Path(image["file_name"]).stem
+            if image["id"] in images or name in names:
+                raise ValueError(f"{path}: image {image['id']}, {name}, is there twice.")
+            names.add(name)
+            images[image["id"]] = name, _image_size(image, f"{path}, image {name}")
         notes = found["annotations"]
         workers = {w: k for k, w in enumerate(sorted({n["worker_id"] for n in notes}))}
         looks: dict[Any, list] = {key: [] for key in images}
@@ -126,7 +134,8 @@ def read_gaze_json(path: Path) -> Gaze:
             f"worker_id, fixations}}]; {type(error).__name__} {error}."
         ) from error
     return {
-        name: (_joined(looks[key], workers, size), size) for key, (name, size) in images.items()
+        name: (_joined(looks[key], workers, size, f"{path}, image {name}"), size)
+        for key, (name, size) in images.items()
     }
 
 
@@ -134,27 +143,34 @@ def _packed(note: dict[str, Any], path: Path) -> dict[str, Any]:
     """An annotation with its fixations as one array: lists of pairs take far more memory."""
     if "fixations" in note:
         where = f"{path}, image_id {note.get('image_id')}, worker_id {note.get('worker_id')}"
-        note["fixations"] = points(note["fixations"], where)
+        note["fixations"] = as_points(note["fixations"], where)
     return note
 
 
-def _joined(looks: list, workers: dict[Any, int], size: tuple[int, int]) -> Fixations:
-    return _placed([yx[:, ::-1] for yx, _ in looks], [workers[w] for _, w in looks], size)
+def _joined(looks: list, workers: dict[Any, int], size: tuple[int, int], where: str) -> Fixations:
+    return _placed([yx[:, ::-1] for yx, _ in looks], [workers[w] for _, w in looks], size, where)
 
 
 def _placed(
-    trials: Sequence[np.ndarray], observers: Sequence[int] | None, size: tuple[int, int]
+    trials: Sequence[np.ndarray],
+    observers: Sequence[int] | None,
+    size: tuple[int, int],
+    where: str,
 ) -> Fixations:
     """Fixations from trials of 1-based x, y (N, 2), clipped to an image of (height, width) `size`.
 
-    NaN stays, to be dropped and counted.
+    NaN stays, to be dropped and counted. Raises ValueError for fractions of the image's sides.
     """
+    rows = np.concatenate([np.zeros((0, 2)), *trials])
+    if len(rows) > 2 and min(size) >= SMALL:
+        check_pixels(rows[:, 0], rows[:, 1], where)
     end = (size[1] - 1, size[0] - 1)
     return Fixations.of_trials([np.clip(xy - 1, 0, end) for xy in trials], observers)
 
 
-def _image_size(image: dict[str, Any]) -> tuple[int, int]:
-    return int(image.get("height", RECORDED[0])), int(image.get("width", RECORDED[1]))
+def _image_size(image: dict[str, Any], where: str) -> tuple[int, int]:
+    height, width = image.get("height", RECORDED[0]), image.get("width", RECORDED[1])
+    return as_size(height, f"{where}: height"), as_size(width, f"{where}: width")
 
 
 def _images(folder: Path) -> list[Path]:

@@ -5,7 +5,7 @@ covers [0, 1) × [0, 1).
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from ..reading.positions import SMALL, check_pixels, lost
 from ..registry import check_name
 
 CATEGORIES = (
@@ -72,14 +73,15 @@ class Fixations:
     ) -> "Fixations":
         """Build from any array-likes; without `observer` all belong to observer 0.
 
-        Raises ValueError for columns of different lengths and for a negative duration.
+        Raises ValueError for columns of different lengths, for a negative duration, and for an
+        observer or an order that is no whole number.
         """
         x, y = _column(x), _column(y)
         found = cls(
             x,
             y,
-            torch.zeros(len(x), dtype=torch.int64) if observer is None else _whole(observer),
-            None if order is None else _whole(order),
+            _whole(np.zeros(len(x)) if observer is None else observer, "observer"),
+            None if order is None else _whole(order, "order"),
             None if duration is None else _column(duration),
         )
         if found.duration is not None and bool((found.duration < 0).any()):
@@ -119,7 +121,12 @@ class Fixations:
         return Fixations(**{name: column[keep] for name, column in self._columns().items()})
 
     def inside(self, height: int, width: int, name: str = "image") -> "Fixations":
-        """Keep those within the image; NaN and out-of-range ones are dropped, with a warning."""
+        """Keep those within the image; NaN and out-of-range ones are dropped, with a warning.
+
+        Raises ValueError for three or more that are fractions of the image's sides, not pixels.
+        """
+        if len(self) > 2 and min(height, width) >= SMALL:
+            check_pixels(self.x, self.y, f"{name}, {width}×{height} pixels")
         keep = (self.x >= 0) & (self.x < width) & (self.y >= 0) & (self.y < height)
         if dropped := int((~keep).sum()):
             warnings.warn(
@@ -167,6 +174,18 @@ class Fixations:
         counts = torch.bincount(index, kept.weights(weights).double(), minlength=height * width)
         counts = counts.float().view(height, width)
         return counts.clamp(max=1) if binary else counts
+
+
+def only_gaze(found: Mapping[str, Fixations], where: str) -> dict[str, Fixations]:
+    """Return the fixations by image that `where` holds, without its lost samples: see `lost`.
+
+    Raises ValueError if the positions are fractions of the images' sides.
+    """
+    of = list(found.values()) or [Fixations.of([], [])]
+    x, y = torch.cat([f.x for f in of]), torch.cat([f.y for f in of])
+    check_pixels(x, y, where)
+    gone = torch.from_numpy(lost(x, y, where)).split([len(f) for f in of])
+    return {name: f[~none] for (name, f), none in zip(found.items(), gone, strict=False)}
 
 
 @dataclass(frozen=True)
@@ -224,5 +243,14 @@ def _column(values: ArrayLike) -> Tensor:
     return torch.as_tensor(np.asarray(values, dtype=np.float64).reshape(-1))
 
 
-def _whole(values: ArrayLike) -> Tensor:
-    return torch.as_tensor(np.asarray(values, dtype=np.int64).reshape(-1))
+def _whole(values: ArrayLike, column: str) -> Tensor:
+    found = np.asarray(values).reshape(-1)
+    number = found.dtype.kind in "iubf"
+    whole = np.nan_to_num(found).astype(np.int64) if number else None
+    if whole is None or not (whole == found).all():
+        wrong = found[0] if whole is None else found[whole != found][0]
+        raise ValueError(
+            f"{column} {wrong!r} is no whole number; np.unique(names, return_inverse=True)[1] "
+            "numbers names"
+        )
+    return torch.as_tensor(whole)

@@ -19,6 +19,7 @@ from ..models.stimuli import device_of, to_float
 from ..reading.arrays import ARRAYS
 from ..reading.maps import check_turned, read_map
 from ..reading.pictures import SUFFIXES
+from ..registry import one_spelling
 from ..sources import code_of
 
 CENTRE = "centre prior"
@@ -147,7 +148,7 @@ def maps_in(folder: Path) -> Mapping[str, Path]:
         for path in sorted(folder.rglob("*")):
             if path.suffix.lower() not in kind or path.is_dir():
                 continue
-            name = path.relative_to(folder).with_suffix("").as_posix()
+            name = one_spelling(path.relative_to(folder).with_suffix("").as_posix())
             if name in named:
                 raise ValueError(f"{path} and {named[name]} are maps of one name; keep one.")
             named[name] = path

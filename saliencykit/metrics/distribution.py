@@ -32,7 +32,8 @@ def cc(saliency: Maps, density: Maps) -> Tensor:
     CC = cov(s, d) / (sd(s) sd(d)).
 
     Unit: none. Range: −1…1, 0 for chance; symmetric. One constant map: 0 (as in pysaliency; the MIT
-    benchmark's code gives NaN). Two constant maps, or a NaN in one of them: NaN.
+    benchmark's code gives NaN). Two constant maps, or a NaN or an infinite value in one
+    of them: NaN.
 
     Args:
         saliency: map (H, W) or (B, H, W), tensor or array, any scale.
@@ -86,7 +87,8 @@ def sim(saliency: Maps, density: Maps, form: Literal["plain", "mit"] = "plain") 
       is the MIT benchmark's definition, which rewards no map for a floor above 0. A constant map
       other than zero: NaN.
 
-    Unit: share of the mass. Range: 0…1, 1 for equal maps; symmetric. A NaN in a map: NaN.
+    Unit: share of the mass. Range: 0…1, 1 for equal maps; symmetric. A NaN or an infinite
+    value in a map: NaN.
 
     Args:
         saliency: map (H, W) or (B, H, W), tensor or array.
@@ -154,7 +156,8 @@ def kl(saliency: Maps, density: Maps, form: Literal["plain", "mit"] = "plain") -
       has negative values; here they are shifted to 0 first.
 
     Unit: nats. Range: 0 for equal maps (−1e-9 or so at worst in the form "mit"), no upper limit;
-    not symmetric. A NaN in a map: NaN.
+    not symmetric. A NaN or an infinite
+    value in a map: NaN.
 
     Args:
         saliency: map (H, W) or (B, H, W), tensor or array.

@@ -18,6 +18,12 @@ Maps = Tensor | ArrayLike
 """Tensor or array of shape (H, W) or (B, H, W), of any real type."""
 
 COUNTS = ("fixations", "other")  # arguments that hold numbers of fixations
+LEAST = 0.999  # of the mean weight of fixations, which is 1 but for rounding
+MANY = 100  # fixated pixels from which on it is told whether they are as smooth as a density
+A_DENSITY = (
+    "a density, it seems; give the counts that it was made of. For a map of your own: "
+    "Fixations.of(x, y).count_map(height, width). Densities are compared by cc, sim, kl and emd."
+)
 
 
 def as_tensor(maps: Maps, device: torch.device | None = None) -> Tensor:
@@ -61,10 +67,40 @@ def aligned(named: dict[str, Maps]) -> list[Tensor]:
     return [maps.expand(*lead, *maps.shape[-2:]) for maps in tensors.values()]
 
 
-def check_counts(name: str, counts: Tensor) -> None:
-    """Raise ValueError if `counts` holds NaN or negative numbers of fixations."""
-    if not bool((counts >= 0).all()):
-        raise ValueError(f"{name} must be a map of counts, but it has negative or NaN entries")
+def check_counts(name: str, counts: Rows) -> None:
+    """Raise ValueError, saying why, if `counts` are no numbers of fixations.
+
+    NaN, negative and infinite numbers are none. Fractions may be: fixations that weigh by how long
+    they lasted weigh 1 in the mean, so that the sum of a map is at least its number of fixated
+    pixels. A density's is not, unless it was scaled; but it is smoother than counts (`_smooth`).
+    """
+    looked = where_looked(counts, fill=0)[0]  # zeros are counts, and most are
+    wrong = f"{name} must be a map of counts, but "
+    if not bool(((looked >= 0) & (looked < torch.inf)).all()):
+        raise ValueError(f"{wrong}it has negative, infinite or NaN entries")
+    total, pixels = looked.sum(-1), (looked > 0).sum(-1)
+    broken = (looked != looked.round()).any(-1)
+    if bool((broken & (total < LEAST * pixels)).any()):
+        k = int((broken & (total < LEAST * pixels)).nonzero()[0])
+        raise ValueError(
+            f"{wrong}it has fractions, whose sum over {int(pixels[k])} pixels is "
+            f"{float(total[k]):.4g}: {A_DENSITY}"
+        )
+    for k in ((pixels >= MANY) & (broken | (total > 2 * pixels))).nonzero().flatten().tolist():
+        if _smooth(counts.values[k].unflatten(0, counts.size), bool(broken[k])):
+            raise ValueError(f"{wrong}it is smoother than counts can be: {A_DENSITY}")
+
+
+def _smooth(counts: Tensor, broken: bool) -> bool:
+    """Whether numbers (H, W) hardly differ from the mean of those to their left and right.
+
+    Of independent counts, whatever their rates, the mean square of a − 2b + c is at least the mean
+    of a + 4b + c. Of fractions, whose scale is unknown, it is compared with a² + 4b² + c².
+    """
+    a, b, c = (counts[:, k : counts.shape[1] - 2 + k].double() for k in range(3))
+    power = 2 if broken else 1
+    spread = a.pow(power) + 4 * b.pow(power) + c.pow(power)
+    return bool((a - 2 * b + c).square().sum() < (0.1 if broken else 0.5) * spread.sum())
 
 
 def _as_rows(named: dict[str, Tensor]) -> dict[str, Rows]:
@@ -75,7 +111,7 @@ def _as_rows(named: dict[str, Tensor]) -> dict[str, Rows]:
     double = any(r.values.dtype == torch.float64 or r.wide() for r in levels.values())
     for name, r in rows.items():
         if name in COUNTS:
-            check_counts(name, where_looked(r, fill=0)[0])  # zeros are counts, and most are
+            check_counts(name, r)
         elif double:
             rows[name] = Rows(r.values.double(), r.size)
     return rows

@@ -11,11 +11,15 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from ..reading.positions import SMALL, check_pixels
 from ..registry import check_name
 from .blur import default_sigma
 from .maps import Maps, as_tensor, check_counts
 from .points import SCORES, InformationGain, Points, Score, Trials, by_maps
+from .rows import Rows
 
+NAMES = 10_000
+"""Numbers of observers from which on they are names, such as 20240115: nobody asked so many."""
 Metric = str | InformationGain | Score
 
 
@@ -42,6 +46,9 @@ def fixated(
     if not x.shape == y.shape == observer.shape:
         shapes = ", ".join(str(tuple(v.shape)) for v in (x, y, observer))
         raise ValueError(f"x, y and observer differ in length: {shapes}")
+    if len(x) > 2 and min(size) >= SMALL:
+        check_pixels(x.cpu(), y.cpu(), "x, y")
+    observer = _indices(observer) if observers is None else observer
     needed = int(observer.max()) + 1 if len(observer) else 0
     observers = needed if observers is None else observers
     if needed > observers or (len(observer) and int(observer.min()) < 0):
@@ -56,6 +63,13 @@ def fixated(
     sigma = default_sigma(size) if sigma is None else float(sigma)
     member = torch.arange(observers, device=x.device)[:, None] == observer[keep]
     return Points(x[keep].long(), y[keep].long(), (size[0], size[1]), sigma), member.double()
+
+
+def _indices(observer: Tensor) -> Tensor:
+    """`observer` from 0; numbers too large to count from 0, such as dates, are names."""
+    if not len(observer) or int(observer.max()) < NAMES:
+        return observer
+    return observer.unique(return_inverse=True)[1]
 
 
 def everybody_else(member: Tensor) -> Trials:
@@ -128,7 +142,9 @@ def leave_one_out(
 
     Args:
         x, y: fixations in pixels, (N,); those outside the image or NaN are dropped, with a warning.
-        observer: index of each fixation's observer, (N,), from 0.
+        observer: index of each fixation's observer, (N,), from 0. Where one is 10,000 or more
+            (dates, say), and `observers` is not given, they are names, and observers are those that
+            there are, in ascending order.
         size: (height, width) of the image.
         metric: "nss", "auc", an `InformationGain` ("ig": over a uniform baseline), or a function of
             maps (O, H, W) and count maps (O, H, W) to (O,).
@@ -143,7 +159,8 @@ def leave_one_out(
 
     Raises:
         UnknownNameError: another metric's name.
-        ValueError: x, y and observer differ in length, or an index is not below `observers`.
+        ValueError: x, y and observer differ in length, an index is not below `observers`, or
+            positions are fractions of the image's sides.
 
     Source: Wilming, Betz, Kietzmann & König 2011, PLoS ONE 6, e24038 (lower bounds by observers);
     Kümmerer, Wallis & Bethge 2015, PNAS 112, 16054–16059 (gold standard).
@@ -202,10 +219,12 @@ def by_observers(
 def leave_one_out_maps(counts: Maps, metric: Metric = "nss", sigma: float | None = None) -> Tensor:
     """Do as `leave_one_out`, from one count map per observer (O, H, W); return (O,).
 
-    Raises ValueError if counts are negative or NaN.
+    Raises ValueError if counts are negative, NaN or no whole numbers.
     """
     counts = as_tensor(counts)
-    check_counts("counts", counts)
+    check_counts("counts", Rows(counts.flatten(1), (counts.shape[1], counts.shape[2])))
+    if not bool((counts == counts.round()).all()):
+        raise ValueError("counts must be whole numbers of fixations, but they have fractions")
     observer, y, x = counts.nonzero(as_tuple=True)
     times = counts[observer, y, x].long()
     observer, y, x = (v.repeat_interleave(times) for v in (observer, y, x))

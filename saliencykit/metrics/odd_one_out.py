@@ -200,7 +200,8 @@ def fixations_to_find(
 
     Unit: fixations. Range: 1…`most`, less is better. A target not found by then scores `most`, just
     as one found by the last: the reference, whose limit `max_tries` is most − 1, cannot tell them
-    apart either (ask with one more to know). NaN where the mask is empty or the map has NaN.
+    apart either (ask with one more to know). NaN where the mask is empty or the map has a NaN or
+    an infinite value.
 
     Args:
         saliency: map (H, W) or (B, H, W), tensor or array, ≥ 0: inhibited is 0.
@@ -246,7 +247,7 @@ def _search(
     saliency: np.ndarray, target: np.ndarray, ior: np.ndarray, gaussian: bool, most: int
 ) -> float:
     """Fixations on one map (H, W) until one falls on `target`, at most `most`."""
-    if np.isnan(saliency).any() or not target.any():
+    if not np.isfinite(saliency).all() or not target.any():
         return float("nan")
     left, peaks = saliency.copy(), saliency.max(axis=1)  # of each row: few change in each look
     for looks in range(1, most + 1):

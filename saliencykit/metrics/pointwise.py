@@ -29,7 +29,7 @@ def nss(saliency: Maps, fixations: Maps) -> Tensor:
     makes its value √((N − 1)/N) of this one).
 
     Unit: standard deviations of the map. Range: unbounded, 0 for chance. A constant map scores 0;
-    without a fixation, or with a NaN in the map, NaN.
+    without a fixation, or with a NaN or an infinite value in the map, NaN.
 
     Args:
         saliency: map (H, W) or (B, H, W), tensor or array, any scale.
@@ -39,7 +39,7 @@ def nss(saliency: Maps, fixations: Maps) -> Tensor:
         float64 scalar tensor or (B,).
 
     Raises:
-        ValueError: sizes differ, or counts are negative or NaN.
+        ValueError: sizes differ, or counts are none: negative, NaN, or a density.
 
     Source: Peters, Iyer, Itti & Koch 2005, Vision Research 45, 2397–2416.
     """
@@ -60,7 +60,7 @@ def _gain_plain(saliency: Rows, fixations: Rows, baseline: Rows) -> Tensor:
     maps = saliency.positive, baseline.positive
     count, *at = where_looked(fixations, *(m.values for m in maps), fill=1.0)
     p, b = (_log_share(values, m) for values, m in zip(at, maps, strict=True))
-    return _mean(p - b, count)
+    return nan_where(~(saliency.finite & baseline.finite), _mean(p - b, count))
 
 
 def _gain_mit(saliency: Rows, fixations: Rows, baseline: Rows) -> Tensor:
@@ -91,7 +91,8 @@ def ig(
       and 2⁻⁵² is added inside each logarithm. A fixation on the map's minimum costs up to 52 bits.
 
     Unit: bits per fixation. Range: unbounded; 0 for the baseline itself. Without a fixation, or
-    with a NaN in a map, NaN; in the form "mit" also for a constant map or baseline.
+    with a NaN or an infinite value in a map, NaN; in the form "mit" also for a constant map or
+    baseline.
 
     Args:
         saliency: map (H, W) or (B, H, W), tensor or array.
@@ -103,7 +104,7 @@ def ig(
         float64 scalar tensor or (B,).
 
     Raises:
-        ValueError: sizes differ, or counts are negative or NaN.
+        ValueError: sizes differ, or counts are none: negative, NaN, or a density.
         UnknownNameError: another form.
 
     Source: Kümmerer, Wallis & Bethge 2015, PNAS 112, 16054–16059, equation 1; Bylinskii et al.

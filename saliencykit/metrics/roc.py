@@ -46,8 +46,8 @@ def auc(saliency: Maps, fixations: Maps) -> Tensor:
     the map is higher at a fixation than at a random pixel, ties decided by a coin. Counts weigh.
 
     Unit: area. Range: 0…1, ½ for chance and for a constant map; at most 1 − 1/2N for one fixation,
-    since its own pixel is among the negatives. Only the order of the map's values matters. Without
-    a fixation, or with a NaN in the map, NaN.
+    since its own pixel is among the negatives. Only the order of the map's values matters, so they
+    may be infinite. Without a fixation, or with a NaN in the map, NaN.
 
     Args:
         saliency: map (H, W) or (B, H, W), tensor or array, any scale.
@@ -57,7 +57,7 @@ def auc(saliency: Maps, fixations: Maps) -> Tensor:
         float64 scalar tensor or (B,).
 
     Raises:
-        ValueError: sizes differ, or counts are negative or NaN.
+        ValueError: sizes differ, or counts are none: negative, NaN, or a density.
 
     Source: Green & Swets 1966; with all pixels as negatives ("uniform") as in pysaliency's AUC.
     """
@@ -65,7 +65,9 @@ def auc(saliency: Maps, fixations: Maps) -> Tensor:
 
 
 def _judd_rows(saliency: Rows, fixations: Rows) -> Tensor:
-    count, values = where_looked(fixations, saliency.values, fill=torch.inf)
+    count, values = where_looked(fixations, saliency.values, fill=-torch.inf)
+    values = values.masked_fill(values.isnan(), 0.0)  # that map has no score; the others do
+    values = torch.where(count > 0, values, values.amax(-1, keepdim=True))  # no threshold more
     values, order = values.sort(-1)
     count = count.gather(-1, order)
     n, fixated = count.sum(-1, keepdim=True), (count > 0).sum(-1, keepdim=True)
@@ -108,7 +110,7 @@ def auc_judd(saliency: Maps, fixations: Maps) -> Tensor:
         float64 scalar tensor or (B,).
 
     Raises:
-        ValueError: sizes differ, or counts are negative or NaN.
+        ValueError: sizes differ, or counts are none: negative, NaN, or a density.
 
     Source: Judd, Ehinger, Durand & Torralba 2009, ICCV; Riche et al. 2013, ICCV.
     """
@@ -145,7 +147,7 @@ def auc_shuffled_exact(saliency: Maps, fixations: Maps, other: Maps) -> Tensor:
         float64 scalar tensor or (B,).
 
     Raises:
-        ValueError: sizes differ, or counts are negative or NaN.
+        ValueError: sizes differ, or counts are none: negative, NaN, or a density.
 
     Source: Tatler, Baddeley & Gilchrist 2005, Vision Research 45, 643–659; as in pysaliency's AUC
     with shuffled nonfixations.
@@ -203,7 +205,7 @@ def auc_borji(
     the same alone.
 
     Unit: area. Range: 0…1, ½ for chance. With fewer than two fixations, for a constant map or with
-    a NaN in the map: NaN, as in the benchmark's code.
+    a NaN or an infinite value in the map: NaN, as in the benchmark's code.
 
     Args:
         saliency: map (H, W) or (B, H, W), tensor or array, any scale.
@@ -216,7 +218,8 @@ def auc_borji(
         float64 scalar tensor or (B,).
 
     Raises:
-        ValueError: sizes differ, counts are negative or NaN, or `step` is not in (0, 1].
+        ValueError: sizes differ, counts are none (negative, NaN, or a density), or `step` is not in
+            (0, 1].
 
     Source: Borji, Tavakoli, Sihite & Itti 2013, ICCV; Bylinskii et al. 2019, IEEE TPAMI 41.
     """
@@ -227,7 +230,7 @@ def auc_borji(
         count, values = where_looked(fixations, u, fill=-1.0)
         n = count.sum(-1)
         area = _sampled_area(_at_least(values, t, count), _at_least(u, t), splits * n, seed)
-        return nan_where((n <= 1) | u[:, 0].isnan(), area)
+        return nan_where((n <= 1) | saliency.constant | ~saliency.finite, area)
 
     return score(rows, saliency=saliency, fixations=fixations)
 
@@ -248,7 +251,7 @@ def auc_shuffled(
     taken and the score does not depend on the seed.
 
     Unit: area. Range: 0…1, ½ for chance. Without a fixation, without one in `other`, for a constant
-    map or with a NaN in the map: NaN.
+    map or with a NaN or an infinite value in the map: NaN.
 
     Args:
         saliency: map (H, W) or (B, H, W), tensor or array, any scale.
@@ -262,7 +265,8 @@ def auc_shuffled(
         float64 scalar tensor or (B,).
 
     Raises:
-        ValueError: sizes differ, counts are negative or NaN, or `step` is not in (0, 1].
+        ValueError: sizes differ, counts are none (negative, NaN, or a density), or `step` is not in
+            (0, 1].
 
     Source: Zhang, Tong, Marks, Shan & Cottrell 2008, Journal of Vision 8(7):32; Bylinskii et al.
     2019, IEEE TPAMI 41.
@@ -275,6 +279,7 @@ def auc_shuffled(
         weight, negatives = where_looked(Rows((other.values > 0).double()), u, fill=-1.0)
         draws = splits * torch.minimum(count.sum(-1), weight.sum(-1))
         tails = _at_least(values, t, count), _at_least(negatives, t, weight)
-        return nan_where(u[:, 0].isnan(), _sampled_area(*tails, draws, seed))
+        none = saliency.constant | ~saliency.finite
+        return nan_where(none, _sampled_area(*tails, draws, seed))
 
     return score(rows, saliency=saliency, fixations=fixations, other=other)

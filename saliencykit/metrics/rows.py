@@ -58,8 +58,13 @@ class Rows:
 
     @cached_property
     def constant(self) -> Tensor:
-        """Whether all values are the same (False if any is NaN)."""
-        return (self.low == self.high)[:, 0]
+        """Whether all values are the same number (False if any is NaN or infinite)."""
+        return (self.low == self.high)[:, 0] & self.finite
+
+    @cached_property
+    def finite(self) -> Tensor:
+        """Whether all values are numbers: where not, nothing can be said but their order."""
+        return (self.low.isfinite() & self.high.isfinite())[:, 0]
 
     @cached_property
     def total(self) -> Tensor:
@@ -125,10 +130,13 @@ class Rows:
         return row, slot, pixel
 
     def wide(self) -> bool:
-        """Whether float32 could not hold the squares and ratios of these values."""
+        """Whether float32 could not hold the squares and ratios of these values.
+
+        Rows with NaN or infinite values, which have no score, do not count.
+        """
         span = (self.high - self.low).masked_fill(self.low == self.high, 1.0)
         held = (span > 1 / WIDE) & (torch.maximum(span, self.high.abs()) < WIDE)
-        return not bool(held.all())
+        return not bool((held[:, 0] | ~self.finite).all())
 
 
 def summed(of: Callable[..., Tensor], *rows: Rows) -> Tensor:

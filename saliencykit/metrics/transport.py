@@ -64,7 +64,7 @@ def emd(saliency: Maps, density: Maps, grid: int = 32) -> Tensor:
     times that at 64.
 
     Unit: pixels of the maps given. Range: 0 for equal maps, at most their diagonal; symmetric.
-    A NaN in a map: NaN. A map of zeros counts as uniform.
+    A NaN or an infinite value in a map: NaN. A map of zeros counts as uniform.
 
     Args:
         saliency: map (H, W) or (B, H, W), tensor or array.

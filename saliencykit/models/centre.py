@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..datasets import SaliencyDataset
+from ..reading.positions import SMALL, check_pixels
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,23 @@ class CentrePrior:
         """Return mean and standard deviation of where fixations fall in the images of `data`.
 
         Fit it on the training split: fitted on the images it is scored on, it knows too much.
+        Raises ValueError for too few fixations, and for fractions of the images' sides instead of
+        pixels.
         """
-        xs, ys = [], []
+        looks, sizes = [], []
         for i in range(len(data)):
             height, width = data.size_of(i)
-            seen = data.fixations(i).inside(height, width, name=data.names[i])
-            xs.append(seen.x / width)
-            ys.append(seen.y / height)
-        x, y = torch.cat(xs), torch.cat(ys)
-        if len(x) < 2:
+            looks.append(data.fixations(i).inside(height, width, name=data.names[i]))
+            sizes.append((height, width))
+        if sum(map(len, looks)) < 2:
             raise ValueError(f"{data!r} holds too few fixations to fit a centre prior.")
+        if min(map(min, sizes)) >= SMALL:  # images with few fixations each are seen together
+            check_pixels(
+                torch.cat([f.x for f in looks]), torch.cat([f.y for f in looks]), repr(data)
+            )
+        of = list(zip(looks, sizes, strict=True))
+        x = torch.cat([seen.x / width for seen, (_, width) in of])
+        y = torch.cat([seen.y / height for seen, (height, _) in of])
         return cls(x.mean().item(), y.mean().item(), x.std().item(), y.std().item())
 
     def map(self, size: Sequence[int]) -> Tensor:

@@ -2,11 +2,14 @@
 
 import codecs
 import csv
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from ..registry import one_spelling
 
 DELIMITERS = ",\t;"
 MISSING = ("", ".", "-", "na", "n/a", "nan", "null", "none")
@@ -19,26 +22,26 @@ def read_table(
     """Return the named columns of a text table as text; the index is the line in the file.
 
     Of `optional` those that are there. Values stand between commas, tabs or semicolons, whichever
-    the header has most of, in UTF-8 or UTF-16. Blank lines are skipped, values that a row lacks at
-    its end are empty. Raises ValueError naming the file and the missing columns, or the line of a
-    row that has a value too many.
+    the header has most of, in UTF-8 or UTF-16, and are returned in one spelling of accents. Blank
+    lines are skipped, and so are delimiters that end a row. Raises ValueError naming the file and
+    the missing columns, a column that is there twice, or the line of a row that has a value too
+    many or too few: who can say which of them belongs to which column?
     """
     rows = _rows(path)
     _, header = next(rows)
+    columns, optional = (tuple(map(one_spelling, names)) for names in (columns, optional))
     if lost := [c for c in columns if c not in header]:
         raise ValueError(
             f"{path}, line 1: no column {', '.join(lost)}. Columns in it: "
             f"{', '.join(header)}; expected {', '.join(columns)}."
         )
     chosen = [*columns, *(c for c in optional if c in header)]
-    if twice := [c for c in chosen if header.count(c) > 1]:
-        raise ValueError(f"{path}, line 1: there are two columns {twice[0]}; rename one of them.")
+    _check_once(path, header, chosen)
     places = [header.index(c) for c in chosen]
     lines, found = [], []
     for line, row in rows:
-        if any(row):
-            lines.append(line)
-            found.append([row[k] if k < len(row) else "" for k in places])
+        lines.append(line)
+        found.append([one_spelling(row[k]) for k in places])
     return pd.DataFrame(found, index=lines, columns=chosen, dtype=str)
 
 
@@ -47,29 +50,63 @@ def column_names(path: Path) -> list[str]:
     return next(_rows(path))[1]
 
 
+def _check_once(path: Path, header: Sequence[str], chosen: Sequence[str]) -> None:
+    """Raise ValueError if one of the `chosen` columns has a twin, capitals apart."""
+    for column in chosen:
+        twins = [name for name in header if name.casefold() == column.casefold()]
+        if len(twins) > 1:
+            raise ValueError(
+                f"{path}, line 1: there are two columns {' and '.join(dict.fromkeys(twins))}; "
+                "rename one of them."
+            )
+
+
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield line number and values of each row of a text table, none longer than the first."""
+    """Yield line number and values of each row of a text table, all as many as the first names.
+
+    Delimiters at the end of a line have nothing after them, and are no values; but where some lines
+    have them, one that has fewer and nothing in its last column may lack a value anywhere.
+    """
     try:
         with path.open(encoding=_encoding(path), newline="") as file:
             head = file.readline()
             file.seek(0)
             reader = csv.reader(file, delimiter=max(DELIMITERS, key=head.count), strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            if not any(header):
+            names = [one_spelling(name.strip()) for name in next(reader, [])]
+            header = _without_end(names)
+            if not header:
                 raise ValueError(f"{path} cannot be read as CSV: its first line is empty.")
             yield 1, header
+            widest, short = len(names), (math.inf, 1)
             for row in reader:
-                if any(row[len(header) :]):
-                    raise ValueError(
-                        f"{path}, line {reader.line_num}: {len(row)} values, but line 1 names "
-                        f"{len(header)} columns. Is there a delimiter or a quote too many?"
-                    )
+                if not any(row):
+                    continue
+                if any(row[len(header) :]) or len(row) < len(header):
+                    raise _misfit(path, reader.line_num, len(row), header)
+                if not row[len(header) - 1]:
+                    short = min(short, (len(row), reader.line_num))
+                widest = max(widest, len(row))
                 yield reader.line_num, row
+            if short[0] < widest:
+                raise _misfit(path, short[1], len(header) - 1, header)
     except (csv.Error, UnicodeError) as error:
         raise ValueError(
             f"{path} cannot be read as CSV: {error}. Save it as text, UTF-8 or UTF-16; Excel calls "
             "it 'CSV UTF-8'."
         ) from error
+
+
+def _misfit(path: Path, line: int, values: int, header: Sequence[str]) -> ValueError:
+    """The error for a line of so many values."""
+    return ValueError(
+        f"{path}, line {line}: {values} values, but line 1 names {len(header)} columns. Is there a "
+        f"delimiter or a quote too {'few' if values < len(header) else 'many'}?"
+    )
+
+
+def _without_end(names: list[str]) -> list[str]:
+    """`names` without the empty ones behind the last that is none."""
+    return names[: max((k for k, name in enumerate(names, 1) if name), default=0)]
 
 
 def _encoding(path: Path) -> str:
@@ -96,12 +133,16 @@ def check_observers(labels: pd.Series, path: Path, column: str = "observer") -> 
 def number_column(table: pd.DataFrame, column: str, path: Path, decimal: str = ".") -> np.ndarray:
     """Return a column of `read_table` as float64; what stands for no value (`MISSING`) is NaN.
 
-    `decimal` is what stands before decimals, "." or ",". Raises ValueError naming the line.
+    `decimal` is what stands before decimals, "." or ",": the other is in no number, since one that
+    parts thousands looks alike. Raises ValueError naming the line.
     """
     text = table[column].str.strip()
     plain = text.str.replace(decimal, ".", regex=False)
     found = pd.Series(pd.to_numeric(plain, errors="coerce"), index=text.index)
-    wrong = found.isna() & ~text.str.lower().isin(MISSING)
+    none = text.str.lower().isin(MISSING)
+    wrong = found.isna() & ~none
+    if decimal != ".":
+        wrong |= text.str.contains(".", regex=False) & ~none
     if wrong.any():
         line = wrong.idxmax()
         comma = "," in text[line] and decimal == "."

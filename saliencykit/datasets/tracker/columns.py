@@ -100,7 +100,8 @@ def find_columns(
     """Return which column of the table at `path` is what: those `given`, the others by their names.
 
     None for the roles that are `known` otherwise. Raises UnknownNameError, naming the nearest, for
-    a column that is not there; ValueError if a needed one has no usual name, or several have one.
+    a column that is not there; ValueError if a needed one has no usual name, several columns have
+    one, or one is to be two things.
     """
     named: dict[str, str] = {}
     guessed = []
@@ -111,6 +112,12 @@ def find_columns(
         elif found := _guess(role, path, header, named):
             named[role] = found
             guessed.append(role)
+    for role, name in named.items():
+        if twin := [other for other in named if named[other] == name and other != role]:
+            raise ValueError(
+                f"{path}: the column {name!r} cannot be both the {role} and the {twin[0]}; say "
+                f"which with {OPTIONS[role]} and {OPTIONS[twin[0]]}."
+            )
     return Columns(named, guessed)
 
 

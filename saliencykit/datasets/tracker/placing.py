@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ...reading.pictures import image_size
-from ..folder import fractions
+from ...reading.positions import fractions
 from .fates import KEPT, LOST, OFF_IMAGE, OFF_SCREEN
 from .screen import Screen, Units, nowhere
 
