@@ -208,9 +208,7 @@ def _kept(path: Path, compute: Callable[[], Entry]) -> Entry:
         raise ValueError(f"{path} is of something else, {told['of']}")
     if "of" in told:
         return entry
-    if "digest" not in told:
-        with suppress(OSError):
-            write(path, entry)
+    _give_hash(path, entry, told)
 
     def renew() -> None:
         with _alone(path):
@@ -222,6 +220,20 @@ def _kept(path: Path, compute: Callable[[], Entry]) -> Entry:
 
     entry.tensors.renew = entry.meta.renew = renew
     return entry
+
+
+def give_hash(path: Path) -> None:
+    """Let the file of an entry tell a hash, where it is from before that was told.
+
+    It stays as it is where it cannot be written. Raises as `read`.
+    """
+    _give_hash(path, *_read(path))
+
+
+def _give_hash(path: Path, entry: Entry, told: Mapping[str, str]) -> None:
+    if "digest" not in told:
+        with suppress(OSError):
+            write(path, entry)
 
 
 def _computed(path: Path, compute: Callable[[], Entry]) -> Entry:
