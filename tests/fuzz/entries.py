@@ -146,9 +146,10 @@ def inputs(seed, folder):
     """Return what an entry should be, and what lies in its place, in a cache in `folder`."""
     os.environ["SALIENCYKIT_CACHE"] = str(folder)
     draw = np.random.default_rng(seed)
-    truth = entry(draw)
+    truth, path = entry(draw), cache.entry_path(KIND, KEY)
+    path.unlink(missing_ok=True)  # another trial's
     cache.cached(KIND, KEY, lambda: truth)
-    return truth, place(cache.entry_path(KIND, KEY), truth, draw)
+    return truth, place(path, truth, draw)
 
 
 def judge(truth, what):
