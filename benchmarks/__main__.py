@@ -11,6 +11,7 @@ import torch
 
 from . import (  # noqa: F401 (rooms register their benchmarks)
     BENCHMARKS,
+    cache,
     classical,
     dissection,
     explorer,

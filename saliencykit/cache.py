@@ -2,14 +2,18 @@
 
 An entry is one safetensors file: tensors, and a JSON text for everything else. It is written under
 a temporary name and renamed, so a killed run leaves either a whole entry or none; it is computed
-under a file lock, so that runs side by side share one computation.
+under a file lock, so that runs side by side share one computation. It tells a hash of what it holds
+and what it is of, and both are looked at when it is read: what was damaged, or is another's, is
+computed again. An entry that is there is read without a lock, also where nothing can be written.
 """
 
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from errno import EACCES, EPERM, EROFS
 from functools import wraps
 from inspect import signature
 from pathlib import Path
@@ -21,6 +25,7 @@ from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from xxhash import xxh3_128
 
 from .paths import cache_root, whole
 from .sources import code_of
@@ -45,7 +50,7 @@ def digest(*parts: object) -> str:
         if isinstance(part, Tensor):
             part = part.detach().cpu().contiguous()
             sha.update(f"{part.dtype}{tuple(part.shape)}".encode())
-            sha.update(part.flatten().view(torch.uint8).numpy().data)
+            sha.update(_bytes(part))
         elif isinstance(part, np.ndarray):
             sha.update(digest(torch.from_numpy(np.ascontiguousarray(part))).encode())
         elif isinstance(part, Mapping) and any(isinstance(v, Tensor) for v in part.values()):
@@ -56,28 +61,114 @@ def digest(*parts: object) -> str:
     return sha.hexdigest()[:16]
 
 
+def _bytes(tensor: Tensor) -> memoryview:
+    """Return the memory of a contiguous tensor, whatever its strides say of sides of 0 or 1."""
+    row = tensor.as_strided((tensor.numel(),), (1,))
+    return row.view(torch.uint8).numpy().data
+
+
 def write(path: Path, entry: Entry) -> None:
     """Write `entry` at `path`: wholly or not at all, also when the disk is full."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, entry)
+
+
+def _write(path: Path, entry: Entry, **told: str) -> None:
+    """Write `entry`, its hash, and what else is to be `told`."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in entry.tensors.items()}
+    told["meta"] = json.dumps(entry.meta)
+    told["digest"] = _checksum(tensors, told)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with whole(path) as part:
-            save_file(tensors, part, metadata={"meta": json.dumps(entry.meta)})
+            part.touch()  # which says why not, if it cannot be written
+            mode = part.stat().st_mode
+            save_file(tensors, part, metadata=told)  # as a file of ours alone
+            part.chmod(mode)
     except (OSError, SafetensorError) as error:
-        raise OSError(
-            f"Could not write {path}: {error}. Free some space, or point SALIENCYKIT_CACHE at a "
-            "larger disk; what was there before is unharmed."
-        ) from error
+        raise _unwritten(path, error) from error
+
+
+def _unwritten(path: Path, error: Exception) -> OSError:
+    own = "Point SALIENCYKIT_CACHE at a folder of your own (a copy of this one will do)."
+    space = (
+        "Free some space, or point SALIENCYKIT_CACHE at a larger disk; what was there before is "
+        "unharmed."
+    )
+    return OSError(f"Could not write {path}: {error}. {own if _is_forbidden(error) else space}")
+
+
+def _is_forbidden(error: BaseException | None) -> bool:
+    """Whether a folder is another's, or may only be read."""
+    return isinstance(error, OSError) and error.errno in (EACCES, EPERM, EROFS)
+
+
+def _checksum(tensors: Mapping[str, Tensor], told: Mapping[str, str]) -> str:
+    """Hash of all that a file holds: a fast one, against accidents and not against malice."""
+    names = sorted(tensors)
+    kinds = [(k, str(tensors[k].dtype), tuple(tensors[k].shape)) for k in names]
+    found = xxh3_128(json.dumps([kinds, sorted(told.items())]).encode())
+    for name in names:
+        found.update(_bytes(tensors[name]))
+    return found.hexdigest()
+
+
+class _Held(dict[str, Any]):
+    """What the file at `path` holds by name.
+
+    Asked for a name that is not there it has `renew`, if that is given, put in what should be, and
+    raises ValueError otherwise.
+    """
+
+    def __init__(self, held: Mapping[str, Any], path: Path):
+        super().__init__(held)
+        self.path, self.renew = path, None
+
+    def __missing__(self, name: str) -> Any:
+        told = f"{self.path} holds no {name!r}: it was not written for this"
+        if self.renew is None:
+            raise ValueError(f"{told}.")
+        warnings.warn(f"{told}. It is computed again.", stacklevel=3)
+        self.renew()
+        return self[name]
+
+    def __reduce__(self) -> tuple:
+        return dict, (dict(self),)  # copies, and what goes to other processes, are plain
 
 
 def read(path: Path) -> Entry:
-    """Read an entry. Raises ValueError, naming the file, if it is not a whole one."""
+    """Read an entry. Raises ValueError, naming the file, if it is not a whole one.
+
+    Asked for what it does not hold, the entry raises ValueError too.
+    """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[Entry, dict[str, str]]:
+    """Return an entry, and what its file tells of it; older files tell no hash."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise ValueError(f"{path} is damaged: it is no file")
+    with path.open(
+        "rb"
+    ):  # says whether it is not there or somebody else's, as safetensors does not
+        pass
     try:
         with safe_open(path, framework="pt") as file:
-            meta = json.loads((file.metadata() or {}).get("meta", "{}"))
-            return Entry({k: file.get_tensor(k) for k in file.keys()}, meta)  # noqa: SIM118
-    except (SafetensorError, ValueError) as error:
+            told = dict(file.metadata() or {})
+            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+        _check(tensors, told)
+        meta = dict(json.loads(told["meta"]))
+    except Exception as error:  # safetensors, torch and json have each its own
         raise ValueError(f"{path} is damaged: {error}") from error
+    return Entry(_Held(tensors, path), _Held(meta, path)), told
+
+
+def _check(tensors: Mapping[str, Tensor], told: Mapping[str, str]) -> None:
+    """Raise ValueError if a file's hash is not that of what it holds, or it is not of ours."""
+    rest = {k: v for k, v in told.items() if k != "digest"}
+    if "meta" not in told or ("digest" not in told and len(told) > 1):
+        raise ValueError(f"it tells {', '.join(told) or 'nothing'} and should tell meta and digest")
+    if "digest" in told and told["digest"] != _checksum(tensors, rest):
+        raise ValueError("what it holds has changed since it was written")
 
 
 def entry_path(kind: str, key: Mapping[str, Any]) -> Path:
@@ -89,19 +180,97 @@ def cached(kind: str, key: Mapping[str, Any], compute: Callable[[], Entry]) -> E
     """Return the entry of `kind` for `key`, computing it on first use.
 
     `kind` becomes the folder; `key` must hold all the result depends on (code version, weights,
-    data, settings) as JSON-able values. A damaged entry is rebuilt, with a warning.
+    data, settings) as JSON-able values. An entry that is damaged, is of something else or cannot be
+    read is computed again, with a warning; so is one that cannot be kept, because the cache is
+    another's, whenever it is asked for.
     """
     path = entry_path(kind, key)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
-        if path.exists():
-            try:
-                return read(path)
-            except ValueError as error:
-                warnings.warn(f"{error}. It is computed again.", stacklevel=2)
-        entry = compute()
-        write(path, entry)
+    with suppress(OSError, ValueError):
+        return _kept(path, compute)
+    with _alone(path):
+        try:
+            return _kept(path, compute)  # another process may have been faster
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as error:
+            warnings.warn(f"{error}. It is computed again.", stacklevel=2)
+        return _computed(path, compute)
+
+
+def _kept(path: Path, compute: Callable[[], Entry]) -> Entry:
+    """Read what `compute` gave before. Raises ValueError if it is not that, OSError if it is gone.
+
+    What does not say what it is of, as entries from before that was told, may be anything: if it
+    lacks what it is asked for, it is computed.
+    """
+    entry, told = _read(path)
+    if told.get("of", _name(path)) != _name(path):
+        raise ValueError(f"{path} is of something else, {told['of']}")
+    if "of" in told:
+        return entry
+    _give_hash(path, entry, told)
+
+    def renew() -> None:
+        with _alone(path):
+            new = _computed(path, compute)
+        for held, found in (entry.tensors, new.tensors), (entry.meta, new.meta):
+            held.clear()
+            held.update(found)
+            held.renew = None
+
+    entry.tensors.renew = entry.meta.renew = renew
     return entry
+
+
+def give_hash(path: Path) -> None:
+    """Let the file of an entry tell a hash, where it is from before that was told.
+
+    It stays as it is where it cannot be written. Raises as `read`.
+    """
+    _give_hash(path, *_read(path))
+
+
+def _give_hash(path: Path, entry: Entry, told: Mapping[str, str]) -> None:
+    if "digest" not in told:
+        with suppress(OSError):
+            write(path, entry)
+
+
+def _computed(path: Path, compute: Callable[[], Entry]) -> Entry:
+    entry = compute()
+    try:
+        _write(path, entry, of=_name(path))
+    except OSError as error:
+        if not _is_forbidden(error.__cause__):
+            raise
+        warnings.warn(f"{error} It is not kept.", stacklevel=3)
+    return entry
+
+
+def _name(path: Path) -> str:
+    """What the entry at `path` is of: the kind and the hash of the key."""
+    return f"{path.parent.name}/{path.stem}"
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Inside, no other process computes what is to lie at `path`; none waits where it could not.
+
+    The lock is the system's, which takes it from a process that ends.
+    """
+    lock = FileLock(f"{path}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        if not _is_forbidden(error):
+            raise _unwritten(path, error) from error
+    try:
+        yield
+        with suppress(OSError):
+            Path(lock.lock_file).unlink()  # nobody needs it once the entry is there
+    finally:
+        lock.release()
 
 
 def remembered(

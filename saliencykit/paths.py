@@ -2,21 +2,45 @@
 
 import hashlib
 import os
+import platform
+import re
+import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
+from itertools import count
 from pathlib import Path
 
 import platformdirs
+
+FOLDERS = ("SALIENCYKIT_CACHE", "SALIENCYKIT_DATA", "SALIENCYKIT_FIGURES", "TORCH_HOME")
+"""Environment variables that hold folders."""
+
+
+def settle_folders() -> None:
+    """Write relative folders of the environment out in full, for us and for all that we start.
+
+    A notebook's kernel works in another folder than the command that started it, where they would
+    mean another place.
+    """
+    os.environ.update(_whole_folders())
+
+
+def _whole_folders() -> dict[str, str]:
+    told = {name: os.environ[name] for name in FOLDERS if os.environ.get(name)}
+    return {name: str(Path(folder).expanduser().absolute()) for name, folder in told.items()}
+
+
+settle_folders()
 
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent  # the repository, when the package is installed editable from it
 NOTEBOOKS = ROOT / "notebooks"
 REFERENCE = ROOT / "figures" / "reference"  # what is committed, and compared with
-FIGURES = Path(os.environ.get("SALIENCYKIT_FIGURES", ROOT / "figures"))
+FIGURES = Path(os.environ.get("SALIENCYKIT_FIGURES") or ROOT / "figures")
 ANNOTATIONS = PACKAGE / "datasets" / "annotations"
 NOTEBOOK = "SALIENCYKIT_NOTEBOOK"  # environment variable: the stem of the notebook that is run
-PLACES = ("SALIENCYKIT_DATA", "SALIENCYKIT_CACHE", "SALIENCYKIT_FIGURES", "TORCH_HOME")
-"""Environment variables that name folders."""
 SETTINGS_MIME = "application/vnd.saliencykit.settings+json"  # a study's settings, in its notebook
 FIGURE_MIME = "application/vnd.saliencykit.figure+json"  # a saved figure, in its notebook
 PHOTOGRAPHS = "_photos"  # how names of pictures end that are not ours to publish: git ignores them
@@ -25,12 +49,11 @@ PHOTOGRAPHS = "_photos"  # how names of pictures end that are not ours to publis
 def for_children() -> dict[str, str]:
     """Return what must be set in the environment of processes that we start.
 
-    They work in other folders: relative `PLACES` and places to import from become absolute, as seen
-    from here. Nor do they import what happens to lie in the folder they work in: an empty entry of
-    PYTHONPATH, which would mean that folder, goes.
+    They work in other folders: relative `FOLDERS` and places to import from become absolute, as
+    seen from here. Nor do they import what happens to lie in the folder they work in: an empty
+    entry of PYTHONPATH, which would mean that folder, goes.
     """
-    given = {name: os.environ[name] for name in PLACES if os.environ.get(name)}
-    found = {name: str(Path(place).expanduser().absolute()) for name, place in given.items()}
+    found = _whole_folders()
     if "PYTHONPATH" in os.environ:
         entries = filter(None, os.environ["PYTHONPATH"].split(os.pathsep))
         found["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, entries))
@@ -54,13 +77,67 @@ def data_root(name: str, root: str | os.PathLike | None = None) -> Path:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Give a temporary name to write to, which becomes `path` if all went well, and else goes."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # no pattern for whole files fits it
+    """Give a temporary file to write to, which becomes `path` if all went well, and else goes.
+
+    It lies in a folder of its own beside `path`, so that what a library writes first under a name
+    of its own goes with it. What killed runs left beside `path` goes too.
+    """
+    remove_left(path.parent, PART)
+    folder = path.with_name(f".{path.name[:40]}.{owner()}-{next(_counted)}.part")
+    part = folder / "part"  # no pattern for whole files fits it
     try:
+        folder.mkdir()
         yield part
         os.replace(part, path)
     finally:
-        part.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+OWNER = r"(?P<machine>[0-9a-f]{8})-(?P<process>\d{1,9})"
+PART = re.compile(rf"\..*\.{OWNER}-\d+\.part(?:\.\w+)?")
+SILENT = 24 * 3600  # seconds after which no other machine is still writing what is unfinished
+_counted = count()
+
+
+def owner() -> str:
+    """Name this process as no other is named, here or on another machine: it fits `OWNER`."""
+    return f"{_machine()}-{os.getpid()}"
+
+
+def remove_left(folder: Path, pattern: re.Pattern[str]) -> None:
+    """Remove what lies in `folder` under names of `pattern`, left by processes that have ended.
+
+    Those of another machine cannot be asked for: what one has not written to for a day is left.
+    """
+    with suppress(OSError), os.scandir(folder) as found:
+        for entry in found:
+            if (name := pattern.fullmatch(entry.name)) and _is_left(entry, **name.groupdict()):
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry, ignore_errors=True)
+                else:
+                    with suppress(OSError):  # somebody else's, or somebody was faster
+                        os.unlink(entry)
+
+
+def _is_left(entry: os.DirEntry, machine: str, process: str) -> bool:
+    if machine == _machine():
+        import psutil  # slow to import, and seldom needed
+
+        return not psutil.pid_exists(int(process))
+    return time.time() - entry.stat(follow_symlinks=False).st_mtime > SILENT
+
+
+@cache
+def _machine() -> str:
+    """Tell this machine, and since when it has been running, from any other: 8 hex digits.
+
+    Machines may be called alike, and containers number their processes each for itself.
+    """
+    told = [platform.node()]
+    with suppress(OSError):
+        told += [Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")]
+        told += [os.readlink("/proc/self/ns/pid")]
+    return hashlib.sha256(" ".join(told).encode()).hexdigest()[:8]
 
 
 def check_out(command: str, *outs: Path, inputs: Sequence[Path] = ()) -> None:

@@ -87,7 +87,7 @@ def test_the_check_of_imports_can_fail(tmp_path):
 
 def bounds(requirement):
     name, bound = re.fullmatch(r"([\w-]+)(?:\[\w+\])?(.*)", requirement).groups()
-    return {"pytorch": "torch"}.get(name, name.lower()), bound
+    return {"pytorch": "torch", "python-xxhash": "xxhash"}.get(name, name.lower()), bound
 
 
 def test_environment_yml_equals_pyproject():

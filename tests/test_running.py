@@ -2,12 +2,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import nbformat
 import psutil
 import pytest
 
+from saliencykit.running import executing
 from saliencykit.running import runner as figures
 from tests.small_notebooks import SAVE, write_notebook, write_profile
 
@@ -110,7 +112,7 @@ def test_a_failing_cell_is_shown_and_stops_the_others(place):
 @pytest.mark.slow
 def test_a_kernel_that_dies_is_reported_with_its_cell(place):
     write_notebook(place / "notebooks", "00_a", "import os; os._exit(3)")
-    died = r"00_a, cell 3 failed: its kernel died with status 3 .*(?s:.)*os._exit\(3\)"
+    died = r"00_a, cell 3 failed: its kernel died with status 3\n(?s:.)*os._exit\(3\)"
     with pytest.raises(figures.NotebookFailedError, match=died):
         run(place)
 
@@ -206,6 +208,37 @@ def test_a_killed_run_leaves_no_process_and_no_partial_file_and_can_be_repeated(
     go.touch()
     run(place)
     assert (place / "figures/toy/00_a.csv").read_text() == "unit,value\na,2.5\n"
+
+
+@pytest.mark.slow
+def test_a_long_folder_for_temporary_files_does_not_end_kernels(place, monkeypatch):
+    long = place / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    write_notebook(place / "notebooks", "00_a", SAVE.format(name="00_a"))
+    run(place)
+    assert (place / "figures/toy/00_a.csv").exists()
+
+
+def test_no_folder_for_sockets_is_told(monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(OSError, match=r"paths in /tmp are too long .*Set TMPDIR"):
+        executing._short("/tmp", 6)
+
+
+def test_sockets_of_killed_runs_go_with_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr(executing, "_short", lambda folder, inside: tmp_path)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = tmp_path / executing.owner().replace(str(os.getpid()), str(dead.pid))
+    left = left.with_name(f"saliencykit-{left.name}-abcd_efg")
+    ours = tmp_path / f"saliencykit-{executing.owner()}-abcdefgh"
+    for folder in left, ours:
+        folder.mkdir()
+        (folder / "0-1").touch()
+    with executing.private_folder(len("999-5")) as folder:
+        assert sorted(tmp_path.iterdir()) == sorted([ours, folder])
+    assert list(tmp_path.iterdir()) == [ours]
 
 
 def alive(process):

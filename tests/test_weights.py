@@ -1,20 +1,27 @@
 """Weights from files: of other names, under names, cut short, of another network."""
 
+import hashlib
 import re
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections import OrderedDict
+from pathlib import Path
 
 import pytest
 import torch
 import torchvision
+from hypothesis import given as given_
+from hypothesis import settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
-from saliencykit.models import build_encoder, by_name, toyvgg
+from saliencykit.models import build_encoder, by_name, toyvgg, weights
 from saliencykit.models.weights import load_weights
 from saliencykit.paths import ROOT
+from tests.fuzz import checkpoints
 
 
 def network(seed):
@@ -257,6 +264,101 @@ def test_a_shallower_resnet_does_not_take_a_deeper_one_s(tmp_path):
     save_file({k: torch.zeros(v.shape) for k, v in few.items()}, tmp_path / "w.safetensors")
     with pytest.raises(ValueError, match=r"12 tensors .* no place .*'layer2\.1\.bn1\.bias'"):
         load_weights(shallow, tmp_path / "w.safetensors", whole=True)
+
+
+# Whole, and numbers
+
+
+def downloaded(tmp_path, monkeypatch, **how):
+    """squeezenet's weights where torchvision looks for them: somebody else's, in a whole file."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    path = tmp_path / "hub" / "checkpoints" / "squeezenet1_1-b8a52dc0.pth"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        torch.save(torchvision.models.squeezenet1_1().state_dict(), path, **how)
+    return path
+
+
+def test_a_changed_byte_of_imagenet_weights_is_refused(tmp_path, monkeypatch):
+    path = downloaded(tmp_path, monkeypatch)
+    build_encoder("squeezenet1_1", "imagenet")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=rf"{path.name}, could not .*has changed since it was"):
+            build_encoder("squeezenet1_1", "imagenet")
+
+
+def test_imagenet_weights_are_known_by_the_hash_in_their_name(tmp_path, monkeypatch):
+    """The old format tells no checksums; a file as large as torchvision's claims to be its."""
+    path = downloaded(tmp_path, monkeypatch, _use_new_zipfile_serialization=False)
+    build_encoder("squeezenet1_1", "imagenet")  # of another size: reduced or converted
+    megabytes = round(path.stat().st_size / 2**20, 3)
+    with pytest.raises(ValueError, match=r"SHA-256 is .*, which is not that in its name"):
+        weights._check_download(path, megabytes)
+    sha = hashlib.sha256(path.read_bytes()).hexdigest()
+    renamed = path.rename(path.with_name(f"squeezenet1_1-{sha[:8]}.pth"))
+    weights._check_download(renamed, megabytes)
+
+
+def test_weights_that_were_exchanged_are_told_once(tmp_path, monkeypatch):
+    path = downloaded(tmp_path, monkeypatch)
+    build_encoder("squeezenet1_1", "imagenet")
+    torch.save(torchvision.models.squeezenet1_1().state_dict(), path)
+    with pytest.warns(UserWarning, match=rf"{path.name} is another file than when it was last"):
+        build_encoder("squeezenet1_1", "imagenet")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        build_encoder("squeezenet1_1", "imagenet")
+
+
+def test_files_saved_without_checksums_load(given, tmp_path):
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(given, tmp_path / "w.pth")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert all(loaded(tmp_path / "w.pth")[k].equal(v) for k, v in given.items() if "num_" not in k)
+
+
+def test_only_what_is_used_must_be_numbers(tmp_path):
+    name = "squeezenet1_1"
+    state = torchvision.models.get_model(name).state_dict()
+    head = [k for k in state if k.startswith("classifier")]
+    for k in head:
+        state[k][:] = float("nan")
+    torch.save(state, tmp_path / "w.pth")
+    build_encoder(name, tmp_path / "w.pth")
+    state["features.0.weight"][0] = float("nan")
+    torch.save(state, tmp_path / "w.pth")
+    with pytest.raises(ValueError, match=r"w\.pth' cannot be used: 27 of .* 'features\.0\.weight'"):
+        build_encoder(name, tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize(("name", "value"), [("0.weight", "nan"), ("1.running_var", "inf")])
+def test_an_own_network_of_no_numbers_is_refused(name, value):
+    net = network(0)
+    net.state_dict()[name].view(-1)[0] = float(value)
+    with pytest.raises(ValueError, match=rf"Your own Sequential .* 1 of .* '{name}' are NaN"):
+        build_encoder(net)
+
+
+def test_masks_may_be_infinite_and_heads_anything():
+    net = network(0)
+    net.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+    net.add_module("head", nn.Linear(5, 2))
+    nn.init.constant_(net.head.weight, torch.nan)
+    net.forward = lambda images: nn.Sequential.forward(net[:3], images)
+    build_encoder(net, layers=["0"])
+
+
+@settings(max_examples=40, deadline=None)
+@given_(st.integers(0, 2**31))
+def test_weights_are_the_right_ones_or_refused_in_words(seed):
+    with tempfile.TemporaryDirectory() as folder:
+        assert checkpoints.trial(seed, Path(folder)) in ("right", "refused")
 
 
 # What is a path

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..cache import give_hash
 from ..metrics.upsampling import Size
 from ..paths import cache_root
 from ..registry import check_name
@@ -59,13 +60,14 @@ def by_name(name: str | os.PathLike, **parameters: Any) -> Callable[[Tensor], Te
         return _network(Path(name))
     name = check_name("model", str(name), model_names())
     if name in kept:
+        give_hash(kept[name])
         return _network(kept[name])
     return lambda images: classical.saliency(name, images, **parameters)
 
 
 def _network(path: Path) -> Callable[[Tensor], Tensor]:
     model, notes = SaliencyModel.load(path), SaliencyModel.notes(path)
-    size, device = notes.get("size"), device_of()
+    size, device = _size(notes, path), device_of()
     model.to(device)
 
     @torch.inference_mode()
@@ -75,6 +77,17 @@ def _network(path: Path) -> Callable[[Tensor], Tensor]:
         return upsample(model.coarse(given.to(device))[:, None], whole)[:, 0].cpu()
 
     return run
+
+
+def _size(notes: Mapping[str, Any], path: Path) -> Size | None:
+    """Return the (height, width) that a model wants, None if its notes tell none."""
+    size = notes.get("size") if isinstance(notes, Mapping) else notes
+    match size:
+        case None:
+            return None
+        case [int(height), int(width)] if min(size) > 0:
+            return height, width
+    raise ValueError(f"{path} tells a size of images that is none: {size!r}.")
 
 
 def _shrink(images: Tensor, size: Size) -> Tensor:

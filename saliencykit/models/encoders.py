@@ -25,7 +25,13 @@ from .dry_run import Size, by, dtype_of, eager, first_of, runs, size_asked, size
 from .folding import folded, pairs
 from .layers import HEADS, Finder
 from .own import code_of_module, unwrapped, version_of
-from .weights import is_path, load_weights, torchvision_net, torchvision_normalise
+from .weights import (
+    check_finite,
+    is_path,
+    load_weights,
+    torchvision_net,
+    torchvision_normalise,
+)
 
 T = TypeVar("T")
 AsMap = Callable[[Tensor], Tensor]
@@ -354,7 +360,9 @@ def build_encoder(
         net, normalise = _torchvision_net(name, weights)
     if weights == DEFAULT:
         weights = usual_weights(name)
-    return Encoder(name, net, str(weights or "untrained"), normalise, layers).eval()
+    encoder = Encoder(name, net, str(weights or "untrained"), normalise, layers).eval()
+    check_finite(encoder.net, f"{name} with weights {str(weights)!r}")
+    return encoder
 
 
 def usual_weights(name: str) -> str:
@@ -376,7 +384,9 @@ def _own_encoder(
         )
     normalise = _normalise_of(net)
     label = str(weights) if weights not in (None, DEFAULT) else "its own"
-    return Encoder(name, net, label, normalise, layers, own=True).eval()
+    encoder = Encoder(name, net, label, normalise, layers, own=True).eval()
+    check_finite(net, f"Your own {name} with weights {label!r}", HEADS)
+    return encoder
 
 
 def _normalise_of(net: nn.Module) -> tuple:

@@ -19,6 +19,7 @@ from ..cache import Entry, digest, read, write
 from ..sources import code_of
 from .composite import build_encoder
 from .encoders import Tapped
+from .weights import check_finite
 
 
 def upsample(maps: Tensor, size: Sequence[int]) -> Tensor:
@@ -106,7 +107,13 @@ class SaliencyModel(Readout):
                 f"{path} holds a model of somebody's own network, {entry.meta['encoder']}: give "
                 "that too, as encoder=build_encoder(your_module)."
             )
-        return cls.from_entry(entry, encoder)
+        try:
+            model = cls.from_entry(entry, encoder)
+        except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+            first = str(error).splitlines()[0]
+            raise ValueError(f"{path} holds no model that can be built: {first}") from error
+        check_finite(model, str(path))
+        return model
 
     @staticmethod
     def notes(path: str | os.PathLike) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
@@ -349,5 +349,6 @@ def train(
         return Entry(trainer.model.state_dict(), about)
 
     entry = cached("training", key, compute)
-    partial.unlink(missing_ok=True)
+    with suppress(OSError):  # in a cache that may only be read nothing needs to go
+        partial.unlink()
     return task.kind.from_entry(entry, encoder), pd.DataFrame(entry.meta["curve"])

@@ -1,19 +1,23 @@
-"""Reading weights: never unpickled, and a mismatch is told tensor by tensor."""
+"""Reading weights: never unpickled, whole, numbers; a mismatch is told tensor by tensor."""
 
+import hashlib
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
-from zipfile import is_zipfile
+from zipfile import ZipFile, is_zipfile
 
 import torch
 import torchvision
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from ..cache import Entry, cached, entry_path, read, write
 
 # Suffixes of files of weights; another file is taken for one if it is there.
 SUFFIXES = r"\.(pth|pt|tar|ckpt|bin|safetensors)$"
@@ -143,10 +147,58 @@ def _read(path: Path) -> object:
     """Return what a file holds. Raises ValueError, naming it, if it cannot be read."""
     try:
         if path.suffix.lower() == ".safetensors":
-            return load_file(path)
+            return _safetensors(path)
+        _sha256(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError(f"{path} cannot be read as weights: {_why(path, error)}") from error
+
+
+def _safetensors(path: Path) -> Mapping[str, Tensor]:
+    """Read tensors by name; those of a file of ours, which tells its hash, are checked."""
+    with safe_open(path, framework="pt") as file:
+        ours = "digest" in (file.metadata() or {})
+    return read(path).tensors if ours else load_file(path)
+
+
+def _sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, remembered for as long as nobody writes to it.
+
+    Raises ValueError if parts of it are not as they were saved; a zip, as torch saves, tells.
+    """
+
+    def compute() -> Entry:
+        _check_records(path)
+        with path.open("rb") as file:
+            return Entry(meta={"sha256": hashlib.file_digest(file, "sha256").hexdigest()})
+
+    stat = path.stat()
+    stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+    return _noted("weights", {"file": str(path.resolve()), "stamp": stamp}, compute)
+
+
+def _noted(kind: str, key: Mapping[str, object], compute: Callable[[], Entry]) -> str:
+    """Return the SHA-256 that the cache has noted; nobody is kept from weights by a full disk."""
+    try:
+        return cached(kind, key, compute).meta["sha256"]
+    except OSError:
+        return compute().meta["sha256"]
+
+
+def _check_records(path: Path) -> None:
+    """Raise ValueError if a record of a zip has another checksum than it tells."""
+    if _tells_checksums(path):
+        with ZipFile(path) as zipped:
+            if changed := zipped.testzip():
+                raise ValueError(f"{changed} in it has changed since it was saved")
+
+
+def _tells_checksums(path: Path) -> bool:
+    """Whether a file is a zip with checksums: torch can be told to leave them 0."""
+    if not is_zipfile(path):
+        return False
+    with ZipFile(path) as zipped:
+        return any(record.CRC for record in zipped.infolist())
 
 
 def _why(path: Path, error: Exception) -> str:
@@ -209,20 +261,69 @@ def torchvision_net(name: str, imagenet: bool) -> nn.Module:
     """Build a torchvision classifier, with its default ImageNet weights or at random."""
     if not imagenet:
         return torchvision.models.get_model(name, weights=None)
-    url = torchvision.models.get_model_weights(name)["DEFAULT"].url
-    file = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
+    told = torchvision.models.get_model_weights(name)["DEFAULT"]
+    file = Path(torch.hub.get_dir(), "checkpoints", told.url.rpartition("/")[2])
     try:
+        _check_download(file, told.meta["_file_size"])
         with _weights_only():
             return torchvision.models.get_model(name, weights="DEFAULT")
     except OSError as error:  # URLError is one
         raise FileNotFoundError(
             f"The ImageNet weights of {name} are not in {file.parent} and "
-            f"could not be downloaded ({error}). Put {url} there, or set TORCH_HOME."
+            f"could not be downloaded ({error}). Put {told.url} there, or set TORCH_HOME."
         ) from error
     except Exception as error:
         raise ValueError(
             f"The ImageNet weights of {name}, {file}, could not be loaded: {_why(file, error)}"
         ) from error
+
+
+def _check_download(file: Path, megabytes: float) -> None:
+    """Raise ValueError if a file of weights is there and is not whole.
+
+    The name of torchvision's own files ends in the beginning of their SHA-256. A file of another
+    hash may be whole all the same: reduced or converted, and saved under that name. If it is a zip
+    its checksums tell; one without, as large as torchvision's (`megabytes` of 2²⁰), is damaged; and
+    if such a file is exchanged for another, that is said.
+    """
+    if not file.exists():
+        return
+    if not file.is_file():
+        raise ValueError("it is no file")
+    found = _sha256(file)
+    if (named := re.search(r"-([0-9a-f]{8,})\.\w+$", file.name)) and found.startswith(named[1]):
+        return
+    if not _tells_checksums(file) and round(file.stat().st_size / 2**20, 3) == megabytes:
+        raise ValueError(f"its SHA-256 is {found[:8]}…, which is not that in its name")
+    key = {"file": str(file.resolve())}
+    before = _noted("weights_of", key, lambda: Entry(meta={"sha256": found}))
+    if found != before:
+        warnings.warn(
+            f"{file} is another file than when it was last used: its SHA-256 was {before[:8]}… and "
+            f"is {found[:8]}… now.",
+            stacklevel=2,
+        )
+        with suppress(OSError):
+            write(entry_path("weights_of", key), Entry(meta={"sha256": found}))
+
+
+def check_finite(net: nn.Module, whose: str, unused: Sequence[str] = ()) -> None:
+    """Raise ValueError if a weight, or a running statistic, is not a finite number.
+
+    whose: what the message calls the network; unused: modules of it that may hold anything, as
+    heads that never run. Other buffers may be infinite, as masks are, but not NaN.
+    """
+    weights = dict(net.named_parameters())
+    for name, tensor in net.state_dict(keep_vars=True).items():
+        if name.split(".")[0] in unused or not tensor.is_floating_point() or tensor.is_meta:
+            continue
+        limited = name in weights or name.rpartition(".")[2].startswith("running_")
+        wrong = ~tensor.isfinite() if limited else tensor.isnan()
+        if count := int(wrong.sum()):
+            raise ValueError(
+                f"{whose} cannot be used: {count} of {tensor.numel()} numbers of its {name!r} are "
+                "NaN or infinite."
+            )
 
 
 def torchvision_normalise(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

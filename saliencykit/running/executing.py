@@ -2,11 +2,13 @@
 
 A kernel ends when the runner does, however that ends: it asks every second whether its parent is
 still there. What a kernel needs on disk, sockets and their addresses, lies in one folder, which
-another process removes as soon as the runner is gone. So nothing is left behind.
+another process removes as soon as the runner is gone, and the next runner if that was ended too. So
+nothing is left behind.
 """
 
 import logging
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -20,7 +22,7 @@ from pathlib import Path
 from queue import Queue
 from typing import Any
 
-from ..paths import NOTEBOOK
+from ..paths import NOTEBOOK, OWNER, PART, owner, remove_left
 
 Event = dict[str, Any]
 
@@ -36,9 +38,6 @@ ALONE: dict[str, list[str]] = {
     "extra_arguments": ["--IPKernelApp.ignore_cwd=True"],
 }
 """How ipykernel's command becomes that of a kernel which imports nothing from its folder."""
-
-ADDRESS = 104
-"""Characters that a socket's path may have where least are allowed."""
 
 
 @contextmanager
@@ -58,6 +57,10 @@ def ends_in_order() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+SOCKETS = re.compile(rf"saliencykit-{OWNER}-\w+")
+ADDRESS = 103  # bytes that the path of a socket may have on every system
 
 
 @dataclass(frozen=True)
@@ -108,11 +111,11 @@ def private_folder(inside: int) -> Iterator[Path]:
     """Folder that none but its user may enter, and that goes when we do.
 
     It is removed by a shell, whose input closes even if we are killed. Sockets have room there
-    whose names take as many characters as `inside`.
+    whose names take as many characters as `inside`. What killed runs left beside it goes too.
     """
-    begin, usual = "saliencykit-", tempfile.gettempdir()
-    fits = len(f"{usual}/{begin}xxxxxxxx/") + inside < ADDRESS
-    folder = tempfile.mkdtemp(prefix=begin, dir=usual if fits else "/tmp")
+    place = _short(tempfile.gettempdir(), inside)
+    remove_left(place, SOCKETS)
+    folder = tempfile.mkdtemp(prefix=f"saliencykit-{owner()}-", dir=place)
     command = ["sh", "-c", 'read -r end; rm -rf "$0"', folder]
     remover = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
     try:
@@ -120,6 +123,22 @@ def private_folder(inside: int) -> Iterator[Path]:
     finally:
         remover.stdin.close()
         remover.wait()
+
+
+def _short(folder: str, inside: int) -> Path:
+    """Return `folder`, or the system's own for temporary files if paths in it are too long.
+
+    Raises OSError where neither will do.
+    """
+    for one in map(Path, (folder, "/tmp", "/var/tmp")):
+        name = f"saliencykit-{owner()}-12345678"
+        short = len(os.fsencode(one / name)) + 1 + inside <= ADDRESS
+        if short and os.access(one, os.W_OK | os.X_OK):
+            return one
+    raise OSError(
+        f"Kernels need sockets, for which paths in {folder} are too long or which cannot be "
+        "written there. Set TMPDIR to a folder of your own with a short path."
+    )
 
 
 @dataclass
@@ -149,9 +168,10 @@ class _Execution:
         from papermill.exceptions import PapermillExecutionError
 
         output = self.task.output
-        part = output.with_name(f".{output.stem}.{os.getpid()}.part.ipynb")
+        part = output.with_name(f".{output.stem}.{owner()}-0.part.ipynb")  # ends as papermill asks
         try:
             output.parent.mkdir(parents=True, exist_ok=True)
+            remove_left(output.parent, PART)
             self._papermill(part)
             os.replace(part, output)
         except PapermillExecutionError as error:
@@ -159,7 +179,9 @@ class _Execution:
             cause, trace = f"{error.ename}: {error.evalue}", "\n".join(error.traceback)
             self._failed(cause, trace, run=error.exec_count, kept=True)
         except DeadKernelError:
-            cause = f"its kernel died with status {self.kernel.wait()} (-9: out of memory?)"
+            status = self.kernel.wait() if self.kernel else None
+            guess = " (killed: out of memory?)" if status == -signal.SIGKILL else ""
+            cause = f"its kernel died with status {status}{guess}"
             self._failed(cause, self.files.with_suffix(".log").read_text(errors="replace")[-3000:])
         except Exception as error:
             self._failed(f"{type(error).__name__}: {error}", traceback.format_exc())
