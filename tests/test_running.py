@@ -231,8 +231,8 @@ def test_sockets_of_killed_runs_go_with_the_next(tmp_path, monkeypatch):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     left = tmp_path / executing.owner().replace(str(os.getpid()), str(dead.pid))
-    left = left.with_name(f"saliencykit-{left.name}-abcd_efg")
-    ours = tmp_path / f"saliencykit-{executing.owner()}-abcdefgh"
+    left = left.with_name(f"sk-{left.name}-abcd_efg")
+    ours = tmp_path / f"sk-{executing.owner()}-abcdefgh"
     for folder in left, ours:
         folder.mkdir()
         (folder / "0-1").touch()

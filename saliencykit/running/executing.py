@@ -59,7 +59,7 @@ def ends_in_order() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-SOCKETS = re.compile(rf"saliencykit-{OWNER}-\w+")
+SOCKETS = re.compile(rf"sk-{OWNER}-\w+")  # short: paths of sockets are
 ADDRESS = 103  # bytes that the path of a socket may have on every system
 
 
@@ -115,7 +115,7 @@ def private_folder(inside: int) -> Iterator[Path]:
     """
     place = _short(tempfile.gettempdir(), inside)
     remove_left(place, SOCKETS)
-    folder = tempfile.mkdtemp(prefix=f"saliencykit-{owner()}-", dir=place)
+    folder = tempfile.mkdtemp(prefix=f"sk-{owner()}-", dir=place)
     command = ["sh", "-c", 'read -r end; rm -rf "$0"', folder]
     remover = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
     try:
@@ -131,7 +131,7 @@ def _short(folder: str, inside: int) -> Path:
     Raises OSError where neither will do.
     """
     for one in map(Path, (folder, "/tmp", "/var/tmp")):
-        name = f"saliencykit-{owner()}-12345678"
+        name = f"sk-{owner()}-12345678"
         short = len(os.fsencode(one / name)) + 1 + inside <= ADDRESS
         if short and os.access(one, os.W_OK | os.X_OK):
             return one
