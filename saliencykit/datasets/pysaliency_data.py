@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..cache import digest
-from ..paths import whole
+from ..paths import regular, whole
 from ..reading.pictures import naming
 from .base import DATASETS, SaliencyDataset, file_digests
 from .files import FileDataset, Source, existing_root, missing
@@ -180,8 +180,7 @@ def as_image(pixels: Any) -> Tensor:
 
 def _read(path: Path) -> Any:
     """What an HDF5 file holds, read anew: pysaliency remembers files by their names."""
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no {path}.")
+    regular(path)
     package, h5py = pysaliency_package(), pysaliency_package("h5py")
     try:
         with h5py.File(path, "r") as file:

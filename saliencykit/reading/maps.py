@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..paths import regular
 from .pictures import IMAGE_ERRORS
 
 ARRAYS = (".npy",)
@@ -15,6 +16,7 @@ PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
 def read_map(path: Path) -> Tensor:
     """Read a saliency map (H, W), float32: an array, or a picture's mean over channels."""
+    regular(path)
     try:
         if path.suffix.lower() in ARRAYS:
             values = np.load(path, allow_pickle=False)

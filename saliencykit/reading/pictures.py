@@ -9,6 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..paths import regular
+
 IMAGE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 """All that Pillow raises for one damaged file or another."""
 
@@ -16,6 +18,7 @@ IMAGE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionB
 @contextmanager
 def naming(path: Path, kind: str = "an image") -> Iterator[None]:
     """Turn what goes wrong in reading `path` as `kind` into a ValueError that names the file."""
+    regular(path)
     try:
         yield
     except IMAGE_ERRORS as error:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..paths import regular
+
 DELIMITERS = ",\t;"
 MISSING = ("", ".", "-", "na", "n/a", "nan", "null", "none")
 """What stands for no value, in small letters: a point in EyeLink's reports."""
@@ -73,7 +75,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _encoding(path: Path) -> str:
-    with path.open("rb") as file:
+    with regular(path).open("rb") as file:
         start = file.read(2)
     return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
