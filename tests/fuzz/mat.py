@@ -249,7 +249,7 @@ def _nested_deep(path: Path, rng) -> None:
     for k in range(depth):
         encoder.matrix(1, (1, 1), b"gaze" if not k else b"")
     for k in range(depth):
-        encoder.close(k * 48 + 8 * bool(k))
+        encoder.close(48 * k)
     if rng.random() < 0.5:
         encoder = Encoder("<", rng)
         encoder.matrix(1, (1100, 1000), b"gaze")
