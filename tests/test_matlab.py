@@ -179,6 +179,7 @@ HOSTILE = {
         "are said to hold",
     ),
     "compressed, the sum wrong": (packed(variable(ONE))[:-1] + b"\xff", "damaged"),
+    "cells that nobody counts": (variable(le(14, 0), flags=1, sides=(0, 1)), "said to end after"),
     "no matrix": (le(9, 8) + bytes(8), "no variable begins"),
 }
 

@@ -123,7 +123,10 @@ def _value(file: BinaryIO, at: int, after: int, compressed: bool, order: str, si
     matrix = file.read(after - at)
     if compressed:
         matrix = _inflated(matrix[8:], order, size)
-    return _Matrices(matrix, order, size).matrix(0)[0]
+    value, end = _Matrices(matrix, order, size).matrix(0)
+    if end < len(matrix):
+        raise ValueError(f"a variable of {len(matrix)} bytes is said to end after {end}")
+    return value
 
 
 class _Inflating:
