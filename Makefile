@@ -7,8 +7,11 @@ READY  := $(VENV)/.ready
 RUN    := $(VENV)/bin
 PROFILE ?= toy
 ARGS   ?=
+N      ?= 1000
+SEED   ?= 0
+KIND   ?=
 
-.PHONY: figures test test-fast lab explore lint bench lock help
+.PHONY: figures test test-fast fuzz lab explore lint bench lock help
 help:      ## show this list
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
@@ -22,6 +25,10 @@ test: $(READY)     ## run all tests: make test [ARGS="-k region_nss"]
 
 test-fast: override ARGS += -m "not slow"
 test-fast: test    ## run the tests that take no training and no notebook, in a minute
+
+fuzz: export OMP_NUM_THREADS := 1
+fuzz: $(READY)     ## odd and hostile inputs to whatever reads: make fuzz [N=10000] [SEED=0] [KIND=tables]
+	$(RUN)/python -m tests.fuzz $(N) --seed $(SEED) $(addprefix --kind ,$(KIND)) $(ARGS)
 
 lab: $(READY)      ## open the notebooks in JupyterLab
 	$(RUN)/jupyter lab notebooks

@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import shutil
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -44,6 +45,14 @@ NOTEBOOK = "SALIENCYKIT_NOTEBOOK"  # environment variable: the stem of the noteb
 SETTINGS_MIME = "application/vnd.saliencykit.settings+json"  # a study's settings, in its notebook
 FIGURE_MIME = "application/vnd.saliencykit.figure+json"  # a saved figure, in its notebook
 PHOTOGRAPHS = "_photos"  # how names of pictures end that are not ours to publish: git ignores them
+NO_FILES = {
+    stat.S_ISDIR: "a folder",
+    stat.S_ISFIFO: "a named pipe",
+    stat.S_ISSOCK: "a socket",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+}
+"""What may lie where a file is expected."""
 
 
 def for_children() -> dict[str, str]:
@@ -75,21 +84,42 @@ def data_root(name: str, root: str | os.PathLike | None = None) -> Path:
     return Path(base).expanduser() / name if base else cache_root() / "data" / name
 
 
+def regular(path: Path) -> Path:
+    """Return `path` if it is a file that can be read to its end.
+
+    A named pipe or a device has no end: to open it may wait for ever. Raises FileNotFoundError if
+    nothing is there, ValueError for anything but a file (or a link to one), both naming `path`.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(f"{path} is not there.") from error
+    except (OSError, ValueError) as error:  # a link to itself, a name too long, a NUL in it
+        raise ValueError(f"{str(path)!r} cannot be read ({error}).") from error
+    if not stat.S_ISREG(mode):
+        kind = next((name for is_it, name in NO_FILES.items() if is_it(mode)), "no file")
+        raise ValueError(f"{path} is {kind}, not a file.")
+    return path
+
+
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def whole(path: Path, beside: bool = False) -> Iterator[Path]:
     """Give a temporary file to write to, which becomes `path` if all went well, and else goes.
 
     It lies in a folder of its own beside `path`, so that what a library writes first under a name
-    of its own goes with it. What killed runs left beside `path` goes too.
+    of its own goes with it; or itself `beside` it, for what tells of places relative to its own.
+    What killed runs left there goes too.
     """
     remove_left(path.parent, PART)
     folder = path.with_name(f".{path.name[:40]}.{owner()}-{next(_counted)}.part")
-    part = folder / "part"  # no pattern for whole files fits it
+    part = folder if beside else folder / "part"  # no pattern for whole files fits it
     try:
-        folder.mkdir()
+        if not beside:
+            folder.mkdir()
         yield part
         os.replace(part, path)
     finally:
+        part.unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -137,6 +137,41 @@ def test_zip_that_escapes_writes_nothing_anywhere(server, tmp_path, bad):
     assert left(tmp_path) == ["server/data.zip"]
 
 
+def refused(tmp_path, content, said):
+    archive = tmp_path / "bad.zip"
+    archive.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"bad\.zip.*{said}"):
+        unpack(archive, tmp_path / "set")
+    assert left(tmp_path) == ["bad.zip"]
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_zip_of_two_files_in_one_place_is_refused(tmp_path):
+    refused(tmp_path, zipped({"a": "1", zipfile.ZipInfo("a"): "2"}), "'a' is there twice")
+    refused(tmp_path, zipped({"a": "1", "a/b": "2"}), "'a/b' is there twice")
+
+
+def test_zip_that_says_less_than_it_has_or_has_less_than_it_says_is_refused(tmp_path):
+    whole = zipped({"a": "1", "b": "2"})
+    end = whole.rindex(b"PK\5\6")
+    refused(tmp_path, whole[: end + 10] + b"\3" + whole[end + 11 :], "of 3 entries 2 are there")
+
+
+def test_bombs_are_refused(tmp_path):
+    whole = zipped({"zeros": "0" * 10**5})
+    entry, end = whole.index(b"PK\1\2"), whole.index(b"PK\5\6")
+    large = whole[: entry + 24] + (2**31).to_bytes(4, "little") + whole[entry + 28 :]
+    refused(tmp_path, large, "are said to hold 2.1 GB")
+    other = whole[entry:end].replace(b"zeros", b"zeroz")
+    sizes = (2 * (end - entry)).to_bytes(4, "little")
+    double = whole[:end] + other + whole[end : end + 10] + b"\2\0" + sizes + whole[end + 16 :]
+    refused(tmp_path, double, "'zeros' and 'zeroz' overlap")
+    box = io.BytesIO()
+    with zipfile.ZipFile(box, "w", zipfile.ZIP_BZIP2) as file:
+        file.writestr("a.txt", "A" * 1000)
+    refused(tmp_path, box.getvalue(), "packed in an unusual way")
+
+
 def test_damaged_zip_keeps_nothing(server, tmp_path):
     whole = zipped({"a.txt": "A" * 10_000, "b.txt": "B" * 10_000})
     wrong = bytearray(whole)

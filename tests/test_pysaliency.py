@@ -289,7 +289,7 @@ def test_data_without_images_are_refused():
 
 
 def test_files_that_are_none_are_named(tmp_path, needs_files):
-    with pytest.raises(FileNotFoundError, match=r"There is no .*stimuli\.hdf5"):
+    with pytest.raises(FileNotFoundError, match=r"stimuli\.hdf5 is not there"):
         from_pysaliency(tmp_path)
     (tmp_path / "stimuli.hdf5").write_bytes(b"not HDF5")
     with pytest.raises(ValueError, match=r"stimuli\.hdf5 is no HDF5 file of pysaliency"):

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..cache import digest
+from ..paths import regular
 from ..registry import Registry, check_name
 from ..sources import code_of
 from .types import CATEGORIES, Fixations, Region, Sample
@@ -127,11 +128,10 @@ class SaliencyDataset(Dataset[Sample]):
 def file_digests(paths: Sequence[Path]) -> list[tuple[str, str]]:
     """Name and hash of the content of files: a copy, or a newer download of the same, is equal.
 
-    Raises ValueError for a pipe, which would be waited for, a folder, or a link to nothing.
+    Raises as `paths.regular`.
     """
-    if odd := [p for p in paths if not p.is_file()]:
-        raise ValueError(f"{odd[0]} is no file that can be read; take it away.")
-    return [(p.name, _digest_at(p, (s := p.stat()).st_size, s.st_mtime_ns)) for p in paths]
+    stats = [(regular(path), path.stat()) for path in paths]
+    return [(path.name, _digest_at(path, s.st_size, s.st_mtime_ns)) for path, s in stats]
 
 
 @cache

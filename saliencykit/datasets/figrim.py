@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..reading.matlab import entries, member, points, read_mat
+from ..reading.matlab import entries, member, points, read_mat, text
 from ..registry import check_name
 from .base import DATASETS, file_digests
 from .files import FileDataset, Source, existing_root, list_images, missing
@@ -114,13 +114,13 @@ def read_gaze(path: Path, when: str) -> dict[str, Fixations]:
         raise ValueError(f"{path}: variable 'allImages' is no struct array.")
     found = {}
     for k, image in enumerate(images, 1):
-        file = np.ravel(member(image, "filename", f"{path}, allImages({k})"))
-        if file.size != 1 or not isinstance(file[0], str):
-            raise ValueError(f"{path}, allImages({k}): 'filename' is no file name.")
-        where = f"{path}, image {file[0]}"
+        file = text(image, "filename", f"{path}, allImages({k})")
+        where = f"{path}, image {file}"
+        if (name := Path(file).stem) in found:
+            raise ValueError(f"{path}, allImages({k}): image {file} is there twice.")
         people = entries(member(image, "userdata", where))
         trials = [_trial(p, when, f"{where}, observer {j}") for j, p in enumerate(people)]
-        found[Path(file[0]).stem] = Fixations.of_trials(trials)
+        found[name] = Fixations.of_trials(trials)
     return only_gaze(found, str(path))
 
 
@@ -138,7 +138,7 @@ def _showings(look: Any, where: str) -> list[str]:
 
     Raises ValueError for fixations of none that is known.
     """
-    found = [when for when in WHEN if hasattr(look, when)]
+    found = [when for when in WHEN if isinstance(look, dict) and when in look]
     if not found:
         member(look, WHEN[0], where)  # which says what is there
     return found

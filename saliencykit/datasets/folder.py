@@ -83,7 +83,7 @@ class Folder(AnnotatedDataset):
         """Return what identifies images, fixations, regions, scenes and splits."""
         beside = [self.folder / f"{n}.json" for n in ("regions", "scenes")]
         beside += [self.folder / f"{n}.csv" for n in ("fixations", "splits")]
-        return [super().contents(), file_digests([p for p in beside if p.is_file()])]
+        return [super().contents(), file_digests([p for p in beside if p.exists()])]
 
 
 def named_images(root: Path) -> dict[str, Path]:
@@ -128,7 +128,7 @@ def _known_rows(
 
 
 def _read_fixations(path: Path, known: dict[str, str]) -> dict[str, Fixations]:
-    if not path.is_file():
+    if not path.exists():
         return {}
     table = _known_rows(path, ("image", "x", "y", "observer"), known, ("order", "duration"))
     columns = {c: number_column(table, c, path) for c in "xy"}
@@ -195,21 +195,21 @@ def _keyed(path: Path, by_image: dict, known: dict[str, str]) -> dict:
 
 
 def _read_regions(path: Path, known: dict[str, str]) -> Regions:
-    if not path.is_file():
+    if not path.exists():
         return Regions(CATEGORIES, {})
     found = read_regions(path)
     return Regions(found.categories, _keyed(path, found.by_image, known), found.size)
 
 
 def _read_scenes(path: Path, known: dict[str, str]) -> Scenes:
-    if not path.is_file():
+    if not path.exists():
         return Scenes((), {})
     found = read_scenes(path)
     return Scenes(found.classes, _keyed(path, found.by_image, known))
 
 
 def _read_splits(path: Path, known: dict[str, str]) -> dict[str, str]:
-    if not path.is_file():
+    if not path.exists():
         return {}
     table = _known_rows(path, ("image", "split"), known)
     for line, split in table["split"].items():

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..cache import digest
 from ..paths import ANNOTATIONS
-from ..reading.matlab import entries, member, numbers, read_mat
+from ..reading.matlab import entries, member, numbers, read_mat, text
 from ..registry import one_spelling
 from .annotated import AnnotatedDataset, Regions, Scenes, read_regions, read_scenes
 from .base import DATASETS, file_digests
@@ -139,19 +139,17 @@ def structs(path: Path, variable: str) -> Iterator[tuple[str, Any, str]]:
     The name is that in field `img`, without suffix. Raises as `read_mat` does, and ValueError, also
     for an image that is there twice.
     """
-    names: set[str] = set()
     images = entries(read_mat(path, variable)[variable])
     if not images:
         raise ValueError(f"{path}: variable {variable!r} is no cell array of structs.")
+    seen: set[str] = set()
     for k, image in enumerate(images, 1):
-        file = np.ravel(member(image, "img", f"{path}, {variable}{{{k}}}"))
-        if file.size != 1 or not isinstance(file[0], str):
-            raise ValueError(f"{path}, {variable}{{{k}}}: 'img' is no file name.")
-        name = one_spelling(Path(file[0]).stem)
-        if name in names:
-            raise ValueError(f"{path}, {variable}{{{k}}}: image {file[0]} is there twice.")
-        names.add(name)
-        yield name, image, f"{path}, image {file[0]}"
+        file = text(image, "img", f"{path}, {variable}{{{k}}}")
+        name = one_spelling(Path(file).stem)
+        if name in seen:
+            raise ValueError(f"{path}, {variable}{{{k}}}: image {file} is there twice.")
+        seen.add(name)
+        yield name, image, f"{path}, image {file}"
 
 
 def _all_observers(observers: list, where: str) -> Fixations:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..cache import digest
-from ..paths import whole
+from ..paths import regular, whole
 from ..reading.pictures import as_image, is_turned, read_image, stored_shape
 from ..reading.positions import check_pixels, lost
 from .base import DATASETS, SaliencyDataset, file_digests
@@ -169,8 +169,7 @@ def to_pysaliency(data: SaliencyDataset, out: str | os.PathLike | None = None) -
 
 def _read(path: Path) -> Any:
     """What an HDF5 file holds, read anew: pysaliency remembers files by their names."""
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no {path}.")
+    regular(path)
     package, h5py = pysaliency_package(), pysaliency_package("h5py")
     try:
         with h5py.File(path, "r") as file:
@@ -338,5 +337,5 @@ def _write(stimuli: Any, fixations: Any, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with patch.object(np, "string_", np.bytes_, create=True):  # pysaliency 0.2.22 wants numpy 1's
         for part, path in zip((stimuli, fixations), paths, strict=True):
-            with whole(path) as unfinished:
+            with whole(path, beside=True) as unfinished:  # files are named relative to it
                 part.to_hdf5(str(unfinished))

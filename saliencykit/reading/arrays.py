@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..paths import regular
+
 ARRAYS = (".npy",)
 
 
@@ -13,10 +15,8 @@ def read_array(path: Path) -> np.ndarray:
     Raises ValueError naming the file, if it is no whole .npy file, is longer by its header than on
     the disk, or holds anything else (objects are never unpickled).
     """
-    if not path.is_file():
-        raise ValueError(f"{path} cannot be read as an array: it is no file.")
     try:
-        values = np.array(np.lib.format.open_memmap(path, mode="r"))
+        values = np.array(np.lib.format.open_memmap(regular(path), mode="r"))
     except Exception as error:  # numpy raises half a dozen kinds for a damaged header
         raise ValueError(f"{path} cannot be read as an array ({error}); write it again.") from error
     if values.dtype.kind not in "biuf":

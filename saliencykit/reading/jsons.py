@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from ..paths import regular
 from ..registry import one_spelling
 
 
@@ -24,7 +25,7 @@ def read_json(path: Path, packed: Callable[[dict], dict] | None = None) -> dict[
         return packed(found) if packed else found
 
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = regular(path).read_text(encoding="utf-8-sig")
         found = json.loads(text, object_pairs_hook=read, parse_constant=_no_number)
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}, line {error.lineno}: not valid JSON ({error.msg}).") from error

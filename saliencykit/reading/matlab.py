@@ -1,65 +1,82 @@
 """Matlab's .mat files."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
+
+from ..paths import regular
+from .mat_elements import read_variables
+
+UNKNOWN = "\ufffd"
+"""What stands in a text for bytes that are no characters."""
 
 
-def read_mat(path: Path, *variables: str) -> dict[str, np.ndarray]:
-    """Return the named variables of a Matlab file (up to version 7) as scipy reads them.
+def read_mat(path: Path, *variables: str) -> dict[str, Any]:
+    """Return the named variables of a Matlab file (up to version 7).
 
-    Structs are scipy's `mat_struct`; take them apart with `entries` and `member`. Raises
-    FileNotFoundError, and ValueError naming the file and the variables it does hold.
+    Numeric matrices are arrays; take structs and cells apart with `entries`, `member` and `text`.
+    Raises FileNotFoundError, and ValueError naming the file and the variables it does hold.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is not there.")
     try:
-        found = scipy.io.loadmat(path, variable_names=variables, struct_as_record=False)
+        with regular(path).open("rb") as file:
+            found, names = read_variables(file, os.fstat(file.fileno()).st_size, variables)
     except NotImplementedError as error:  # version 7.3 is HDF5
         raise ValueError(f"{path} is a Matlab 7.3 file; save it with `save -v7`.") from error
-    except Exception as error:  # scipy raises a dozen kinds for a damaged file
-        raise ValueError(f"{path} cannot be read as a .mat file ({error}); fetch it again.") from (
-            error
-        )
-    for variable in variables:
-        if variable not in found:
-            held = ", ".join(name for name, *_ in scipy.io.whosmat(path)) or "none"
-            raise ValueError(f"{path} has no variable {variable!r}. Variables in it: {held}.")
-    return {v: found[v] for v in variables}
+    except ValueError as error:
+        raise ValueError(
+            f"{path} cannot be read as a .mat file ({error}); fetch it again, or save it anew with "
+            "`save -v7`."
+        ) from error
+    if missing := [v for v in variables if v not in found]:
+        held = ", ".join(names) or "none"
+        raise ValueError(f"{path} has no variable {missing[0]!r}. Variables in it: {held}.")
+    return found
 
 
 def entries(value: object) -> list[Any]:
     """Return the elements of a Matlab cell or struct array, each freed of its 1×1 wrapping.
 
-    scipy gives a cell of structs as an object array of 1×1 object arrays, a struct array as an
-    object array of structs, and an empty cell element as an empty numeric array.
+    None of numbers or text.
     """
-    if not isinstance(value, np.ndarray):
-        return [value]
-    return [_unwrapped(v) for v in value.ravel()] if value.dtype == object else []
+    if isinstance(value, np.ndarray | str):
+        return []
+    return [_unwrapped(v) for v in value] if isinstance(value, list) else [value]
 
 
 def _unwrapped(value: Any) -> Any:
-    while isinstance(value, np.ndarray) and value.dtype == object and value.size == 1:
-        value = value.item()
+    while isinstance(value, list) and len(value) == 1:
+        value = value[0]
     return value
 
 
 def member(entry: object, name: str, where: str) -> Any:
     """Return field `name` of a Matlab struct. Raises ValueError naming the fields it has."""
-    fields = getattr(entry, "_fieldnames", None)
-    if fields is None or name not in fields:
-        has = f"has the fields {', '.join(fields)}" if fields else "is no struct"
-        raise ValueError(f"{where}: field {name!r} is missing; what is there {has}.")
-    return getattr(entry, name)
+    if isinstance(entry, dict) and name in entry:
+        return entry[name]
+    has = (
+        f"has the fields {', '.join(entry)}"
+        if isinstance(entry, dict) and entry
+        else "is no struct"
+    )
+    raise ValueError(f"{where}: field {name!r} is missing; what is there {has}.")
+
+
+def text(entry: object, name: str, where: str) -> str:
+    """Return the text in field `name` of a struct. Raises ValueError if it is none, or damaged."""
+    found = member(entry, name, where)
+    if not isinstance(found, str) or UNKNOWN in found:
+        raise ValueError(f"{where}: {name!r} is no file name.")
+    return found
 
 
 def numbers(value: object, where: str) -> np.ndarray:
     """Return a Matlab matrix as float64, shape kept. Raises ValueError if it is not numeric."""
     try:
-        return np.asarray(value, dtype=np.float64)
+        if np.asarray(value).dtype.kind in "UScV":  # digits in a text are a name, not a number
+            raise TypeError(value)
+        return np.array(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: expected numbers, found {str(value)[:60]!r}.") from error
 

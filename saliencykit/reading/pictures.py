@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 from torch import Tensor
 
+from ..paths import regular
 from .arrays import ARRAYS, plane, read_array
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
@@ -169,8 +170,8 @@ def opened(
     `header`: nothing but that is asked for, so that the rest is not checked.
     """
     with naming(path, kind):
-        if content is None and not path.is_file():  # a pipe would be waited for
-            raise ValueError("there is none" if not path.exists() else "it is no file")
+        if content is None:
+            regular(path)
         source = path if content is None else io.BytesIO(content)
         try:
             image = Image.open(source, formats=formats)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..paths import regular
 from ..registry import one_spelling
 
 DELIMITERS = ",\t;"
@@ -110,7 +111,7 @@ def _without_end(names: list[str]) -> list[str]:
 
 
 def _encoding(path: Path) -> str:
-    with path.open("rb") as file:
+    with regular(path).open("rb") as file:
         start = file.read(2)
     return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
