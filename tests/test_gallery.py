@@ -328,9 +328,10 @@ def test_old_records_without_settings_are_shown(folder):
 def test_what_is_no_record_is_left_out_with_a_warning(folder):
     (folder / "02_units.json").write_text("{}")
     (folder / "09_x.json").write_text("{")
+    (folder / "09_y.json").write_text('{"a": ' + "[" * 100_000)
     with pytest.warns(UserWarning, match="is left out") as caught:
         page = Page(gallery.write(folder))
-    assert len([w for w in caught if "is no record of a notebook" in str(w.message)]) == 2
+    assert len([w for w in caught if "is no record of a notebook" in str(w.message)]) == 3
     assert page.all("img", "src") == ["03_by_layer.png", "03_again.png"]
 
 

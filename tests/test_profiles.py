@@ -1,7 +1,7 @@
 import pytest
 
 from saliencykit.registry import UnknownNameError
-from saliencykit.running.profiles import assign, declared, find_notebooks, typed
+from saliencykit.running.profiles import assign, declared, find_notebooks, read_cells, typed
 from saliencykit.settings import Profile, profile_names, read_profile
 from tests.small_notebooks import write_notebook, write_profile
 
@@ -205,3 +205,11 @@ def test_a_file_that_is_no_notebook_is_named(place):
     bad.write_text("{ no")
     with pytest.raises(ValueError, match=r"00_bad\.ipynb"):
         declared(bad)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"cells": 1}', '{"cells": ' + "[" * 100_000])
+def test_what_is_no_notebook_is_named(tmp_path, text):
+    path = tmp_path / "00_a.ipynb"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"00_a\.ipynb cannot be read as a notebook"):
+        read_cells(path)

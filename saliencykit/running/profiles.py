@@ -6,13 +6,13 @@ setting, else the parameter of that name.
 """
 
 import ast
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..paths import NOTEBOOKS
+from ..reading.jsons import read_json
 from ..registry import check_name
 from ..settings import DEFAULTS, Profile, check_changes, check_kind, typed
 
@@ -70,7 +70,7 @@ def declared(notebook: Path, tag: str = "parameters") -> dict[str, Any]:
 def read_cells(notebook: Path) -> list[dict[str, Any]]:
     """Return the cells of a notebook file. Raises ValueError, naming it, if it is not one."""
     try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        cells = read_json(notebook)["cells"]
         return [{"metadata": {}, "source": "", **cell} for cell in cells]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{notebook} cannot be read as a notebook (version 4): {error}") from error

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from ..paths import FIGURE_MIME, SETTINGS_MIME, whole
+from ..reading.jsons import read_json
 from .profiles import GIVEN, declared, read_cells
 
 Record = dict[str, Any]
@@ -43,7 +44,7 @@ class _Block:
 def read(path: Path) -> Record | None:
     """Return the record at `path`, None if there is none. Raises ValueError naming what is none."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         _ = figures(record), record["notebook"]
     except FileNotFoundError:
         return None
