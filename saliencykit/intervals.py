@@ -156,6 +156,17 @@ def another_run(spread: ArrayLike, trainings: ArrayLike, others: ArrayLike) -> n
     return t * np.asarray(spread, float) * np.sqrt(1 / count + 1 / again)
 
 
+def how_likely(off: ArrayLike, reach: ArrayLike, trainings: ArrayLike) -> np.ndarray:
+    """Return how likely another run's number lies `off` the reference's: its log density.
+
+    Of Student's t, but for what does not hang on the number. reach: `another_run`'s; trainings:
+    behind the reference's number. NaN where nothing is told.
+    """
+    free = np.maximum(np.asarray(trainings) - 1, 1)
+    scale = np.asarray(reach) / stats.t.ppf((1 + LEVEL) / 2, free)
+    return -(free + 1) / 2 * np.log1p((np.asarray(off) / scale) ** 2 / free)
+
+
 def of_share(found: Learned, count: ArrayLike) -> Learned:
     """Return an interval within 0 … 1 for a share (…), from the symmetric one that was `found`.
 

@@ -141,6 +141,16 @@ def test_level_and_rate_stand_once(name):
     assert homes == [PACKAGE / "intervals.py"]
 
 
+def test_how_likely_is_student_s_density_but_for_a_constant():
+    off, trainings = np.array([0.0, 0.3, -2.0]), 5
+    scale = 0.7
+    reach = scale * stats.t.ppf(0.975, trainings - 1)
+    dense = stats.t.logpdf(off, trainings - 1, scale=scale)
+    found = intervals.how_likely(off, reach, trainings)
+    assert found - found[0] == pytest.approx(dense - dense[0])
+    assert np.isnan(intervals.how_likely(0.1, np.nan, 5))
+
+
 def test_a_share_of_trainings_is_wilson_s_where_it_varies_as_one_would():
     grid = (np.arange(50) % 5 == 0)[None].astype(float)
     found = intervals.of_images(grid, n=100_000)

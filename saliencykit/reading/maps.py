@@ -13,7 +13,7 @@ NEUTRAL = 16
 """By how much of 255 red, green and blue of a grey map may differ: inks and JPEG round."""
 LARGE = 1e30
 """Beyond it, and below its inverse, a map is scaled before it is held in float32."""
-LEVEL = 1e-5
+FLAT = 1e-5
 """A map whose values differ by less, the largest being 1, is level for float32, or nearly."""
 
 
@@ -84,7 +84,7 @@ def _single(values: np.ndarray, path: Path) -> np.ndarray:
     if values.dtype not in (np.float16, np.float32):
         known = values.astype(np.float64)
         peak, range_ = float(np.abs(known).max()), float(np.ptp(known))
-        if 0 < range_ < LEVEL * peak:
+        if 0 < range_ < FLAT * peak:
             raise ValueError(
                 f"{path}: values differ by {range_:g} only, and are as large as {peak:g}: float32 "
                 "can't tell them apart. Subtract the smallest and write it again."

@@ -269,17 +269,15 @@ class _Placed(NamedTuple):
     def likely(self, rows: "np.ndarray", as_rows: "np.ndarray") -> "np.ndarray":
         """Return how likely the new numbers of `rows` are, as another run's of `as_rows`.
 
-        Logarithms of Student's t density, but for what does not hang on the number. NaN where
-        nothing is told.
+        As `intervals.how_likely`; numbers that differ by rounding are as likely as equal ones.
         """
         import numpy as np
-        from scipy.stats import t
 
-        old, reach = self.old[as_rows], self.reach[as_rows]
-        freedom = np.maximum(self.trainings[as_rows] - 1, 1)
-        scale = np.maximum(reach, ATOL + RTOL * np.abs(old)) / t.ppf(0.975, freedom)
-        off = (self.new[rows] - old) / scale
-        return -(freedom + 1) / 2 * np.log1p(off**2 / freedom)
+        from ..intervals import how_likely
+
+        old = self.old[as_rows]
+        reach = np.maximum(self.reach[as_rows], ATOL + RTOL * np.abs(old))
+        return how_likely(self.new[rows] - old, reach, self.trainings[as_rows])
 
 
 def _swapped(name: str, frame: "pd.DataFrame", placed: Sequence[_Placed]) -> Iterator[Difference]:
