@@ -72,7 +72,8 @@ def check_counts(name: str, counts: Rows) -> None:
 
     NaN, negative and infinite numbers are none. Fractions may be: fixations that weigh by how long
     they lasted weigh 1 in the mean, so that the sum of a map is at least its number of fixated
-    pixels. A density's is not, unless it was scaled; but it is smoother than counts (`_smooth`).
+    pixels. A density's is not, unless it was scaled; but it is smoother than counts (`_smooth`), as
+    marks, all of one number, may be too.
     """
     looked = where_looked(counts, fill=0)[0]  # zeros are counts, and most are
     wrong = f"{name} must be a map of counts, but "
@@ -87,7 +88,9 @@ def check_counts(name: str, counts: Rows) -> None:
             f"{float(total[k]):.4g}: {A_DENSITY}"
         )
     for k in ((pixels >= MANY) & (broken | (total > 2 * pixels))).nonzero().flatten().tolist():
-        if _smooth(counts.values[k].unflatten(0, counts.size), bool(broken[k])):
+        values = counts.values[k]
+        is_mark = bool((looked[k].max() == looked[k][looked[k] > 0]).all())  # one number alone
+        if not is_mark and _smooth(values.unflatten(0, counts.size), bool(broken[k])):
             raise ValueError(f"{wrong}it is smoother than counts can be: {A_DENSITY}")
 
 
