@@ -294,9 +294,16 @@ class Explorer(Voila):
         finally:
             for number in SIGNALS:
                 loop.asyncio_loop.remove_signal_handler(number)  # a second one ends us at once
-            run_sync(self.kernel_manager.shutdown_all)(now=True)
+            run_sync(self._end_kernels)()
         if told and told[0] != signal.SIGINT:
             raise SystemExit(128 + told[0])
+
+    async def _end_kernels(self) -> None:
+        """End all kernels, once those that are just starting can be ended."""
+        kernels = self.kernel_manager
+        await asyncio.gather(*kernels._pending_kernels.values(), return_exceptions=True)
+        with suppress(HTTPError):  # its page ended one meanwhile
+            await ensure_async(kernels.shutdown_all(now=True))
 
     def _bound(self) -> list:
         """Sockets at the first free port. Raises OSError if none is, or it is not ours to take."""
