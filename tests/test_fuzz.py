@@ -1,4 +1,4 @@
-"""500 odd and hostile inputs over all kinds, and a harness that sees whatever goes wrong."""
+"""Over 500 odd and hostile inputs of all kinds, and a harness that sees whatever goes wrong."""
 
 import os
 import time
@@ -9,16 +9,19 @@ import scipy.io
 
 from saliencykit.reading.matlab import read_mat
 from tests.fuzz import __main__ as command
-from tests.fuzz import harness, mat
+from tests.fuzz import harness, jsons, mat, metrics, tables
 
 KINDS = harness.kinds()
-ALL = 500
+MANY, SOME = {"pictures": 150, "maps": 150}, 60
+NEVER_REFUSED = ("entries",)  # computed again
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_odd_inputs_are_right_or_refused_in_words(kind):
-    found = harness.run(KINDS[kind], range(-(-ALL // len(KINDS))))
+    found = harness.run(KINDS[kind], range(MANY.get(kind, SOME)))
     assert not command.complaints({kind: found})
+    seen = {told.outcome for told in found.values()}
+    assert seen == ({"right"} if kind in NEVER_REFUSED else {"right", "refused"})
 
 
 def trial(seed, folder):
@@ -82,3 +85,19 @@ def test_a_kind_that_cannot_be_imported_is_said():
 def test_kinds_are_the_modules_with_a_trial():
     assert {"mat", "archives"} <= set(KINDS)
     assert not {"harness", "__main__", "__init__"} & set(KINDS)
+
+
+def test_what_is_wrong_is_seen(tmp_path):
+    table = next(t for s in range(99) if (t := tables.inputs(s, tmp_path)).right and "a" in t.right)
+    moved = {**table.right, "a": [(x + 1, y, who) for x, y, who in table.right["a"]]}
+    assert tables.judge(table._replace(right=moved), tmp_path) == "wrong"
+    assert tables.judge(table._replace(right=None), tmp_path) == "wrong"
+    more = {**table.right, "a": table.right["a"] * 2}
+    assert tables.judge(table._replace(right=more), tmp_path) == "lost"
+    (tmp_path / "fixations.csv").unlink()
+    note = next(t for s in range(99) if (t := jsons.inputs(s, tmp_path)).right)
+    assert jsons.judge(note._replace(right={}), tmp_path) == "wrong"
+    assert jsons.judge(note._replace(content=b"{"), tmp_path) == "wrong"
+    case = next(c for s in range(99) if not (c := metrics.inputs(s, tmp_path)).refused)
+    assert metrics.judge(case._replace(refused=True), tmp_path) == "wrong"
+    assert metrics.judge(case._replace(truth={}), tmp_path) == "traceback"

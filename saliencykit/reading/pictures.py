@@ -96,7 +96,8 @@ def image_size(path: Path) -> tuple[int, int]:
         size: tuple[int, int] = image.height, image.width
         if image.format == "TIFF":  # of whose size some versions of Pillow think upright
             size = _tag(image, HEIGHT, 0), _tag(image, WIDTH, 0)
-        return size[::-1] if _told(image, path) in LYING else size
+        height, width = size
+        return (width, height) if _told(image, path) in LYING else (height, width)
 
 
 def is_turned(path: Path) -> bool:

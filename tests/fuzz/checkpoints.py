@@ -14,7 +14,7 @@ from saliencykit import cache
 from saliencykit.models import SaliencyModel, build_encoder
 
 from .entries import DAMAGE
-from .hangs import HangError, limited
+from .harness import cache_in
 
 
 class Runs:
@@ -165,7 +165,6 @@ ABOUT = [
 def inputs(seed, folder):
     """Return a file, its weights' truth, and whether they may be taken."""
     draw = np.random.default_rng(seed)
-    os.environ["SALIENCYKIT_CACHE"] = str(folder / "cache")
     state = network(int(draw.integers(1, 1000))).state_dict()
     if draw.random() < 0.2:
         about = ABOUT[draw.integers(len(ABOUT))]
@@ -199,15 +198,5 @@ def judge(path, state, taken):
 
 def trial(seed, folder):
     """One input and how it went."""
-    before = os.environ.get("SALIENCYKIT_CACHE")
-    try:
-        with limited():
-            return judge(*inputs(seed, folder))
-    except HangError:
-        return "hang"
-    except Exception:
-        return "traceback"
-    finally:
-        os.environ.pop("SALIENCYKIT_CACHE")
-        if before is not None:
-            os.environ["SALIENCYKIT_CACHE"] = before
+    with cache_in(folder / "cache"):
+        return judge(*inputs(seed, folder))

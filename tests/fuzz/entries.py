@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from saliencykit import cache
 
-from .hangs import HangError, limited
+from .harness import cache_in
 
 KIND, KEY = "fuzzed", {"k": 1}
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.uint8, torch.int64, torch.bool)
@@ -144,7 +144,6 @@ def same(found, truth):
 
 def inputs(seed, folder):
     """Return what an entry should be, and what lies in its place, in a cache in `folder`."""
-    os.environ["SALIENCYKIT_CACHE"] = str(folder)
     draw = np.random.default_rng(seed)
     truth, path = entry(draw), cache.entry_path(KIND, KEY)
     path.unlink(missing_ok=True)  # another trial's
@@ -155,7 +154,7 @@ def inputs(seed, folder):
 def judge(truth, what):
     """Read it twice: the right answer is the truth, and in the end whole on the disk."""
     path = cache.entry_path(KIND, KEY)
-    with suppress(ValueError, OSError), limited():
+    with suppress(ValueError, OSError):
         if what not in OTHERS and not same(cache.read(path), truth):
             return "wrong"
     computed = []
@@ -178,15 +177,5 @@ def judge(truth, what):
 
 def trial(seed, folder):
     """One input and how it went."""
-    before = os.environ.get("SALIENCYKIT_CACHE")
-    try:
-        with limited():
-            return judge(*inputs(seed, folder))
-    except HangError:
-        return "hang"
-    except Exception:
-        return "traceback"
-    finally:
-        os.environ.pop("SALIENCYKIT_CACHE")
-        if before is not None:
-            os.environ["SALIENCYKIT_CACHE"] = before
+    with cache_in(folder):
+        return judge(*inputs(seed, folder))

@@ -13,7 +13,8 @@ import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -41,6 +42,19 @@ def kinds() -> dict[str, str]:
     files = sorted(Path(__file__).parent.glob("*.py"))
     found = [f.stem for f in files if "\ndef trial(" in f.read_text(encoding="utf-8")]
     return {name: f"{__package__}.{name}" for name in found}
+
+
+@contextmanager
+def cache_in(folder: Path) -> Iterator[None]:
+    """Inside, what is computed is kept in `folder`: for trials of what the cache holds."""
+    before = os.environ.get("SALIENCYKIT_CACHE")
+    os.environ["SALIENCYKIT_CACHE"] = str(folder)
+    try:
+        yield
+    finally:
+        os.environ.pop("SALIENCYKIT_CACHE")
+        if before is not None:
+            os.environ["SALIENCYKIT_CACHE"] = before
 
 
 def run(
