@@ -15,7 +15,7 @@ from saliencykit import datasets, metrics
 from saliencykit.datasets import Fixations
 from saliencykit.datasets.tracker import import_table
 from saliencykit.models import CentrePrior
-from saliencykit.reading.positions import fractions, lost
+from saliencykit.reading.positions import RARE, fractions, lost
 from tests import miniature
 from tests.conftest import Blobs
 
@@ -41,6 +41,16 @@ def test_fractions_are_seen_though_some_are_off_the_image_or_lost(xy, off, codes
 def test_pixels_are_no_fractions(xy):
     assert not fractions(*(xy * (798, 598) + 1.01).T)
     assert not fractions(*(xy > 0.5).astype(float).T)  # whole: some may well be in the corner
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 4), (8, 8), (12, 29), (29, 12), (60, 80)])
+def test_gaze_on_few_pixels_is_no_fractions(size):
+    random = np.random.default_rng(0)
+    for n in random.integers(3, 60, 400):
+        xy = random.uniform(0, 1, (n, 2))
+        assert not fractions(*(xy * size[::-1]).T, size)
+        if n * np.log(size[0] * size[1]) > -np.log(RARE):
+            assert fractions(*xy.T, size)
 
 
 def test_one_axis_of_fractions_is_enough():

@@ -132,7 +132,7 @@ def _read_fixations(path: Path, known: dict[str, str]) -> dict[str, Fixations]:
         return {}
     table = _known_rows(path, ("image", "x", "y", "observer"), known, ("order", "duration"))
     columns = {c: number_column(table, c, path) for c in "xy"}
-    check_pixels(columns["x"], columns["y"], str(path), INSTEAD)
+    check_pixels(columns["x"], columns["y"], str(path), instead=INSTEAD)
     columns["observer"] = _observers(table["observer"].str.strip(), path)
     if "order" in table:
         columns["order"] = _from_zero(whole_column(table, "order", path), table, path)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..reading.jsons import as_points, as_size, read_json
 from ..reading.matlab import entries, member, numbers, points, read_mat
-from ..reading.positions import SMALL, check_pixels
+from ..reading.positions import check_pixels
 from .base import DATASETS, SPLITS, file_digests
 from .files import FileDataset, Source, existing_root, list_images, missing
 from .types import Fixations
@@ -162,8 +162,8 @@ def _placed(
     NaN stays, to be dropped and counted. Raises ValueError for fractions of the image's sides.
     """
     rows = np.concatenate([np.zeros((0, 2)), *trials])
-    if len(rows) > 2 and min(size) >= SMALL:
-        check_pixels(rows[:, 0], rows[:, 1], where)
+    if len(rows) > 2:
+        check_pixels(rows[:, 0], rows[:, 1], where, size)
     end = (size[1] - 1, size[0] - 1)
     return Fixations.of_trials([np.clip(xy - 1, 0, end) for xy in trials], observers)
 

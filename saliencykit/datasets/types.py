@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ..reading.positions import SMALL, check_pixels, lost
+from ..reading.positions import check_pixels, lost
 from ..registry import check_name
 
 CATEGORIES = (
@@ -125,8 +125,8 @@ class Fixations:
 
         Raises ValueError for three or more that are fractions of the image's sides, not pixels.
         """
-        if len(self) > 2 and min(height, width) >= SMALL:
-            check_pixels(self.x, self.y, f"{name}, {width}×{height} pixels")
+        if len(self) > 2:
+            check_pixels(self.x, self.y, f"{name}, {width}×{height} pixels", (height, width))
         keep = (self.x >= 0) & (self.x < width) & (self.y >= 0) & (self.y < height)
         if dropped := int((~keep).sum()):
             warnings.warn(

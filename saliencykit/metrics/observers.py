@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ..reading.positions import SMALL, check_pixels
+from ..reading.positions import check_pixels
 from ..registry import check_name
 from .blur import default_sigma
 from .maps import Maps, as_tensor, check_counts
@@ -46,8 +46,8 @@ def fixated(
     if not x.shape == y.shape == observer.shape:
         shapes = ", ".join(str(tuple(v.shape)) for v in (x, y, observer))
         raise ValueError(f"x, y and observer differ in length: {shapes}")
-    if len(x) > 2 and min(size) >= SMALL:
-        check_pixels(x.cpu(), y.cpu(), "x, y")
+    if len(x) > 2:
+        check_pixels(x.cpu(), y.cpu(), "x, y", size)
     observer = _indices(observer) if observers is None else observer
     needed = int(observer.max()) + 1 if len(observer) else 0
     observers = needed if observers is None else observers

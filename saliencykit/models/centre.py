@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor
 
 from ..datasets import SaliencyDataset
-from ..reading.positions import SMALL, check_pixels
+from ..reading.positions import check_pixels
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,8 @@ class CentrePrior:
             sizes.append((height, width))
         if sum(map(len, looks)) < 2:
             raise ValueError(f"{data!r} holds too few fixations to fit a centre prior.")
-        if min(map(min, sizes)) >= SMALL:  # images with few fixations each are seen together
-            check_pixels(
-                torch.cat([f.x for f in looks]), torch.cat([f.y for f in looks]), repr(data)
-            )
+        x, y = (torch.cat([getattr(f, axis) for f in looks]) for axis in "xy")
+        check_pixels(x, y, repr(data), min(sizes, key=prod))  # with few an image, seen together
         of = list(zip(looks, sizes, strict=True))
         x = torch.cat([seen.x / width for seen, (_, width) in of])
         y = torch.cat([seen.y / height for seen, (height, _) in of])

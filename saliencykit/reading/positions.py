@@ -1,9 +1,11 @@
 """Where people looked, as numbers from any file or array: pixels, or what only passes for them."""
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import bdtrc
 
 CORNER = 0.1
 """Share of positions within the topmost pixel that no gaze at pictures has."""
@@ -11,36 +13,46 @@ ROW = 10
 """So many positions within one row or column of pixels, and no other, are none that people make."""
 LOST = 0.01
 """Share of positions at exactly (0, 0) from which on they are a code, and not gaze."""
-SMALL = 8
-"""Sides of images in pixels below which nearly everything lies in the corner."""
+RARE = 1e-6
+"""Gaze anywhere on an image of known size is taken for fractions no more often than this."""
 
 
-def fractions(x: ArrayLike, y: ArrayLike) -> bool:
+def fractions(x: ArrayLike, y: ArrayLike, size: Sequence[int] | None = None) -> bool:
     """Whether positions x, y (N,) can't be pixels: many, some of them not whole, within ±1.
 
     So are parts of the image's sides, even where a few lie off the image, or where only some people
     were recorded so. Positions with one coordinate of this kind count too. NaN and what stands for
-    no gaze, (0, 0) and (-1, -1), are left out.
+    no gaze, (0, 0) and (-1, -1), are left out. `size` (height, width): of an image of few pixels
+    some lie in the corner by chance.
     """
     xy = np.stack([np.asarray(x, np.float64), np.asarray(y, np.float64)], axis=1)
     xy = xy[np.isfinite(xy).all(1) & ~(xy == 0).all(1) & ~(xy == -1).all(1)]
     if not len(xy):
         return False
+    n, (height, width) = len(xy), size or (np.inf, np.inf)
     corner = (np.abs(xy) <= 1).all(1) & (xy % 1 != 0).any(1)
     many = corner.mean() > 0.5 or (corner.sum() > 2 and corner.mean() > CORNER)
+    many &= bdtrc(corner.sum() - 1, n, 1 / (height * width)) < RARE
     along = ((xy >= 0) & (xy <= 1)).all(0) & (xy % 1 != 0).any(0)
-    return bool(many or (len(xy) >= ROW and along.any()))
+    along &= 1 / np.array([width, height]) ** float(n) < RARE
+    return bool(many or (n >= ROW and along.any()))
 
 
 MULTIPLY = " Multiply x by the image's width, y by its height."
 
 
-def check_pixels(x: ArrayLike, y: ArrayLike, where: str, instead: str = MULTIPLY) -> None:
+def check_pixels(
+    x: ArrayLike,
+    y: ArrayLike,
+    where: str,
+    size: Sequence[int] | None = None,
+    instead: str = MULTIPLY,
+) -> None:
     """Raise ValueError, naming `where` they are from, if positions are `fractions`.
 
-    `instead`: what to do.
+    `size` (height, width): of the image, or the smallest of several; `instead`: what to do.
     """
-    if fractions(x, y):
+    if fractions(x, y, size):
         known = np.isfinite(np.asarray(x, np.float64)) & np.isfinite(np.asarray(y, np.float64))
         xs, ys = np.asarray(x)[known], np.asarray(y)[known]
         raise ValueError(
