@@ -34,7 +34,7 @@ def fractions(x: ArrayLike, y: ArrayLike, size: Sequence[int] | None = None) -> 
     many = corner.mean() > 0.5 or (corner.sum() > 2 and corner.mean() > CORNER)
     many &= bdtrc(corner.sum() - 1, n, 1 / (height * width)) < RARE
     along = ((xy >= 0) & (xy <= 1)).all(0) & (xy % 1 != 0).any(0)
-    along &= 1 / np.array([width, height]) ** float(n) < RARE
+    along &= n * np.log([width, height]) > -np.log(RARE)
     return bool(many or (n >= ROW and along.any()))
 
 
