@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import re
+import unicodedata
 import warnings
 
 import numpy as np
@@ -182,3 +184,49 @@ def test_round_trip_folder(blank, trials):
     rows = [("a", x, y, k) for k, t in enumerate(trials) for x, y in t.tolist()]
     miniature.save_table(blank / "folder" / "fixations.csv", ("image", "x", "y", "observer"), rows)
     assert_same_trials(datasets.load("folder", blank / "folder")[0].fixations, trials)
+
+
+# --- names whose accents are composed in one place and apart in another ---------------------------
+
+
+def renamed(path, spelling):
+    """Move a file to its name with an "é" before the first digit, spelled so."""
+    name = re.sub(r"(\d)", r"é\1", path.name, count=1)
+    path.rename(path.with_name(unicodedata.normalize(spelling, name)))
+
+
+@pytest.mark.parametrize(
+    ("name", "pictures", "records"),
+    [
+        ("mit1003", "ALLSTIMULI/*", "ALLFIXATIONMAPS/*_fixPts.jpg"),
+        ("cat2000", "trainSet/Stimuli/Action/*.jpg", "trainSet/FIXATIONLOCS/Action/*"),
+        ("salicon", "images/train/*", "fixations/train/*"),
+    ],
+)
+@pytest.mark.parametrize("spellings", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_files_spelled_otherwise_than_their_pictures_are_found(
+    name, pictures, records, spellings, tmp_path
+):
+    WRITERS.get(name, miniature.write_salicon)(tmp_path, size=SMALL)
+    before = [f.x.tolist() for f in map(datasets.load(name, tmp_path).fixations, range(3))]
+    for found, spelling in zip((pictures, records), spellings, strict=True):
+        for path in sorted(tmp_path.glob(found)):
+            renamed(path, spelling)
+    ds = datasets.load(name, tmp_path)
+    of_accents = [i for i in range(len(ds)) if not ds.names[i].isascii()][:3]
+    assert [ds.fixations(i).x.tolist() for i in of_accents] == before
+
+
+@pytest.mark.parametrize("spelling", ["NFC", "NFD"])
+def test_names_within_files_spelled_otherwise_than_their_pictures_are_found(spelling, tmp_path):
+    accents = unicodedata.normalize(spelling, "COCO_é1")
+    apart = unicodedata.normalize("NFC" if spelling == "NFD" else "NFD", "COCO_é1")
+    looks = [np.array([[10.0, 20.0], [30.0, 40.0]])]
+    miniature.write_salicon(tmp_path / "salicon", n=(0, 0, 0), size=SMALL)
+    miniature.write_image(tmp_path / f"salicon/images/train/{apart}.jpg", SMALL)
+    miniature.save_salicon_split(tmp_path / "salicon", "train", {accents: looks}, SMALL, "json")
+    assert datasets.load("salicon", tmp_path / "salicon").fixations(0).x.tolist() == [9, 29]
+    by_image = {f"{accents}.jpg": [miniature.seen_by(enc=xy + 0.5) for xy in looks]}
+    miniature.write_image(tmp_path / f"figrim/Targets/tower/{apart}.jpg", miniature.FIGRIM_SIZE)
+    miniature.save_figrim_gaze(tmp_path / "figrim/allImages_release.mat", by_image)
+    assert datasets.load("figrim", tmp_path / "figrim").fixations(0).x.tolist() == [10, 30]

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..reading.matlab import numbers, read_mat
 from .base import DATASETS, file_digests
-from .files import FileDataset, Source, existing_root, list_images, missing
+from .files import FileDataset, Source, as_spelled, existing_root, list_images, missing
 from .types import Fixations
 
 OUTPUT = "Output"
@@ -82,7 +82,7 @@ class Cat2000(FileDataset):
         return [super().contents(), file_digests([p for p in points if p.is_file()])]
 
     def _points_file(self, name: str) -> Path:
-        return self.folder / "FIXATIONLOCS" / f"{name}.mat"
+        return as_spelled(self.folder / "FIXATIONLOCS" / f"{name}.mat")
 
 
 def _categories(stimuli: Path) -> list[Path]:

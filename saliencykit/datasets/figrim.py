@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..reading.matlab import entries, member, points, read_mat, text
-from ..registry import check_name
+from ..registry import check_name, one_spelling
 from .base import DATASETS, file_digests
 from .files import FileDataset, Source, existing_root, list_images, missing
 from .types import Fixations, only_gaze
@@ -92,7 +92,7 @@ class Figrim(FileDataset):
         kind, _, stem = self.names[i].split("/")
         path = self.gaze_files[kind]
         gaze = self.once(path, lambda: read_gaze(path, self.when))
-        return self.fitted(i, gaze.get(stem, Fixations.of([], [])), RECORDED)
+        return self.fitted(i, gaze.get(one_spelling(stem), Fixations.of([], [])), RECORDED)
 
     def scene(self, i: int) -> str:
         """Return the scene class of stimulus `i`: the folder it lies in."""
@@ -116,7 +116,7 @@ def read_gaze(path: Path, when: str) -> dict[str, Fixations]:
     for k, image in enumerate(images, 1):
         file = text(image, "filename", f"{path}, allImages({k})")
         where = f"{path}, image {file}"
-        if (name := Path(file).stem) in found:
+        if (name := one_spelling(Path(file).stem)) in found:
             raise ValueError(f"{path}, allImages({k}): image {file} is there twice.")
         people = entries(member(image, "userdata", where))
         trials = [_trial(p, when, f"{where}, observer {j}") for j, p in enumerate(people)]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..paths import data_root
 from ..reading.pictures import SUFFIXES, image_size, read_image
+from ..registry import one_spelling
 from .base import SaliencyDataset, file_digests
 from .types import Fixations
 
@@ -71,6 +72,17 @@ def list_images(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
     with os.scandir(folder) as found:
         names = sorted(e.name for e in found if not (e.name.startswith(".") or e.is_dir()))
     return [folder / n for n in names if n.lower().endswith(tuple(suffixes))]
+
+
+def as_spelled(path: Path) -> Path:
+    """Return `path`, or the file there whose name differs in nothing but how accents are composed.
+
+    Images and what was recorded on them may have come by way of different disks.
+    """
+    if path.name.isascii() or path.exists() or not path.parent.is_dir():
+        return path
+    wanted = one_spelling(path.name)
+    return next((p for p in path.parent.iterdir() if one_spelling(p.name) == wanted), path)
 
 
 def check_shape(path: Path, size: tuple[int, int], recorded: tuple[int, int]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..reading.pictures import read_grey
 from .base import DATASETS, file_digests
-from .files import FileDataset, Source, existing_root, list_images, missing
+from .files import FileDataset, Source, as_spelled, existing_root, list_images, missing
 from .types import Fixations
 
 MARKED = 0.5
@@ -71,4 +71,4 @@ class Mit1003(FileDataset):
         return [super().contents(), file_digests(points)]
 
     def _points_file(self, name: str) -> Path:
-        return self.folder / "ALLFIXATIONMAPS" / f"{name}_fixPts.jpg"
+        return as_spelled(self.folder / "ALLFIXATIONMAPS" / f"{name}_fixPts.jpg")

@@ -13,8 +13,9 @@ import numpy as np
 from ..reading.jsons import as_points, as_size, read_json
 from ..reading.matlab import entries, member, numbers, points, read_mat
 from ..reading.positions import check_pixels
+from ..registry import one_spelling
 from .base import DATASETS, SPLITS, file_digests
-from .files import FileDataset, Source, existing_root, list_images, missing
+from .files import FileDataset, Source, as_spelled, existing_root, list_images, missing
 from .types import Fixations
 
 RECORDED = (480, 640)
@@ -76,7 +77,9 @@ class Salicon(FileDataset):
             fixations, recorded = read_gaze(self._mat_file(name))
         else:
             gaze = self.once(path, lambda: read_gaze_json(path))
-            fixations, recorded = gaze.get(name, (Fixations.of([], []), self.size_of(i)))
+            fixations, recorded = gaze.get(
+                one_spelling(name), (Fixations.of([], []), self.size_of(i))
+            )
         return self.fitted(i, fixations, recorded)
 
     def split_of(self, name: str) -> str:
@@ -93,7 +96,7 @@ class Salicon(FileDataset):
         return [super().contents(), file_digests(sorted(p for p in gaze if p.is_file()))]
 
     def _mat_file(self, name: str) -> Path:
-        return self.folder / "fixations" / self.split_of(name) / f"{name}.mat"
+        return as_spelled(self.folder / "fixations" / self.split_of(name) / f"{name}.mat")
 
 
 def read_gaze(path: Path) -> tuple[Fixations, tuple[int, int]]:
