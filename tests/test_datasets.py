@@ -3,6 +3,7 @@
 import os
 import pickle
 import re
+import shutil
 import unicodedata
 import warnings
 
@@ -184,6 +185,16 @@ def test_round_trip_folder(blank, trials):
     rows = [("a", x, y, k) for k, t in enumerate(trials) for x, y in t.tolist()]
     miniature.save_table(blank / "folder" / "fixations.csv", ("image", "x", "y", "observer"), rows)
     assert_same_trials(datasets.load("folder", blank / "folder")[0].fixations, trials)
+
+
+def test_two_pictures_of_one_name_are_refused(any_set):
+    ds = any_set()
+    if ds.name == "osie_sr":
+        return  # its pictures are OSIE's
+    path = ds.path(0)
+    shutil.copy(path, path.with_suffix(".jpg" if path.suffix == ".JPG" else path.suffix.upper()))
+    with pytest.raises(ValueError, match="have one name; rename one of them"):
+        any_set()
 
 
 # --- names whose accents are composed in one place and apart in another ---------------------------

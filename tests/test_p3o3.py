@@ -206,3 +206,13 @@ def test_fingerprint_follows_images_masks_and_properties(o3, touched):
     path = root / "image_properties.csv"
     path.write_text(path.read_text().replace(",3,", ",4,"))
     assert datasets.load("o3", root).table["set_size"].tolist() == [5, 5, 5]
+
+
+@pytest.mark.parametrize(("name", "write"), [("p3", "write_p3"), ("o3", "write_o3")])
+def test_an_image_that_is_listed_twice_is_named(tmp_path, name, write):
+    getattr(miniature, write)(tmp_path)
+    path = next(tmp_path.rglob("image_properties.*"))
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, lines[1]]))
+    with pytest.raises(ValueError, match=rf"line {len(lines) + 1}: image .* is there twice"):
+        datasets.load(name, tmp_path)

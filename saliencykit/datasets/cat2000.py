@@ -10,7 +10,7 @@ import numpy as np
 
 from ..reading.matlab import numbers, read_mat
 from .base import DATASETS, file_digests
-from .files import FileDataset, Source, as_spelled, existing_root, list_images, missing
+from .files import FileDataset, Source, as_spelled, by_name, existing_root, list_images, missing
 from .types import Fixations
 
 OUTPUT = "Output"
@@ -57,7 +57,7 @@ class Cat2000(FileDataset):
         base = existing_root("cat2000", root)
         self.folder = base / "trainSet" if (base / "trainSet").is_dir() else base
         found = [p for c in _categories(self.folder / "Stimuli") for p in list_images(c, (".jpg",))]
-        super().__init__({f"{p.parent.name}/{p.stem}": p for p in found})
+        super().__init__(by_name(found, self.folder / "Stimuli"))
         if not self.names:
             raise missing("cat2000", "trainSet/Stimuli/<Category>/*.jpg", base)
         if not (self.folder / "FIXATIONLOCS").is_dir():

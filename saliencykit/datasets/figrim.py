@@ -13,7 +13,7 @@ import numpy as np
 from ..reading.matlab import entries, member, points, read_mat, text
 from ..registry import check_name, one_spelling
 from .base import DATASETS, file_digests
-from .files import FileDataset, Source, existing_root, list_images, missing
+from .files import FileDataset, Source, by_name, existing_root, list_images, missing
 from .types import Fixations, only_gaze
 
 RECORDED = (1000, 1000)
@@ -80,7 +80,7 @@ class Figrim(FileDataset):
     def __init__(self, root: str | os.PathLike | None = None, when: str = "enc"):
         self.folder, self.when = existing_root("figrim", root), check_name("showing", when, WHEN)
         found = [p for kind in KINDS for p in _images(self.folder / kind)]
-        super().__init__({_name(p, self.folder): p for p in found})
+        super().__init__(by_name(found, self.folder))
         if not self.names:
             raise missing("figrim", "Targets/<scene>/*.jpg", self.folder)
         kinds = dict.fromkeys(name.partition("/")[0] for name in self.names)
@@ -92,7 +92,7 @@ class Figrim(FileDataset):
         kind, _, stem = self.names[i].split("/")
         path = self.gaze_files[kind]
         gaze = self.once(path, lambda: read_gaze(path, self.when))
-        return self.fitted(i, gaze.get(one_spelling(stem), Fixations.of([], [])), RECORDED)
+        return self.fitted(i, gaze.get(stem, Fixations.of([], [])), RECORDED)
 
     def scene(self, i: int) -> str:
         """Return the scene class of stimulus `i`: the folder it lies in."""
@@ -147,10 +147,6 @@ def _showings(look: Any, where: str) -> list[str]:
 def _images(folder: Path) -> list[Path]:
     scenes = sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
     return [p for scene in scenes for p in list_images(scene, (".jpg",))]
-
-
-def _name(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).with_suffix("").as_posix()
 
 
 def _gaze_file(kind: str, folder: Path) -> Path:

@@ -1,7 +1,7 @@
 """Data sets whose stimuli are image files, and what to say when the files are not there."""
 
 import os
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -72,6 +72,24 @@ def list_images(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
     with os.scandir(folder) as found:
         names = sorted(e.name for e in found if not (e.name.startswith(".") or e.is_dir()))
     return [folder / n for n in names if n.lower().endswith(tuple(suffixes))]
+
+
+def by_name(paths: Iterable[Path], root: Path | None = None) -> dict[str, Path]:
+    """Return files by their names without suffix, those of their folders below `root` before them.
+
+    Names have one spelling of accents. Raises ValueError for two that differ in nothing but their
+    suffix, spelling or capitals: on many disks they are one, and tables may mean either.
+    """
+    files: dict[str, Path] = {}
+    same: dict[str, Path] = {}
+    for path in paths:
+        within = Path(path.name) if root is None else path.relative_to(root)
+        name = one_spelling(within.with_suffix("").as_posix())
+        if twin := same.get(name.casefold()):
+            but = "" if name in files else ", capitals apart"
+            raise ValueError(f"{path} and {twin} have one name{but}; rename one of them.")
+        files[name] = same[name.casefold()] = path
+    return files
 
 
 def as_spelled(path: Path) -> Path:

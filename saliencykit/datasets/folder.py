@@ -13,7 +13,7 @@ from ..reading.tables import check_observers, number_column, read_table, whole_c
 from ..registry import check_name, one_spelling
 from .annotated import AnnotatedDataset, Regions, Scenes, read_regions, read_scenes
 from .base import DATASETS, SPLITS, file_digests
-from .files import Source, existing_root, list_images, missing
+from .files import Source, by_name, existing_root, list_images, missing
 from .types import CATEGORIES, Fixations
 
 LONGEST = 10
@@ -87,21 +87,9 @@ class Folder(AnnotatedDataset):
 
 
 def named_images(root: Path) -> dict[str, Path]:
-    """Return the images in `root` and one level below, by path without suffix.
-
-    Names have one spelling of accents. Raises ValueError for two that differ in nothing but their
-    suffix, spelling or capitals: on many disks they are one, and tables may mean either.
-    """
+    """Return the images in `root` and one level below, by path without suffix. See `by_name`."""
     below = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-    files: dict[str, Path] = {}
-    same: dict[str, Path] = {}
-    for path in [p for folder in (root, *below) for p in list_images(folder)]:
-        name = one_spelling(path.relative_to(root).with_suffix("").as_posix())
-        if twin := same.get(name.casefold()):
-            but = "" if name in files else ", capitals apart"
-            raise ValueError(f"{path} and {twin} have one name{but}; rename one of them.")
-        files[name] = same[name.casefold()] = path
-    return files
+    return by_name([p for folder in (root, *below) for p in list_images(folder)], root)
 
 
 def _only_known(path: Path, names: Sequence[str], known: dict[str, str]) -> list[bool]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..reading.pictures import read_grey
 from .base import DATASETS, file_digests
-from .files import FileDataset, Source, as_spelled, existing_root, list_images, missing
+from .files import FileDataset, Source, as_spelled, by_name, existing_root, list_images, missing
 from .types import Fixations
 
 MARKED = 0.5
@@ -54,7 +54,7 @@ class Mit1003(FileDataset):
         self.folder = existing_root("mit1003", root)
         stimuli = self.folder / "ALLSTIMULI"
         found = list_images(stimuli, (".jpeg", ".jpg")) if stimuli.is_dir() else []
-        super().__init__({p.stem: p for p in found})
+        super().__init__(by_name(found))
         if not self.names:
             raise missing("mit1003", "ALLSTIMULI/*.jpeg", self.folder)
         if lost := [p.name for p in map(self._points_file, self.names) if not p.is_file()]:

@@ -17,7 +17,7 @@ from ..reading.matlab import entries, member, numbers, read_mat, text
 from ..registry import one_spelling
 from .annotated import AnnotatedDataset, Regions, Scenes, read_regions, read_scenes
 from .base import DATASETS, file_digests
-from .files import Source, existing_root, list_images, missing
+from .files import Source, by_name, existing_root, list_images, missing
 from .types import Fixations, only_gaze
 
 LAST = {"train": 1400, "val": 1500, "test": 1700}
@@ -50,7 +50,7 @@ class NusDataset(AnnotatedDataset):
         self.gaze_file = self.folder / "eye" / "fixations.mat"
         if not self.gaze_file.is_file():
             raise missing(called, "eye/fixations.mat", self.folder)
-        found = {p.stem: p for p in list_images(self.folder / "stimuli")}
+        found = by_name(list_images(self.folder / "stimuli"))
         files = {name: found[name] for name in ids if name in found}
         if not files:
             raise missing(called, f"stimuli/{ids[0]}.jpg …", self.folder)

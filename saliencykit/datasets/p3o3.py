@@ -17,7 +17,7 @@ from torch.nn.functional import interpolate
 from ..reading.pictures import read_grey
 from ..reading.tables import number_column, read_table
 from .base import DATASETS, SaliencyDataset, file_digests
-from .files import FileDataset, Source, existing_root, list_images, missing
+from .files import FileDataset, Source, by_name, existing_root, list_images, missing
 from .types import Fixations
 
 PAGE = "http://data.nvision2.eecs.yorku.ca/P3O3/"
@@ -193,7 +193,8 @@ class P3(OddOneOut):
         files: dict[str, Path] = {}
         rows: dict[str, dict[str, object]] = {}
         for kind in (k for k in P3_FEATURES if (folder / k / "images").is_dir()):
-            files |= {f"{kind}/{p.stem}": p for p in list_images(folder / kind / "images")}
+            found = by_name(list_images(folder / kind / "images"))
+            files |= {f"{kind}/{name}": path for name, path in found.items()}
             rows |= _p3_rows(_properties(self.name, folder / kind), kind)
         if not files:
             raise missing("p3", f"{{{','.join(P3_FEATURES)}}}/images/*.png", folder)
@@ -226,7 +227,7 @@ class O3(OddOneOut):
     def __init__(self, root: str | os.PathLike | None = None):
         folder = existing_root("o3", root)
         images = folder / "images"
-        files = {p.stem: p for p in list_images(images)} if images.is_dir() else {}
+        files = by_name(list_images(images)) if images.is_dir() else {}
         if not files:
             raise missing("o3", "images/*.jpg", folder)
         super().__init__(files, _o3_rows(_properties(self.name, folder)))
@@ -246,9 +247,10 @@ def _p3_rows(path: Path, kind: str) -> dict[str, dict[str, object]]:
     if wrong.any():
         line = table.index[wrong][0]
         raise ValueError(f"{path}, line {line}: t_pos is not 1 to {P3_ITEMS}.")
-    rows = zip(table["name"], table["bg_color"], position, x, y, strict=True)
+    names = _stems(table["name"], path)
+    rows = zip(names, table["bg_color"], position, x, y, strict=True)
     return {
-        f"{kind}/{Path(image.strip()).stem}": {
+        f"{kind}/{name}": {
             "feature": P3_FEATURES[kind],
             "set_size": P3_ITEMS,
             "background": background.strip(),
@@ -256,7 +258,7 @@ def _p3_rows(path: Path, kind: str) -> dict[str, dict[str, object]]:
             "x": column,
             "y": row,
         }
-        for image, background, where, column, row in rows
+        for name, background, where, column, row in rows
     }
 
 
@@ -266,12 +268,21 @@ def _o3_rows(path: Path) -> dict[str, dict[str, object]]:
     distractors, x, y = (number_column(table, c, path) for c in columns[1:])
     differs = np.stack([number_column(table, f, path) == 1 for f in O3_FEATURES], axis=1)
     return {
-        Path(image.strip()).stem: {
+        name: {
             "feature": "+".join(f for f, d in zip(O3_FEATURES, differs[k], strict=True) if d),
             **dict(zip(O3_FEATURES, differs[k].tolist(), strict=True)),
             "set_size": distractors[k] + 1,
             "x": x[k],
             "y": y[k],
         }
-        for k, image in enumerate(table["image_name"])
+        for k, name in enumerate(_stems(table["image_name"], path))
     }
+
+
+def _stems(images: pd.Series, path: Path) -> list[str]:
+    """Names of the images in a column without suffix. Raises ValueError for one there twice."""
+    stems = images.map(lambda image: Path(image.strip()).stem)
+    if (again := stems.duplicated()).any():
+        line, name = stems.index[again][0], stems[again].iloc[0]
+        raise ValueError(f"{path}, line {line}: image {name} is there twice.")
+    return stems.tolist()

@@ -13,9 +13,8 @@ import numpy as np
 from ..reading.jsons import as_points, as_size, read_json
 from ..reading.matlab import entries, member, numbers, points, read_mat
 from ..reading.positions import check_pixels
-from ..registry import one_spelling
 from .base import DATASETS, SPLITS, file_digests
-from .files import FileDataset, Source, as_spelled, existing_root, list_images, missing
+from .files import FileDataset, Source, as_spelled, by_name, existing_root, list_images, missing
 from .types import Fixations
 
 RECORDED = (480, 640)
@@ -60,7 +59,7 @@ class Salicon(FileDataset):
     def __init__(self, root: str | os.PathLike | None = None):
         self.folder = existing_root("salicon", root)
         found = {s: _images(self.folder / "images" / s) for s in SPLITS}
-        super().__init__({p.stem: p for paths in found.values() for p in paths})
+        super().__init__(by_name(p for paths in found.values() for p in paths))
         if not self.names:
             raise missing("salicon", "images/{train,val,test}/COCO_*.jpg", self.folder)
         recorded = [s for s in ("train", "val") if found[s]]
@@ -77,9 +76,7 @@ class Salicon(FileDataset):
             fixations, recorded = read_gaze(self._mat_file(name))
         else:
             gaze = self.once(path, lambda: read_gaze_json(path))
-            fixations, recorded = gaze.get(
-                one_spelling(name), (Fixations.of([], []), self.size_of(i))
-            )
+            fixations, recorded = gaze.get(name, (Fixations.of([], []), self.size_of(i)))
         return self.fitted(i, fixations, recorded)
 
     def split_of(self, name: str) -> str:
