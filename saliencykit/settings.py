@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import yaml
 
-from .paths import NOTEBOOKS
+from .paths import NOTEBOOKS, regular
 from .registry import check_name
 
 
@@ -102,11 +102,11 @@ def read_profile(name: str, folder: Path = NOTEBOOKS) -> Profile:
     check_name("profile", name, profile_names(folder))
     path = folder / "profiles" / f"{name}.yaml"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = regular(path).read_text(encoding="utf-8")
         content = yaml.safe_load(text) or {}
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text: {error}. Save it as UTF-8.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must be lines of `setting: value`")
@@ -177,8 +177,8 @@ def typed(text: str, default: object = None) -> object:
     if text.startswith("["):
         try:
             return yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ValueError(f"{text!r} is not a list: {error}") from error
+        except (yaml.YAMLError, RecursionError) as error:
+            raise ValueError(f"{text[:99]!r} is not a list: {error}") from error
     for number in (int, float):
         try:
             return number(text)

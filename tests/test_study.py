@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 
 import matplotlib.pyplot as plt
@@ -92,11 +93,19 @@ def test_one_bad_profile_fails_alone(tmp_path):
     (folder / "latin.yaml").write_bytes("# Fläche\nepochs: 2\n".encode("latin-1"))
     (folder / "yaml.yaml").write_text("epochs: [1", encoding="utf-8")
     (folder / "kind.yaml").write_text("epochs: many\n", encoding="utf-8")
+    (folder / "deep.yaml").write_text("epochs: " + "[" * 5000, encoding="utf-8")
+    os.mkfifo(folder / "pipe.yaml")
     (folder / "good.yaml").write_text("# Good\nepochs: 2\nk: 3\n", encoding="utf-8")
-    assert profile_names(tmp_path) == ["good", "kind", "latin", "yaml"]
+    assert profile_names(tmp_path) == ["deep", "good", "kind", "latin", "pipe", "yaml"]
     good = read_profile("good", tmp_path)
     assert (good.description, good.settings, good.asked) == ("Good", {"epochs": 2}, {"k": 3})
-    for name, said in (("latin", "UTF-8"), ("yaml", "YAML"), ("kind", "a number")):
+    for name, said in {
+        "latin": "UTF-8",
+        "yaml": "YAML",
+        "kind": "a number",
+        "deep": "YAML",
+        "pipe": "a named pipe",
+    }.items():
         with pytest.raises(ValueError, match=rf"{name}\.yaml.*{said}"):
             read_profile(name, tmp_path)
 

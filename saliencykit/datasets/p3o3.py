@@ -247,7 +247,7 @@ def _p3_rows(path: Path, kind: str) -> dict[str, dict[str, object]]:
     if wrong.any():
         line = table.index[wrong][0]
         raise ValueError(f"{path}, line {line}: t_pos is not 1 to {P3_ITEMS}.")
-    names = _stems(table["name"], path)
+    names = _stems(table, "name", path)
     rows = zip(names, table["bg_color"], position, x, y, strict=True)
     return {
         f"{kind}/{name}": {
@@ -275,14 +275,16 @@ def _o3_rows(path: Path) -> dict[str, dict[str, object]]:
             "x": x[k],
             "y": y[k],
         }
-        for k, name in enumerate(_stems(table["image_name"], path))
+        for k, name in enumerate(_stems(table, "image_name", path))
     }
 
 
-def _stems(images: pd.Series, path: Path) -> list[str]:
+def _stems(table: pd.DataFrame, column: str, path: Path) -> list[str]:
     """Names of the images in a column without suffix. Raises ValueError for one there twice."""
-    stems = images.map(lambda image: Path(image.strip()).stem)
-    if (again := stems.duplicated()).any():
-        line, name = stems.index[again][0], stems[again].iloc[0]
-        raise ValueError(f"{path}, line {line}: image {name} is there twice.")
-    return stems.tolist()
+    found: dict[str, None] = {}
+    for line, image in zip(table.index, table[column], strict=True):
+        name = Path(image.strip()).stem
+        if name in found:
+            raise ValueError(f"{path}, line {line}: image {name} is there twice.")
+        found[name] = None
+    return list(found)
