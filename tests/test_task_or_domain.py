@@ -129,6 +129,20 @@ def layered(**how):
     }
 
 
+@pytest.mark.parametrize(("trainings", "images"), [(3, 0.3), (4, 3.0)])
+def test_tasks_that_shape_nothing_alarm_as_seldom_as_promised(trainings, images):
+    random, n = np.random.default_rng(trainings), 300
+    worlds = [matrices(random, trainings=trainings, images=images) for _ in range(3 * n)]
+    found = pd.concat(
+        by_layer({"deep": dict(zip(LIKENESSES, three, strict=True))}, TASKS, n=500)
+        for three in zip(worlds[:n], worlds[n : 2 * n], worlds[2 * n :], strict=True)
+    )
+    said = np.array([(found["p"] <= level).mean() for level in (0.03, 0.05, 0.2)])
+    error = np.sqrt(np.array([0.03, 0.05, 0.2]) / len(found))
+    assert (said < np.array([0.03, 0.05, 0.2]) + 3 * error).all()
+    assert (said > 0).all()
+
+
 def test_tasks_that_shape_networks_are_found_and_others_not():
     shaped, not_shaped = (by_layer(layered(effect=e), TASKS) for e in (2.0, 0.0))
     assert (shaped["deals"] == 36).all()
