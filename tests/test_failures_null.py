@@ -107,7 +107,7 @@ def test_shares_are_those_of_brute_force():
 
 def test_regions_drawn_around_fixations_are_chosen_by_people_who_are_not_counted():
     data = Drawn(n=20)
-    data.name = tables.AROUND[0]
+    data.around_gaze = True
     chosen = found(data)
     assert chosen.shown[:, :3].mean() < 0.95  # dull ones are looked past by a third of the people
     assert chosen.shown[:, 3].all()

@@ -37,6 +37,7 @@ class SaliencyDataset(Dataset[Sample]):
     scenes: Sequence[str] = ()
     own_split: bool = True  # whether train, val and test are the data set's own, or ours
     pooled: bool = False  # whether all observers' fixations are one observer's: the data don't tell
+    around_gaze: bool = False  # whether regions were drawn around these very fixations
     shareable: bool = False  # whether pictures of the stimuli may be published by anybody
     names: list[str]
 

@@ -20,6 +20,7 @@ class Joined(SaliencyDataset):
         self.categories = tuple(dict.fromkeys(c for p in parts for c in p.categories))
         self.scenes = tuple(dict.fromkeys(s for p in parts for s in p.scenes))
         self.pooled = any(part.pooled for part in parts)
+        self.around_gaze = any(part.around_gaze for part in parts)
         self.shareable = all(part.shareable for part in parts)
         self._place = {f"{p.name}/{n}": (p, i) for p in parts for i, n in enumerate(p.names)}
         self.names = list(self._place)

@@ -75,6 +75,7 @@ class Osie(NusDataset):
     """
 
     name = "osie"
+    around_gaze = True
     recorded = (600, 800)
     source = Source(
         page="https://github.com/NUS-VIP/predicting-human-gaze-beyond-pixels",

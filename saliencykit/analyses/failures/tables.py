@@ -27,7 +27,6 @@ from ...study import Study, Trained
 MODEL = "fine-tuned"
 LOOKS = 100  # fixations of the ideal searcher that arrays are taught with
 OUTSIDE = "outside"  # what lies in no annotated region
-AROUND = ("osie", "osie_sr")  # data sets whose regions were drawn around these very fixations
 HALVINGS = 10  # of the observers, at random
 LEVELS = 40  # of a map, each with its own density
 
@@ -123,13 +122,13 @@ def by_region(
     beside the models. A map's scale is arbitrary, so each predictor is taken at its best: as the
     rising function of its map that fits the counted fixations of all images as a density (`rates`).
     A map that is the density itself then expects no category too much or too little, however few
-    people are counted. Where regions were drawn around fixations (`AROUND`), a third set of people
+    people are counted. Where regions were drawn around these fixations, a third set of people
     chooses which of them count: those that a third of them fixated. Images without fixations or
     regions are left out.
     """
     images = [_Seen(data, i) for i in range(len(data)) if data.regions(i)]
     images = [one for one in images if len(one.observer)]
-    names, sets = (*data.categories, OUTSIDE), 3 if data.name in AROUND else 2
+    names, sets = (*data.categories, OUTSIDE), 3 if data.around_gaze else 2
     if not images:
         none = np.zeros((len(models), 0, len(names)))
         return Regional(names, none[0], none, none[0], none[0] > 0)

@@ -29,6 +29,7 @@ from ...evaluation import PEOPLE, human_regions_cached
 from ...intervals import (
     IMAGES,
     Learned,
+    bounds,
     rank_correlation,
     times_drawn,
     together,
@@ -423,7 +424,7 @@ class DefaultWorld:
                 nets = rank_correlation(values[chosen, 0].mean(1), weights).std(ddof=1)
                 sets = np.stack([rng.permutation(len(values))[:s] for _ in range(n)])
                 value = rank_correlation(values[sets, 0].mean(1), weights).mean()
-                low, high = np.quantile(both, [0.025, 0.975])
+                low, high = bounds(both)
                 spread = nets * np.sqrt(s) if self.trainings > 1 and own else np.nan
                 head = {"measure": name, "together": s, "value": value, "low": low, "high": high}
                 rows.append(head | {"se_images": over_images, "sd_trainings": spread} | own)
