@@ -119,20 +119,33 @@ def test_the_encoder_is_as_it_was_also_after_an_error(model):
 
 @pytest.mark.parametrize("rows", [1, 1 << 22])
 @pytest.mark.parametrize("name", ["toyvgg", "mobilenet_v2", "resnet18", "swin_t"])
-def test_many_groups_at_once_are_one_after_the_other(name, rows, monkeypatch):
+@pytest.mark.parametrize("at", [4, -1])
+def test_many_groups_at_once_are_one_after_the_other(name, rows, at, monkeypatch):
     monkeypatch.setattr("saliencykit.dissection.ablation.ROWS", rows)
     encoder, images = built(name), pictures(2, (64, 96))
-    layers = encoder.layers[1], encoder.layers[4], encoder.layers[-1]
+    layers, layer = [encoder.layers[k] for k in (1, 4, -1)], encoder.layers[at]
     model, images = model_of(encoder, layers).double(), images.double()
-    groups, values = [[0, 2], [5], [1, 2, 3]], torch.linspace(-1, 1, encoder.channels[layers[1]])
+    groups, values = [[0, 2], [5], [1, 2, 3]], torch.linspace(-1, 1, encoder.channels[layer])
     with torch.inference_mode():
-        found = Silenced(model, layers[1], groups, values).maps(images)
+        found = Silenced(model, layer, groups, values).maps(images)
         expected = [model.coarse(images)]
         for units in groups:
-            with ablated(encoder, layers[1], units, to=values):
+            with ablated(encoder, layer, units, to=values):
                 expected.append(model.coarse(images))
     torch.testing.assert_close(found, torch.stack(expected, 1), rtol=1e-9, atol=1e-9)
     assert hooks_left(encoder) == 0
+
+
+def test_the_network_runs_once_if_nothing_behind_the_layer_is_read(monkeypatch):
+    monkeypatch.setattr("saliencykit.dissection.ablation.ROWS", 1)
+    encoder, runs = built("toyvgg"), []
+    for layers, layer, expected in ((["conv5_3"], "conv5_3", 1), (["conv5_3"], "conv5_2", 4)):
+        net = Silenced(model_of(encoder, layers), layer, [[0], [1], [2]], torch.zeros(512))
+        handle = encoder.net.register_forward_pre_hook(lambda *_: runs.append(1))
+        net.maps(pictures())
+        handle.remove()
+        assert len(runs) == expected
+        runs.clear()
 
 
 def own_region_nss(model, ds, size=None):

@@ -10,6 +10,7 @@ more of a network than that everything later flows from that layer, which holds 
 trunks; where a skip passed around it, sizes would not fit and torch would say so. For features.13
 of mobilenet_v2 at 300×400, a group and image cost 8 ms of one core, a fourth of a whole pass. Of
 timm's networks and your own nobody knows it (`Tapped.straight`): they run once for each group.
+Where the readout sees nothing deeper, nothing has to run on.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -55,13 +56,23 @@ def _silenced(
     """Inside, `layer` answers once for each group (rows: group by group), that group silenced."""
 
     def silence(as_map: AsMap, output: Tensor) -> Tensor:
-        copies = torch.cat([output] * len(groups))  # never the live tensor: a skip may hold it
-        maps = as_map(copies).unflatten(0, (len(groups), -1))
-        for g, units in enumerate(groups):
-            maps[g][:, list(units)] = values[list(units), None, None].to(maps)
-        return copies
+        return _copies(output, groups, values, as_map)
 
     return encoder.changed(layer, silence)
+
+
+def _copies(
+    output: Tensor,
+    groups: Sequence[Sequence[int]],
+    values: Tensor,
+    as_map: AsMap = lambda answer: answer,
+) -> Tensor:
+    """Return an answer once for each group (rows: group by group), that group's units silenced."""
+    copies = torch.cat([output] * len(groups))  # never the live tensor: a skip may hold it
+    maps = as_map(copies).unflatten(0, (len(groups), -1))
+    for g, units in enumerate(groups):
+        maps[g][:, list(units)] = values[list(units), None, None].to(maps)
+    return copies
 
 
 def _check(encoder: Tapped, layer: str, units: Sequence[int], name: str = "units") -> None:
@@ -123,12 +134,18 @@ class Silenced(nn.Module):
         stride = encoder.strides[self.layer]
         area = images[:, 0].numel() / stride**2
         fitting = int(ROWS / (area * encoder.channels[self.layer]))
-        at_once = max(1, fitting) if encoder.straight else 1
+        is_last = not set(encoder.after(self.layer)[1:]) & set(self.model.layers)
+        intact = encoder.activations(images, self.model.layers) if is_last else {}
+        at_once = max(1, fitting) if encoder.straight or is_last else 1
         parts = []
         for i in range(0, len(self.groups), at_once):
             groups = self.groups[i : i + at_once]
-            with _silenced(encoder, self.layer, groups, self.values):
-                seen = encoder.activations(images, self.model.layers)
+            if is_last:
+                silent = _copies(intact[self.layer], groups, self.values)
+                seen = {**intact, self.layer: silent}
+            else:
+                with _silenced(encoder, self.layer, groups, self.values):
+                    seen = encoder.activations(images, self.model.layers)
             for layer, activation in seen.items():
                 if len(activation) == rows:  # before the ablated layer: the same for all groups
                     seen[layer] = activation.repeat(len(groups), 1, 1, 1)
