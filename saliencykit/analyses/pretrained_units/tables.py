@@ -74,10 +74,13 @@ def best_at_regions(
 
 
 def dimensions(study: Study, encoders: Mapping[str, Encoder]) -> pd.Series:
-    """Return each network's participation ratio at the study's layer, on its unseen images."""
-    layers, how = [study.layer], {"size": study.size}
+    """Return each network's participation ratio at the study's layer.
+
+    On what one training never sees: of the many places of a map fewer images tell as much.
+    """
+    layers, how, (*_, some) = [study.layer], {"size": study.size}, study.parts(0)
     found = {
-        name: unit_dimensions_cached(encoder, study.unseen, layers, **how)[study.layer]
+        name: unit_dimensions_cached(encoder, some, layers, **how)[study.layer]
         for name, encoder in encoders.items()
     }
     return pd.Series(found, name="dimensions")
