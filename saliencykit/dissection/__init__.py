@@ -14,6 +14,7 @@ from .overlap import Overlap, overlap, overlap_cached
 from .region_nss import region_nss
 from .report import counts, gain, tops
 from .result import Dissection
+from .sharded import Sharded
 from .similarity import (
     Similarity,
     similarities,
@@ -31,6 +32,7 @@ __all__ = [
     "OverTrainings",
     "Overlap",
     "Role",
+    "Sharded",
     "Similarity",
     "Statistic",
     "ablated",

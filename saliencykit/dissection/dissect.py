@@ -55,8 +55,8 @@ def dissect(
     the fixations of a region are those inside its polygon or mask. The network sees the images at
     `size` (height, width), None for their own. `weights` "duration": fixations weigh by how long
     they lasted (NaN, unknown: as the mean of their image; 0: not at all). One streamed pass: maps
-    are reduced where they arise, and only the scores are kept, so memory does not grow with the
-    images' number.
+    are reduced where they arise, and only the scores are kept, 4 bytes a region and unit (at the
+    end twice that); `Sharded` keeps them out of memory, for thousands of images.
 
     `permutations` > 0 adds p-values (see `significance`), seeded by `seed`; they cost memory of
     permutations × categories × units × 4 bytes. `device`: None for where the encoder is. The
