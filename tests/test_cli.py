@@ -10,9 +10,12 @@ from typer.testing import CliRunner
 
 import saliencykit
 from saliencykit import cli, settings
+from saliencykit.dissection import dissect
 from saliencykit.running import runner
 from tests import miniature
+from tests.conftest import Blobs
 from tests.small_notebooks import write_profile
+from tests.test_dissection import Pools
 
 COMMANDS = (
     "figures",
@@ -246,59 +249,97 @@ def test_all_about_one_data_set(monkeypatch, tmp_path):
     assert "Did you mean 'mit1003'" in wrong.output
 
 
-class Network:
-    layers = ("conv1", "conv2")
-
-
 @pytest.fixture
-def small(monkeypatch, blobs):
-    """A data set of a few images, and what `dissect` asks for an encoder and a data set."""
-    from saliencykit import datasets, dissection, models
+def small(monkeypatch, tmp_path, blobs):
+    """A data set of a few images, a network of averages, and which networks are asked for."""
+    from saliencykit import datasets, models
 
-    asked = {}
-
-    class Found:
-        scores = {"conv2": None}  # noqa: RUF012
-
-        def selectivity(self, layer):
-            return pd.DataFrame([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], index=["head", "text", "x"])
+    asked = []
 
     def build_encoder(name, weights):
-        asked.update(encoder=name, weights=weights)
-        return Network()
+        asked.append((name, weights))
+        return Pools()
 
-    def dissect(network, data, layers=None):
-        asked.update(images=len(data), layers=layers)
-        return Found()
-
+    (tmp_path / "cache").mkdir()
+    monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(datasets, "load", lambda name: blobs)
     monkeypatch.setattr(models, "build_encoder", build_encoder)
-    monkeypatch.setattr(dissection, "dissect", dissect)
     return asked
 
 
-def test_dissect_writes_one_row_for_each_layer_unit_and_category(small, tmp_path):
+def test_dissect_writes_one_row_for_each_layer_unit_and_category(small, tmp_path, blobs):
     out = tmp_path / "units.csv"
-    done = call("dissect", "--out", out, "--layers", "conv2", "--weights", "none")
+    done = call("dissect", "--out", out, "--layers", "coarse", "--weights", "none")
     assert done.exit_code == 0, done.output
-    assert small == {"encoder": "toyvgg", "weights": None, "images": 12, "layers": ["conv2"]}
+    assert small[-1] == ("toyvgg", None)
+    assert "1 of 1 batches of images are not in" in done.stderr
     table = pd.read_csv(out)
     assert list(table) == ["layer", "unit", "category", "selectivity"]
-    assert len(table) == 6
-    assert set(table.layer) == {"conv2"}
-    assert table.query("unit == 1 and category == 'text'").selectivity.item() == 4.0
-    assert [p.name for p in tmp_path.iterdir() if p.suffix != ".csv"] == []
+    assert len(table) == 4 * 2
+    assert set(table.layer) == {"coarse"}
+    wanted = dissect(Pools(), blobs, progress=False).selectivity("coarse")
+    found = table.pivot(index="category", columns="unit", values="selectivity")
+    assert found.to_numpy() == pytest.approx(wanted.to_numpy())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cache", "units.csv"]
 
 
 def test_dissect_of_all_images_with_the_usual_weights(small, tmp_path):
-    call("dissect", "--out", tmp_path / "a.csv", "--encoder", "vgg16", "--split", "all")
-    assert small == {"encoder": "vgg16", "weights": "default", "images": 12, "layers": None}
+    done = call("dissect", "--out", tmp_path / "a.csv", "--encoder", "vgg16", "--split", "all")
+    assert small == [("vgg16", "default")]
+    assert "a.csv: 16 rows, 2 layers" in done.output
+
+
+def test_dissect_in_shards_writes_the_same_file(small, tmp_path, monkeypatch):
+    """Its last digits too, whoever computed what."""
+    from saliencykit import datasets
+
+    monkeypatch.setattr(datasets, "load", lambda name: Blobs(40))
+    out, whole = tmp_path / "units.csv", tmp_path / "whole.csv"
+    assert call("dissect", "--out", whole).exit_code == 0
+    monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path / "other"))
+    for shard, images in ("3/3", 8), ("1/3", 16), ("7/40", 0), ("1/3", 16):
+        done = call("dissect", "--shard", shard)
+        assert done.exit_code == 0, done.output
+        assert f"Shard {shard}: {images} of 40 images are in {tmp_path / 'other'}" in done.output
+    done = call("dissect", "--shard", "1/2", "--out", out)  # the same line with a shard
+    assert done.exit_code == 0, done.output
+    assert not out.exists()
+    done = call("dissect", "--out", out)
+    assert "1 of 3 batches of images are not in" in done.stderr
+    assert out.read_bytes() == whole.read_bytes()
+    assert "not in" not in call("dissect", "--out", out).stderr
+
+
+@pytest.mark.parametrize(
+    ("shard", "says"),
+    [
+        ("2", "--shard '2' is not I/N, such as 2/4"),
+        ("2/4/1", "--shard '2/4/1' is not I/N"),
+        ("-1/4", "--shard '-1/4' is not I/N"),
+        ("a/b", "--shard 'a/b' is not I/N"),
+        ("0/4", "no shard 0/4: of 4 there are 1/4 to 4/4"),
+        ("5/4", "no shard 5/4: of 4 there are 1/4 to 4/4"),
+        ("1/0", "no shard 1/0: there is at least one"),
+        ("1/13", "no shard 1/13 of <blobs: 12 images>: nothing is divided into more shards"),
+    ],
+)
+def test_dissect_explains_shards_that_there_are_not(small, tmp_path, shard, says):
+    done = call("dissect", "--shard", shard)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert says in done.stderr
+    assert small == []  # said before an encoder is taught
+
+
+def test_dissect_wants_a_file_or_a_shard(small):
+    done = call("dissect")
+    assert done.exit_code == 2
+    assert "Name a CSV to write, --out units.csv; only a --shard goes without" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--layers", "conv", "layer of toyvgg 'conv'. Did you mean 'conv"),
+        ("--layers", "coarsest", "layer of toyvgg 'coarsest'. Did you mean 'coarse'"),
         ("--split", "tests", "split 'tests'. Did you mean 'test'"),
     ],
 )

@@ -3,13 +3,14 @@
 Each imports what it needs, so that help comes at once.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..paths import check_out, written
+from ..paths import cache_root, check_out, written
 from ..registry import check_name
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def dissect(
-    out: Annotated[Path, typer.Option(help="CSV to write: layer, unit, category, selectivity.")],
+    out: Annotated[
+        Path | None, typer.Option(help="CSV to write: layer, unit, category, selectivity.")
+    ] = None,
     encoder: Annotated[
         str, typer.Option(help="A classifier of torchvision or timm, or one of ours.")
     ] = "toyvgg",
@@ -30,6 +33,9 @@ def dissect(
     data: Annotated[str, typer.Option(help="Data set: see `saliencykit datasets`.")] = "toyworld",
     split: Annotated[str, typer.Option(help="Its part: train, val, test or all.")] = "all",
     layers: Annotated[str, typer.Option(help="Layers, with commas between; all if empty.")] = "",
+    shard: Annotated[
+        str, typer.Option(metavar="I/N", help="One of N shards only, into the cache.")
+    ] = "",
 ) -> None:
     """Measure what each unit of a network responds to, into a CSV.
 
@@ -37,28 +43,61 @@ def dissect(
     fixations inside the region. Nothing is written over but what the same command wrote there and
     nobody has changed since.
 
+    Images are dissected in batches of 16, each of which is kept in the cache as soon as it is done:
+    a killed run goes on at the batch where it was, and memory does not grow with the number of
+    images. Let several machines or processes, with one $SALIENCYKIT_CACHE, do a shard of a large
+    data set each: --shard 1/4 to --shard 4/4. The same command without --shard then reads what they
+    did, computes what is missing, and writes the CSV: the same, to the last digit, as if nothing
+    had been divided. 1/4 and 2/3 go together, as do two of the same, which compute each batch once.
+    Shards of another encoder, data or layers are never mixed in.
+
     \b
-    Example:
+    Examples:
       saliencykit dissect --encoder mobilenet_v2 --data osie --layers features.13 --out units.csv
+      saliencykit dissect --encoder vgg16 --data osie --shard 2/4
+      saliencykit dissect --encoder vgg16 --data osie --out units.csv
     """
     import pandas as pd
 
     from ..datasets import load
-    from ..dissection import dissect as measure
+    from ..dissection.sharded import Sharded, check_shard
     from ..models import build_encoder
 
-    check_out("dissect", out)  # said now, not after minutes of work
+    if out is not None:
+        check_out("dissect", out)  # said now, not after minutes of work
+    elif not shard:
+        raise ValueError("Name a CSV to write, --out units.csv; only a --shard goes without.")
+    which = _numbers(shard or "1/1")
     data_set = _part(load(data), split)
+    check_shard(which, data_set)
     chosen = [layer.strip() for layer in layers.split(",") if layer.strip()] or None
     known = build_encoder(encoder, weights=None).layers if chosen else ()
     for layer in chosen or ():  # said now, not after teaching an encoder
         check_name(f"layer of {encoder}", layer, known)
     network = build_encoder(encoder, weights=None if weights.lower() == "none" else weights)
-    found = measure(network, data_set, layers=chosen)
-    tables = [_long(layer, found.selectivity(layer)) for layer in found.scores]
+    found = Sharded(network, data_set, chosen)
+    if shard or out is None:
+        images = found.compute(which)
+        typer.echo(f"Shard {shard}: {images} of {len(data_set)} images are in {cache_root()}")
+        return
+    if missing := found.missing():
+        typer.echo(
+            f"{len(missing)} of {len(found.batches)} batches of images are not in {cache_root()}, "
+            "as these settings have them, and are computed now",
+            err=True,
+        )
+    tables = [_long(layer, table) for layer, table in found.selectivity().items()]
     with written("dissect", out) as part:
         pd.concat(tables).to_csv(part, index=False)
     typer.echo(f"{out}: {sum(map(len, tables))} rows, {len(tables)} layers")
+
+
+def _numbers(shard: str) -> tuple[int, int]:
+    """Read I/N."""
+    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", shard.strip(), re.ASCII)
+    if found is None:
+        raise ValueError(f"--shard {shard!r} is not I/N, such as 2/4 for the second of four.")
+    return int(found[1]), int(found[2])
 
 
 def _long(layer: str, selectivity: "pd.DataFrame") -> "pd.DataFrame":
