@@ -1,9 +1,11 @@
 """What docs/ shows works: examples run, names and files exist."""
 
+import json
 import re
 import shlex
 from glob import glob
 
+import pandas as pd
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -40,13 +42,41 @@ def test_the_example_of_a_classical_model_is_one():
 def test_the_example_of_order_and_duration_is_one(tmp_path, monkeypatch):
     monkeypatch.setenv("SALIENCYKIT_DATA", str(tmp_path))
     miniature.write_crowd(tmp_path / "crowd", n=2, size=(48, 64), observers=3)
-    (source,) = blocks(ROOT / "docs" / "own_data.md", "python")
+    source, _ = blocks(ROOT / "docs" / "own_data.md", "python")
     made = {}
     exec(source, made)
     assert len(made["firsts"]) == 3
     assert float(made["lasting"].sum()) == pytest.approx(len(made["looks"]))
     assert len(made["frontal"]) == 2
     assert len(made["units"].regions) == 8
+
+
+@pytest.fixture
+def annotated(tmp_path, monkeypatch):
+    """A folder of the user's with regions, an untrained network for all, and an empty cache."""
+    untrained = models.build_encoder("toyvgg", None)
+    monkeypatch.setattr(models, "build_encoder", lambda name, weights: untrained)
+    monkeypatch.setenv("SALIENCYKIT_DATA", str(tmp_path))
+    monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    names = miniature.write_folder(tmp_path / "folder")
+    region = {"category": "text", "polygon": [[9, 9], [99, 9], [99, 70], [9, 70]]}
+    regions = {"categories": ["text"], "images": {name: [region] for name in names}}
+    (tmp_path / "folder" / "regions.json").write_text(json.dumps(regions))
+
+
+def test_the_examples_of_shards_run(annotated):
+    text, (_, source) = (blocks(ROOT / "docs" / "own_data.md", kind) for kind in ("bash", "python"))
+    commands = re.findall(r"^saliencykit dissect.*", "".join(text), re.M)
+    for command in commands:
+        done = CliRunner().invoke(cli.app, shlex.split(command, comments=True)[1:])
+        assert done.exit_code == 0, done.output
+    made = {}
+    exec(source, made)
+    table = pd.read_csv("units.csv").set_index("unit")["selectivity"]
+    assert table.to_numpy() == pytest.approx(made["table"].loc["text"].to_numpy())
+    assert len(made["res"].regions) == 6
+    assert len(commands) == 2
 
 
 def test_the_table_of_data_sets_names_all_there_are():
