@@ -16,7 +16,10 @@ BENCHMARKS: Registry[Callable[[], list["Ratio"]]] = Registry("benchmark")
 
 @dataclass(frozen=True)
 class Ratio:
-    """Time of `ours` over time of `other`, in seconds, medians over rounds; `target`: at most."""
+    """Time of `ours` over time of `other`, in seconds, medians over rounds; `target`: at most.
+
+    Or memory, in GB, of which `what` then speaks.
+    """
 
     what: str
     ours: float

@@ -1,38 +1,59 @@
-"""What dissecting costs beside the forward pass, and beside upsampling."""
+"""What dissecting costs beside the forward pass, beside upsampling, and in memory."""
+
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 
 import torch
 from torch.nn.functional import interpolate
 
-from saliencykit.datasets import CATEGORIES, Fixations, Region, Sample
-from saliencykit.dissection import region_nss
+from saliencykit.datasets import CATEGORIES, Fixations, Region, SaliencyDataset
+from saliencykit.dissection import Sharded, dissect, region_nss
 from saliencykit.dissection.dissect import own_scores
 from saliencykit.dissection.stream import RegionBatch, Stimulus, load_stimulus
+from saliencykit.metrics.upsampling import Size
 from saliencykit.models import Encoder, build_encoder
 
 from . import BENCHMARKS, Ratio, compare
 
 
-class Scenes:
-    """Noise at 300×400 with four regions an image and 150 fixations, as in OSIE."""
+class Scenes(SaliencyDataset):
+    """Noise, four regions an image and 150 fixations, as in OSIE."""
 
-    name, categories = "scenes", CATEGORIES
+    name = "scenes"
 
-    def __len__(self):
-        return 16
+    def __init__(self, n: int = 16, size: Size = (300, 400)):
+        self.names = [str(i) for i in range(n)]
+        self.size = size
 
-    def __getitem__(self, i):
-        random = torch.Generator().manual_seed(i)
-        image = torch.randint(0, 256, (3, 300, 400), generator=random, dtype=torch.uint8)
-        x, y = torch.rand(2, 150, generator=random)
+    def contents(self):
+        return self.size
+
+    def size_of(self, i):
+        return self.size
+
+    def _random(self, i):
+        return torch.Generator().manual_seed(int(self.names[i]))
+
+    def image(self, i):
+        return torch.randint(256, (3, *self.size), generator=self._random(i)).to(torch.uint8)
+
+    def fixations(self, i):
+        x, y = torch.rand(2, 150, generator=self._random(i))
+        return Fixations.of(self.size[1] * x, self.size[0] * y)
+
+    def regions(self, i):
+        unit = self.size[0] / 300
         boxes = [(20 + 90 * j, 30 + 60 * j) for j in range(4)]
-        regions = [
-            Region(
-                CATEGORIES[(i + j) % 12],
-                polygon=torch.tensor([[x, y], [x + 80, y], [x + 80, y + 60], [x, y + 60]]),
-            )
-            for j, (x, y) in enumerate(boxes)
+        corners = [[[x, y], [x + 80, y], [x + 80, y + 60], [x, y + 60]] for x, y in boxes]
+        return [
+            Region(CATEGORIES[(int(self.names[i]) + j) % 12], polygon=unit * torch.tensor(box))
+            for j, box in enumerate(corners)
         ]
-        return Sample(str(i), image, Fixations.of(400 * x, 300 * y), regions)
 
 
 @BENCHMARKS.register("dissect")
@@ -57,6 +78,51 @@ def over_forward(enc: Encoder, stimuli: list[Stimulus]) -> Ratio:
     units = sum(enc.channels.values())
     what = f"{len(enc.layers)} layers, {units:,} units, {len(stimuli)} images / bare forward pass"
     return compare(what, dissected, bare, target=1.10)
+
+
+@BENCHMARKS.register("dissect_memory")
+def memory_of_many_over_few() -> list[Ratio]:
+    """Peak memory of 10,000 images over that of 100, each in a process of its own; in GB."""
+    rows = []
+    for what, how, target in (
+        ("in shards", in_shards, 1.05),
+        ("of all scores at once", at_once, None),
+    ):
+        many, few = (peak_memory(how, n) for n in (10_000, 100))
+        what = f"peak memory in MB, not ms, {what}: 10,000 images / 100"
+        rows.append(Ratio(what, many, few, many / few, target))
+    return rows
+
+
+def in_shards(enc: Encoder, ds: Scenes) -> None:
+    """Compute one shard, then the rest, and merge them."""
+    found = Sharded(enc, ds, progress=False)
+    found.compute((1, 2))
+    found.selectivity()
+
+
+def at_once(enc: Encoder, ds: Scenes) -> None:
+    """The same means, from a dissection that holds every region's scores."""
+    found = dissect(enc, ds, progress=False)
+    for layer in found.layers:
+        found.selectivity(layer)
+
+
+def peak_memory(how: Callable[[Encoder, Scenes], None], n: int) -> float:
+    """Peak memory in GB of a process that dissects `n` images and writes to a cache of its own."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+    ):
+        return pool.submit(_peak_memory, how, n, folder, torch.get_num_threads()).result()
+
+
+def _peak_memory(how: Callable[[Encoder, Scenes], None], n: int, cache: str, threads: int) -> float:
+    os.environ["SALIENCYKIT_CACHE"] = cache
+    torch.set_num_threads(threads)
+    how(build_encoder("toyvgg", weights=None), Scenes(n, (48, 64)))
+    peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(peak[1]) / 1e6
 
 
 @BENCHMARKS.register("region_nss")
