@@ -90,7 +90,7 @@ class Sharded:
             "weights": weights,
         }
         self.batches = _batches(ds, size, batch)
-        self._key = {**self.how, "network": enc.fingerprint, "code": code_of(dissect)}
+        self._key = {**self.how, "enc": enc.fingerprint, "code": code_of(dissect)}
 
     def missing(self) -> list[int]:
         """Return which batches of annotated images are not in the cache."""
@@ -164,21 +164,21 @@ class Sharded:
 
     def _found(self, k: int) -> Dissection | None:
         """Return the scores of batch `k`, computed unless they are there; None without regions."""
-        part = self._part(self.batches[k])
-        if not _annotated(part):
+        enc, ds = self.enc, self._part(self.batches[k])
+        if not _annotated(ds):
             return None
 
         def compute() -> cache.Entry:
-            how = {**self.how, "batch": len(part), "device": self.device}
-            return dissect(self.enc, part, **how, progress=False).to_entry()
+            how = {**self.how, "batch": len(ds), "device": self.device}
+            return dissect(enc, ds, **how, progress=False).to_entry()
 
-        return Dissection.from_entry(cache.cached(KIND, self._key_of(part), compute))
+        return Dissection.from_entry(cache.cached(KIND, self._key_of(ds), compute))
 
     def _part(self, batch: list[int]) -> SaliencyDataset:
         return self.ds.subset([self.ds.names[i] for i in batch])
 
     def _key_of(self, part: SaliencyDataset) -> dict[str, Any]:
-        return {**self._key, "data": part.fingerprint}
+        return {**self._key, "ds": part.fingerprint}
 
     def _entry(self, part: SaliencyDataset) -> Path:
         return cache.entry_path(KIND, self._key_of(part))
