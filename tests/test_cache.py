@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -229,7 +230,7 @@ def test_a_disk_that_can_only_be_read(monkeypatch):
 
     for name in "mkdir", "touch", "unlink":
         monkeypatch.setattr(Path, name, refused)
-    monkeypatch.setattr(cache.FileLock, "acquire", refused)
+    monkeypatch.setattr(cache.SoftFileLease, "acquire", refused)
     assert same(cache.cached("demo", KEY, never))
     with pytest.warns(UserWarning, match="Read-only file system.*not kept"):
         assert same(cache.cached("demo", {"k": 2}, lambda: TRUTH))
@@ -240,7 +241,7 @@ def test_a_full_disk_is_told_before_anything_is_computed(monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(cache.FileLock, "acquire", full)
+    monkeypatch.setattr(cache.SoftFileLease, "acquire", full)
     with pytest.raises(OSError, match=r"Could not write .*No space left.*Free some space"):
         cache.cached("demo", KEY, never)
 
@@ -306,6 +307,91 @@ def test_processes_share_one_computation_and_one_that_is_killed_stops_nobody(tmp
     killed.wait()
     assert [p.communicate(timeout=60)[0] for p in others] == ["[0, 1, 2]\n"] * 2
     assert (tmp_path / "computed").read_text() == ".."
+
+
+LOCKS = """
+import os, socket, sys, time
+place, host, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+if host:
+    socket.gethostname = lambda: host
+import filelock
+lock = filelock.SoftFileLease(place, lease_duration=1.0, heartbeat_interval=0.1)
+lock.acquire()
+print("locked", flush=True)
+time.sleep(seconds)
+os._exit(1)  # as if it were killed
+"""
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """Locks that nobody touches are given up after a second."""
+    monkeypatch.setattr(cache, "SILENT", 1.0)
+    monkeypatch.setattr(cache, "HEARTBEAT", 0.1)
+
+
+@contextmanager
+def locked(host="", seconds=0.0):
+    """Inside, a process computes what `KEY` is of, which ends after so many seconds."""
+    path = cache.entry_path("demo", KEY)
+    path.parent.mkdir()
+    command = [sys.executable, "-c", LOCKS, path.with_suffix(".lock"), host, str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "locked\n"
+        yield process
+
+
+def waited():
+    """How long it takes until `KEY` is computed, in seconds."""
+    began = time.perf_counter()
+    assert same(cache.cached("demo", KEY, lambda: TRUTH))
+    return time.perf_counter() - began
+
+
+def test_a_lock_tells_machine_and_process_and_goes():
+    lock = cache.entry_path("demo", KEY).with_suffix(".lock")
+
+    def compute():
+        told = lock.read_text().splitlines()
+        assert f"pid={os.getpid()}" in told
+        assert any(line.startswith(f"host={socket.gethostname()}") for line in told)
+        return TRUTH
+
+    cache.cached("demo", KEY, compute)
+    assert not lock.exists()
+
+
+def test_a_failed_computation_leaves_no_lock():
+    with suppress(ZeroDivisionError):
+        cache.cached("demo", KEY, lambda: 1 / 0)
+    assert not list(cache.entry_path("demo", KEY).parent.iterdir())
+
+
+def test_the_lock_of_a_dead_process_is_taken_at_once():
+    with locked() as process:
+        process.wait()
+        assert waited() < 1  # and not after five minutes
+
+
+@pytest.mark.slow
+def test_another_machine_s_lock_is_taken_when_nobody_touches_it_any_more(hasty):
+    with locked("elsewhere") as process:
+        process.wait()
+        assert 0.9 < waited() < 5
+
+
+@pytest.mark.slow
+def test_another_machine_s_lock_is_respected_while_it_is_touched(hasty):
+    with locked("elsewhere", seconds=2.5):
+        assert 3 < waited() < 8
+
+
+@pytest.mark.slow
+def test_a_lock_that_tells_nobody_is_removed_in_the_end(hasty):
+    path = cache.entry_path("demo", KEY)
+    path.parent.mkdir()
+    path.with_suffix(".lock").touch()  # killed before it wrote
+    assert 1.5 < waited() < 8
 
 
 # Left behind
