@@ -5,7 +5,7 @@ a temporary name and renamed, so a killed run leaves either a whole entry or non
 under a lock, so that runs side by side, on one machine or on several that share the disk, share one
 computation. It tells a hash of what it holds and what it is of, and both are looked at when it is
 read: what was damaged, or is another's, is computed again. An entry that is there is read without a
-lock, also where nothing can be written.
+lock, also where nothing can be written. What made it (see `made`) it tells for people alone.
 
 The rule for locks. A network disk may not pass on the system's locks from machine to machine, so a
 lock is a file beside the entry, made only where none is, that tells machine and process (and since
@@ -18,12 +18,13 @@ that costs time, and no entry, since each is written under a name that tells who
 
 import hashlib
 import json
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from errno import EACCES, EPERM, EROFS
-from functools import wraps
+from functools import partial, wraps
 from inspect import signature
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -36,6 +37,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from xxhash import xxh3_128
 
+from .made import closed_over, made
 from .paths import cache_root, whole
 from .sources import code_of
 
@@ -187,29 +189,38 @@ def entry_path(kind: str, key: Mapping[str, Any]) -> Path:
     return cache_root() / kind / f"{digest(dict(key))}.safetensors"
 
 
-def cached(kind: str, key: Mapping[str, Any], compute: Callable[[], Entry]) -> Entry:
+def cached(
+    kind: str,
+    key: Mapping[str, Any],
+    compute: Callable[[], Entry],
+    about: Mapping[str, Any] | None = None,
+) -> Entry:
     """Return the entry of `kind` for `key`, computing it on first use.
 
     `kind` becomes the folder; `key` must hold all the result depends on (code version, weights,
     data, settings) as JSON-able values. An entry that is damaged, is of something else or cannot be
     read is computed again, with a warning; so is one that cannot be kept, because the cache is
     another's, whenever it is asked for.
+
+    about: networks, data … by the part of the key that is their fingerprint, so that the entry
+    tells in words what made it; None: the variables of these names that `compute` takes along.
     """
     path = entry_path(kind, key)
+    anew = partial(_computed, path, compute, key, about)
     with suppress(OSError, ValueError):
-        return _kept(path, compute)
+        return _kept(path, anew)
     with _alone(path):
         try:
-            return _kept(path, compute)  # another process may have been faster
+            return _kept(path, anew)  # another process may have been faster
         except FileNotFoundError:
             pass
         except (OSError, ValueError) as error:
             warnings.warn(f"{error}. It is computed again.", stacklevel=2)
-        return _computed(path, compute)
+        return anew()
 
 
-def _kept(path: Path, compute: Callable[[], Entry]) -> Entry:
-    """Read what `compute` gave before. Raises ValueError if it is not that, OSError if it is gone.
+def _kept(path: Path, anew: Callable[[], Entry]) -> Entry:
+    """Read what `anew` gave before. Raises ValueError if it is not that, OSError if it is gone.
 
     What does not say what it is of, as entries from before that was told, may be anything: if it
     lacks what it is asked for, it is computed.
@@ -223,7 +234,7 @@ def _kept(path: Path, compute: Callable[[], Entry]) -> Entry:
 
     def renew() -> None:
         with _alone(path):
-            new = _computed(path, compute)
+            new = anew()
         for held, found in (entry.tensors, new.tensors), (entry.meta, new.meta):
             held.clear()
             held.update(found)
@@ -247,10 +258,18 @@ def _give_hash(path: Path, entry: Entry, told: Mapping[str, str]) -> None:
             write(path, entry)
 
 
-def _computed(path: Path, compute: Callable[[], Entry]) -> Entry:
+def _computed(
+    path: Path,
+    compute: Callable[[], Entry],
+    key: Mapping[str, Any],
+    about: Mapping[str, Any] | None,
+) -> Entry:
+    began = time.perf_counter()
     entry = compute()
+    seconds = time.perf_counter() - began
+    told = made(key, closed_over(compute) if about is None else about, seconds)
     try:
-        _write(path, entry, of=_name(path))
+        _write(path, entry, of=_name(path), made=told)
     except OSError as error:
         if not _is_forbidden(error.__cause__):
             raise
@@ -324,7 +343,7 @@ def remembered(
         told = {k: v for k, v in given.arguments.items() if k not in SHOWN}
         key = {k: _fingerprinted(v) for k, v in told.items()}
         key["code"] = code_of(compute)
-        return from_entry(cached(kind, key, lambda: to_entry(compute(*args, **kwargs))))
+        return from_entry(cached(kind, key, lambda: to_entry(compute(*args, **kwargs)), told))
 
     recalled.__doc__ = f"`{compute.__name__}`, read from the cache if the same was computed before."
     return recalled

@@ -21,10 +21,17 @@ from typing import NamedTuple
 from .paths import PACKAGE
 
 ABOVE = {"analyses", "cli", "running", "study.py", "viewing"}  # what is kept hangs on none of them
-PLUMBING = {"cache.py", "paths.py", "registry.py", "sources.py"}  # where results lie, not what
+PLUMBING = {
+    "cache.py",
+    "made.py",
+    "paths.py",
+    "registry.py",
+    "sources.py",
+}  # where results lie, not what
 PARSING = Lock()  # Python 3.11 may count wrongly how deep it is if threads parse side by side
 ALL = "*"
 NAME = re.compile(r"\bName\(id='(\w+)'")
+NAMED = re.compile(rf"{PACKAGE.name}[\w.]*:\w+")  # how a function or class is told: module:name
 Place = tuple[Path, str]
 """A file, and a name in it, or `ALL`."""
 Origin = tuple[tuple[str, ...], str]
@@ -65,7 +72,28 @@ def code_of(*things: Callable) -> str:
     """
     whole = (one for thing in things for one in getattr(thing, "__mro__", [thing]))
     names = ((one.__module__, one.__qualname__.partition(".")[0]) for one in whole)
-    return _hashed(tuple(dict.fromkeys(names)))
+    found = _hashed(named := tuple(dict.fromkeys(names)))
+    told = [":".join(one) for one in named]
+    _asked[found] = " ".join(filter(NAMED.fullmatch, told))
+    return found
+
+
+_asked: dict[str, str] = {}
+
+
+def names_of(code: str) -> str | None:
+    """Return of what functions and classes `code_of` gave that hash to this process, as a text."""
+    return _asked.get(code)
+
+
+def code_named(names: str) -> str:
+    """Return the hash that `code_of` would give now of what `names_of` named.
+
+    Raises ValueError for what are no names of this package.
+    """
+    if wrong := [name for name in names.split(" ") if not NAMED.fullmatch(name)]:
+        raise ValueError(f"{wrong[0]!r} names no function or class of {PACKAGE.name}.")
+    return _hashed(tuple((m, name) for m, _, name in (n.partition(":") for n in names.split(" "))))
 
 
 @cache
