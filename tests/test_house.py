@@ -24,6 +24,7 @@ ORDER = [
     "datasets",
     "metrics",
     "intervals",
+    "holdings",
     "reading",
     "holdings",
     "cache",

@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from .. import __version__
 from ..paths import PACKAGE, for_children
 from ..registry import UnknownNameError
-from . import data, figures, measure, tracker
+from . import cache, data, figures, measure, tracker
 
 
 class _Plain(TyperGroup):
@@ -95,3 +95,4 @@ for command in (
     measure.evaluate,
 ):
     app.command()(command)
+app.add_typer(cache.app, name="cache")

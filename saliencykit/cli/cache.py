@@ -1,0 +1,171 @@
+"""`saliencykit cache`: what the cache holds, what of it may go, how results reach others.
+
+Each command imports what it needs, so that help comes at once.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ..holdings import Holding
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="""See what is kept of computations, remove what is of no use, pass results on.
+
+    The cache is $SALIENCYKIT_CACHE, or else a folder in your own cache; see docs/cache.md.
+    """,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KIND|NAME]...", help="Only these kinds, or single entries: see list."),
+]
+With = Annotated[
+    str, typer.Option("--with", metavar="TEXT", help="Only what has this in its own words: vgg16.")
+]
+Older = Annotated[
+    str, typer.Option("--older-than", metavar="AGE", help="Only what is older: 12h, 30d, 8w.")
+]
+Outdated = Annotated[
+    bool,
+    typer.Option("--outdated", help="Only what code has made that has changed since."),
+]
+Unfinished = Annotated[
+    bool,
+    typer.Option(
+        "--unfinished", help="Trainings instead that were interrupted more than a day ago."
+    ),
+]
+
+
+@app.command("list")
+def show(
+    names: Names = None,
+    with_: With = "",
+    older_than: Older = "",
+    outdated: Outdated = False,
+    unfinished: Unfinished = False,
+    each: Annotated[bool, typer.Option("--each", help="A row an entry, not a kind.")] = False,
+) -> None:
+    """List what the cache holds: by kind, or (--each) every entry and what made it.
+
+    Nothing but the files' headers is read. "outdated" counts what the present code would compute
+    anew, since code that it hangs on has changed; of entries from before what made them was told
+    nobody can say.
+
+    \b
+    Examples:
+      saliencykit cache list
+      saliencykit cache list training --each --with vgg16
+    """
+    from ..paths import cache_root
+    from ..running.checking import table
+
+    found = _chosen(names, with_, older_than, outdated, unfinished)
+    if found and each:
+        typer.echo(_one_by_one(found))
+    elif found:
+        header = ("kind", "entries", "size", "made", "computed in", "outdated", "not told")
+        kinds = groupby(found, key=lambda one: one.kind)
+        typer.echo("\n".join(table(header, [(kind, *_sum(list(one))) for kind, one in kinds])))
+    typer.echo(f"{cache_root()}: {_total(found)}")
+
+
+@app.command()
+def prune(
+    names: Names = None,
+    with_: With = "",
+    older_than: Older = "",
+    outdated: Outdated = False,
+    unfinished: Unfinished = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what would go, and remove nothing.")
+    ] = False,
+) -> None:
+    """Remove entries of the cache: those to which all that you ask for applies.
+
+    What is removed is computed again when somebody asks for it. Nothing goes but entries: no data
+    set, no model kept under a name, no executed notebook, no file of yours.
+
+    \b
+    Examples:
+      saliencykit cache prune --outdated --dry-run
+      saliencykit cache prune features stimuli --older-than 30d
+    """
+    from ..holdings import remove
+
+    if not (names or with_ or older_than or outdated or unfinished):
+        raise ValueError(
+            "Say what is to go: kinds or names (`saliencykit cache list`), --with, --older-than, "
+            "--outdated or --unfinished; --dry-run shows what would."
+        )
+    found = _chosen(names, with_, older_than, outdated, unfinished)
+    if dry_run:
+        typer.echo(_one_by_one(found))
+        typer.echo(f"Would go: {_total(found)}.")
+        return
+    if left := remove(found):
+        raise PermissionError("\n".join(["Could not be removed:", *left]))
+    typer.echo(f"Gone: {_total(found)}.")
+
+
+def _chosen(
+    names: Sequence[str] | None, words: str, older: str, outdated: bool, unfinished: bool = False
+) -> list["Holding"]:
+    from ..holdings import age, chosen, holdings
+
+    limit = age(older) if older else None
+    return chosen(holdings(), names or (), words, limit, outdated, unfinished)
+
+
+def _sum(entries: Sequence["Holding"]) -> tuple[str, ...]:
+    """Number, size, days, time taken, outdated and untold ones of entries of one kind."""
+    days = sorted(f"{one.when:%Y-%m-%d}" for one in entries)
+    told = [one.made["seconds"] for one in entries if one.made]
+    return (
+        str(len(entries)),
+        _size(sum(one.size for one in entries)),
+        days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}",
+        _time(sum(told)) if told else "",
+        str(sum(one.outdated for one in entries) or ""),
+        str(len(entries) - len(told) or ""),
+    )
+
+
+def _one_by_one(found: Sequence["Holding"]) -> str:
+    from ..running.checking import table
+
+    header = ("entry", "size", "made", "in", "by", "of what")
+    return "\n".join(table(header, [_row(one) for one in found]))
+
+
+def _row(one: "Holding") -> tuple[str, ...]:
+    """Name, size, date, time taken, version and words of an entry."""
+    took, by = (_time(one.made["seconds"]), one.made["version"]) if one.made else ("", "")
+    by = "".join(c for c in by if c.isprintable())
+    return one.name, _size(one.size), f"{one.when:%Y-%m-%d %H:%M}", took, by, one.words
+
+
+def _total(found: Sequence["Holding"]) -> str:
+    size = _size(sum(one.size for one in found))
+    return f"{len(found)} {'entry' if len(found) == 1 else 'entries'}, {size}"
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
