@@ -110,17 +110,38 @@ def whole(path: Path, beside: bool = False) -> Iterator[Path]:
     of its own goes with it; or itself `beside` it, for what tells of places relative to its own.
     What killed runs left there goes too.
     """
+    if not beside:
+        with staging(path) as folder:
+            yield folder / "part"  # no pattern for whole files fits it
+            os.replace(folder / "part", path)
+        return
     remove_left(path.parent, PART)
-    folder = path.with_name(f".{path.name[:40]}.{owner()}-{next(_counted)}.part")
-    part = folder if beside else folder / "part"  # no pattern for whole files fits it
+    part = _part(path)
     try:
-        if not beside:
-            folder.mkdir()
         yield part
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def staging(path: Path) -> Iterator[Path]:
+    """Give a folder beside `path` for what is to become it, which goes in the end.
+
+    Its name tells machine and process, so that what killed runs left there can go too: see
+    `remove_left`.
+    """
+    remove_left(path.parent, PART)
+    folder = _part(path)
+    try:
+        folder.mkdir()
+        yield folder
+    finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name[:40]}.{owner()}-{next(_counted)}.part")
 
 
 OWNER = r"(?P<machine>[0-9a-f]{8})-(?P<process>\d{1,9})"

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from saliencykit import cache, paths
+from saliencykit import cache, holdings, paths, publishing
 from tests.fuzz import entries
 
 TRUTH = cache.Entry({"x": torch.arange(6.0).view(2, 3), "n": torch.tensor(4)}, {"note": "ö"})
@@ -199,6 +199,32 @@ def test_another_user_s_cache_is_read(open_place):
     with as_somebody_else(), warnings.catch_warnings():
         warnings.simplefilter("error")
         assert same(cache.cached("demo", KEY, never))
+
+
+def test_whoever_may_only_read_can_list_and_export_too(open_place):
+    """In a process that is somebody else's for good, as another user's are."""
+    if os.geteuid():
+        pytest.skip("only the superuser can become somebody else")
+    path = kept()
+    before = sorted(open_place.rglob("*"))
+    if not (child := os.fork()):
+        status = 1
+        with suppress(BaseException):
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            assert not os.access(path, os.W_OK)
+            with warnings.catch_warnings(), tempfile.TemporaryDirectory() as own:
+                warnings.simplefilter("error")
+                assert same(cache.cached("demo", KEY, never))
+                publishing.export(holdings.holdings(), Path(own, "x.tar"))
+                os.environ["SALIENCYKIT_CACHE"] = str(Path(own, "cache"))
+                publishing.take(Path(own, "x.tar"))
+                assert same(cache.cached("demo", KEY, never))
+                status = 0
+        os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    assert sorted(open_place.rglob("*")) == before
 
 
 def test_another_user_s_old_entries_are_read(open_place):

@@ -24,6 +24,7 @@ ORDER = [
     "datasets",
     "metrics",
     "intervals",
+    "publishing",
     "holdings",
     "reading",
     "holdings",

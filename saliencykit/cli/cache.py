@@ -5,6 +5,7 @@ Each command imports what it needs, so that help comes at once.
 
 from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -115,6 +116,58 @@ def prune(
     typer.echo(f"Gone: {_total(found)}.")
 
 
+@app.command()
+def export(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="Archive to write: .tar or .zip.")],
+    names: Names = None,
+    with_: With = "",
+    older_than: Older = "",
+    outdated: Outdated = False,
+) -> None:
+    """Write entries to an archive that others can import: all, or those that you ask for.
+
+    With a manifest that holds the SHA-256 of each. Notes about files of this machine stay here, as
+    do entries that are damaged or too old to say what they are of. What an entry says of how it was
+    made goes along: its key (with the path of weights that you gave as a file), version, processor,
+    time and date. Nothing is written over but what the same command wrote there and nobody has
+    changed since.
+
+    \b
+    Examples:
+      saliencykit cache export results.tar training dissection scores
+      saliencykit cache export vgg16.zip --with vgg16
+    """
+    from ..publishing import export as write
+
+    found, left = write(_chosen(names, with_, older_than, outdated), out)
+    for told in left:
+        typer.echo(f"Left out: {told}", err=True)
+    typer.echo(f"{out}: {_number(found)}, {_size(out.stat().st_size)}")
+
+
+@app.command("import")
+def take(
+    archive: Annotated[Path, typer.Argument(metavar="FILE", help="What `export` has written.")],
+) -> None:
+    """Take the entries of an archive into the cache: all, or, if anything is wrong, none.
+
+    Each must be a whole entry, as the archive's manifest says. What is here already stays; an entry
+    that differs from the one here (as a network that was trained on another processor does) stops
+    the import. Nothing in an archive is run or unpickled; but you believe its numbers, so take only
+    those whose authors you believe.
+
+    \b
+    Examples:
+      saliencykit cache import results.tar
+      SALIENCYKIT_CACHE=theirs saliencykit cache import results.tar
+    """
+    from ..paths import cache_root
+    from ..publishing import take as read
+
+    new, there = read(archive)
+    typer.echo(f"{cache_root()}: {_number(new)} imported, {len(there)} were there already")
+
+
 def _chosen(
     names: Sequence[str] | None, words: str, older: str, outdated: bool, unfinished: bool = False
 ) -> list["Holding"]:
@@ -153,8 +206,11 @@ def _row(one: "Holding") -> tuple[str, ...]:
 
 
 def _total(found: Sequence["Holding"]) -> str:
-    size = _size(sum(one.size for one in found))
-    return f"{len(found)} {'entry' if len(found) == 1 else 'entries'}, {size}"
+    return f"{_number(found)}, {_size(sum(one.size for one in found))}"
+
+
+def _number(found: Sequence[object]) -> str:
+    return f"{len(found)} {'entry' if len(found) == 1 else 'entries'}"
 
 
 def _size(size: float) -> str:

@@ -4,44 +4,23 @@ Nothing is downloaded without a known SHA-256. Archives are unpacked in a folder
 renamed into place, so that a killed fetch leaves no half data set.
 """
 
-import errno
 import hashlib
 import os
-import re
 import shutil
-import stat
-import struct
-import zipfile
-import zlib
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
-from itertools import chain, pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.request import urlopen
 
 from filelock import FileLock
 from tqdm import tqdm
 
 from ..paths import data_root
+from ..reading.archives import plain_zip
 from .base import DATASETS, SaliencyDataset
 from .files import Source
 
-BAD_ZIP = (
-    zipfile.BadZipFile,
-    EOFError,
-    NotImplementedError,  # a compression that Python does not know
-    RuntimeError,  # an encrypted member
-    zlib.error,
-    struct.error,
-    UnicodeError,  # a name in no encoding
-)
-"""All that zipfile raises for one damaged or unreadable archive or another."""
-PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others are inflated without a limit
-LARGE = 2**30  # bytes that any archive may hold; more only if it has
-DENSE = 100  # times fewer itself: no photographs are packed so densely
-MANY = 0xFFFF  # entries, or more: then their number stands elsewhere
 SILENCE = 60
 """Seconds without an answer after which a server is given up."""
 
@@ -154,75 +133,9 @@ def _staging(into: Path) -> Iterator[Path]:
 
 
 def _unpack(archive: Path, into: Path, shown: str) -> None:
-    """Unpack a zip once all its members have been found safe; `shown` names it in errors."""
-    try:
-        with zipfile.ZipFile(archive) as zipped:
-            members = zipped.infolist()
-            if (stated := _entries_stated(archive)) not in (len(members), MANY):
-                raise zipfile.BadZipFile(f"of {stated} entries {len(members)} are there")
-            for member in members:
-                _check_member(member, shown)
-            _check_together(members, shown)
-            needed = sum(m.file_size for m in members)
-            packed = archive.stat().st_size
-            if needed > max(LARGE, DENSE * packed):
-                raise ValueError(
-                    f"{shown}: its {packed / 1e6:.1f} MB are said to hold {needed / 1e9:.1f} GB. "
-                    "Nothing was unpacked; do not trust this archive."
-                )
-            free = shutil.disk_usage(archive.parent).free
-            if needed > free:
-                raise OSError(
-                    f"{shown} needs {needed / 1e9:.1f} GB unpacked, {archive.parent} has "
-                    f"{free / 1e9:.1f} GB free."
-                )
-            zipped.extractall(into)
-    except (*BAD_ZIP, OSError) as error:
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # the disk's, not the zip's
-            raise
-        raise ValueError(f"{shown} is no whole, plain zip ({error}). Nothing was kept.") from error
-
-
-def _check_member(member: zipfile.ZipInfo, shown: str) -> None:
-    """Raise ValueError for a path that leads out of the folder, or a link that may."""
-    path = PurePosixPath(member.filename.replace("\\", "/"))
-    drive = re.match(r"[A-Za-z]:", str(path))
-    outside = path.is_absolute() or ".." in path.parts or drive
-    if outside or stat.S_ISLNK(member.external_attr >> 16):
-        raise ValueError(
-            f"{shown}: its entry {member.filename!r} leads out of the folder it is unpacked in. "
-            "Nothing was unpacked; do not trust this archive."
-        )
-    if member.compress_type not in PLAIN:
-        raise ValueError(
-            f"{shown}: its entry {member.filename!r} is packed in an unusual way, which can take "
-            "any amount of memory to unpack. Pack it anew as a plain zip."
-        )
-
-
-def _entries_stated(archive: Path) -> int:
-    """Return how many entries a zip says that it has, at most MANY; zipfile does not ask."""
-    with archive.open("rb") as file:
-        file.seek(max(0, archive.stat().st_size - 22 - MANY))  # its end with the longest comment
-        end = file.read().rpartition(b"PK\5\6")[2]
-    return int.from_bytes(end[6:8], "little")
-
-
-def _check_together(members: Sequence[zipfile.ZipInfo], shown: str) -> None:
-    """Raise ValueError for two entries of one name or place, or a file that others lie in."""
-    names = [PurePosixPath(m.filename.replace("\\", "/")) for m in members]
-    files = {name for name, m in zip(names, members, strict=True) if not m.is_dir()}
-    again = (name for name, times in Counter(names).items() if times > 1)
-    inside = (name for name in names if not files.isdisjoint(name.parents))
-    if (wrong := next(chain(again, inside), None)) is not None:
-        raise ValueError(f"{shown}: its entry {str(wrong)!r} is there twice. Nothing was unpacked.")
-    ordered = sorted(members, key=lambda m: m.header_offset)
-    for one, other in pairwise(ordered):
-        if one.header_offset + one.compress_size > other.header_offset:
-            raise ValueError(
-                f"{shown}: its entries {one.filename!r} and {other.filename!r} overlap. Nothing "
-                "was unpacked; do not trust this archive."
-            )
+    """Unpack a zip; `shown` names it in errors."""
+    with plain_zip(archive, shown) as zipped:
+        zipped.extractall(into)
 
 
 def _move_into(unpacked: Path, into: Path) -> None:
