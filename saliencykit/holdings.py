@@ -65,15 +65,15 @@ class Holding:
 
 
 def _flat(words: Any) -> str:
-    """Write a key as people would."""
+    """Write a key as people would, without hashes of code, which are told apart."""
     if isinstance(words, Mapping):
-        told = ((k, v) for k, v in words.items() if v not in (None, [], {}, ""))
+        told = ((k, v) for k, v in words.items() if k != "code" and v not in (None, [], {}, ""))
         return ", ".join(
             f"{k} ({_flat(v)})" if isinstance(v, Mapping) else f"{k} {_flat(v)}" for k, v in told
         )
     if isinstance(words, list):
         return " ".join(map(_flat, words))
-    return str(words)
+    return f"{words:.4g}" if isinstance(words, float) else str(words)
 
 
 def _changed(names: str, code: str) -> bool:

@@ -191,10 +191,11 @@ def _manifest(
         raise ValueError(str(error).replace(str(place), f"{archive}, {MANIFEST}")) from error
     if (format_ := found.get("format")) != FORMAT:
         raise ValueError(f"{archive}, {MANIFEST}: the format is {format_!r}, not {FORMAT!r}.")
-    entries = found.get("entries")
-    for name, one in entries.items() if isinstance(entries, dict) else [("entries", entries)]:
+    told = found.get("entries")
+    entries: dict[str, Any] = told if isinstance(told, dict) else {"entries": told}
+    for name, one in entries.items():
         match one:
-            case {"size": int(size), "sha256": str()} if size >= 0 and one is not entries:
+            case {"size": int(size), "sha256": str()} if size >= 0:
                 continue
         raise ValueError(f"{archive}, {MANIFEST}: {name!r} tells no size and SHA-256: {one!r}.")
     return entries

@@ -11,7 +11,7 @@ import torch
 from typer.testing import CliRunner
 
 import saliencykit
-from saliencykit import cli, datasets, metrics, models
+from saliencykit import cache, cli, datasets, metrics, models
 from saliencykit.models import classical
 from saliencykit.paths import ROOT
 from tests import miniature
@@ -175,3 +175,17 @@ def test_the_examples_with_pysaliency_run(tmp_path, monkeypatch):
         names["scores"].query("model == 'ours' and metric == 'nss'")["value"].mul([3, 0, 2]).sum()
         / 5
     )
+
+
+def test_commands_about_the_cache_work_one_after_the_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path / "cache"))
+    for kind in ("training", "dissection", "scores", "features", "stimuli"):
+        cache.cached(kind, {"encoder": "vgg16"}, lambda: cache.Entry(meta={"n": 1}))
+    text = (ROOT / "docs" / "cache.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^saliencykit (cache .*)$", text, re.M)
+    assert {command.split()[1] for command in commands} == {"list", "prune", "export", "import"}
+    for command in commands:
+        done = CliRunner().invoke(cli.app, shlex.split(command))
+        assert done.exit_code == 0, done.output
+    assert "0 entries imported, 3 were there already" in done.output

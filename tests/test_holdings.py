@@ -67,12 +67,13 @@ def names(found):
 
 
 def test_an_entry_is_told_from_its_header(monkeypatch):
-    path = kept("training", encoder="vgg16", settings={"seed": 3, "flip": None}, layers=["a", "b"])
+    more = {"seed": 3, "lr": 1 / 3, "flip": None, "code": "c0de"}
+    path = kept("training", encoder="vgg16", settings=more, layers=["a", "b"])
     monkeypatch.setattr(cache, "_read", None)  # no tensor is read
     (found,) = holdings.holdings()
     assert (found.name, found.kind, found.path) == (name(path), "training", path)
     assert found.size == path.stat().st_size
-    assert found.words == "encoder vgg16, settings (seed 3), layers a b"
+    assert found.words == "encoder vgg16, settings (seed 3, lr 0.3333), layers a b"
     assert datetime.now(UTC) - found.when < timedelta(minutes=1)
     assert found.named
     assert not found.outdated
