@@ -2,18 +2,11 @@
 
 An entry is one safetensors file: tensors, and a JSON text for everything else. It is written under
 a temporary name and renamed, so a killed run leaves either a whole entry or none; it is computed
-under a lock, so that runs side by side, on one machine or on several that share the disk, share one
-computation. It tells a hash of what it holds and what it is of, and both are looked at when it is
-read: what was damaged, or is another's, is computed again. An entry that is there is read without a
-lock, also where nothing can be written. What made it (see `made`) it tells for people alone.
-
-The rule for locks. A network disk may not pass on the system's locks from machine to machine, so a
-lock is a file beside the entry, made only where none is, that tells machine and process (and since
-when both have been running), and that its owner touches every `HEARTBEAT` seconds. Whoever waits
-takes it over at once if its owner ran on the same machine and has ended; and otherwise if it has
-not been touched for `SILENT` seconds of waiting, by the waiting one's own clock, so that the clocks
-of machines need not agree. An owner who was only asleep then computes what another computes too:
-that costs time, and no entry, since each is written under a name that tells who writes.
+under a lock (see `locks`), so that runs side by side, on one machine or on several that share the
+disk, share one computation. It tells a hash of what it holds and what it is of, and both are looked
+at when it is read: what was damaged, or is another's, is computed again. An entry that is there is
+read without a lock, also where nothing can be written. What made it (see `made`) it tells for
+people alone.
 """
 
 import hashlib
@@ -21,7 +14,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from errno import EACCES, EPERM, EROFS
 from functools import partial, wraps
@@ -31,12 +24,12 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
-from filelock import SoftFileLease, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from xxhash import xxh3_128
 
+from .locks import alone
 from .made import closed_over, made
 from .paths import cache_root, whole
 from .sources import code_of
@@ -44,8 +37,6 @@ from .sources import code_of
 P = ParamSpec("P")
 T = TypeVar("T")
 SHOWN = ("progress", "device")  # arguments that change no result
-HEARTBEAT = 30.0  # seconds; network disks tell of a change after up to 60
-SILENT = 300.0  # the same for all who share a cache: the lock tells it, and they compare
 
 
 @dataclass
@@ -284,43 +275,15 @@ def _name(path: Path) -> str:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Inside, no other process computes what is to lie at `path`; none waits where it could not.
-
-    See the rule for locks above.
-    """
-    place = path.with_suffix(".lock")  # older versions lock, in another way, another file
-    lock = SoftFileLease(place, lease_duration=SILENT, heartbeat_interval=HEARTBEAT)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _take(lock, place)
-    except OSError as error:
-        if not _is_forbidden(error):
-            raise _unwritten(path, error) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _take(lock: SoftFileLease, place: Path) -> None:
-    """Wait for a lock. One that tells no owner, who ended before he wrote a word, is removed."""
-    blank = None
-    while True:
+    """Inside, no other process computes what is to lie at `path`; none waits where it could not."""
+    with ExitStack() as held:
         try:
-            lock.acquire(timeout=SILENT, poll_interval=0.1)
-            return
-        except Timeout:
-            before, blank = blank, _blank(place)
-            if blank is not None and blank == before:
-                place.unlink(missing_ok=True)
-
-
-def _blank(place: Path) -> tuple[int, int] | None:
-    """What tells an empty file from another at the same place; None if it is not empty."""
-    with suppress(FileNotFoundError):
-        status = place.stat()
-        return None if status.st_size else (status.st_ino, status.st_ctime_ns)
-    return None
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(alone(path.with_suffix(".lock")))  # older versions lock another file
+        except OSError as error:
+            if not _is_forbidden(error):
+                raise _unwritten(path, error) from error
+        yield
 
 
 def remembered(

@@ -9,9 +9,11 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -20,7 +22,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from saliencykit import cache, holdings, paths, publishing
+from saliencykit import cache, holdings, locks, paths, publishing
 from tests.fuzz import entries
 
 TRUTH = cache.Entry({"x": torch.arange(6.0).view(2, 3), "n": torch.tensor(4)}, {"note": "ö"})
@@ -201,28 +203,38 @@ def test_another_user_s_cache_is_read(open_place):
         assert same(cache.cached("demo", KEY, never))
 
 
-def test_whoever_may_only_read_can_list_and_export_too(open_place):
+def passed_on(own):
+    """Read an entry, export all there are, and import them into a cache in the folder `own`."""
+    assert same(cache.cached("demo", KEY, never))
+    publishing.export(holdings.holdings(), own / "x.tar")
+    with mock.patch.dict(os.environ, SALIENCYKIT_CACHE=str(own / "cache")):
+        publishing.take(own / "x.tar")
+        assert same(cache.cached("demo", KEY, never))
+
+
+def test_whoever_may_only_read_can_list_and_export_too(open_place, tmp_path):
     """In a process that is somebody else's for good, as another user's are."""
     if os.geteuid():
         pytest.skip("only the superuser can become somebody else")
     path = kept()
     before = sorted(open_place.rglob("*"))
+    passed_on(tmp_path)  # so that all is imported, which somebody else may not be able to
+    shutil.rmtree(open_place / "written")
     if not (child := os.fork()):
         status = 1
-        with suppress(BaseException):
+        try:
             os.setgroups([])
             os.setgid(65534)
             os.setuid(65534)
             assert not os.access(path, os.W_OK)
             with warnings.catch_warnings(), tempfile.TemporaryDirectory() as own:
                 warnings.simplefilter("error")
-                assert same(cache.cached("demo", KEY, never))
-                publishing.export(holdings.holdings(), Path(own, "x.tar"))
-                os.environ["SALIENCYKIT_CACHE"] = str(Path(own, "cache"))
-                publishing.take(Path(own, "x.tar"))
-                assert same(cache.cached("demo", KEY, never))
-                status = 0
-        os._exit(status)
+                passed_on(Path(own))
+            status = 0
+        finally:
+            if status:
+                traceback.print_exc()
+            os._exit(status)
     assert os.waitpid(child, 0)[1] == 0
     assert sorted(open_place.rglob("*")) == before
 
@@ -256,7 +268,7 @@ def test_a_disk_that_can_only_be_read(monkeypatch):
 
     for name in "mkdir", "touch", "unlink":
         monkeypatch.setattr(Path, name, refused)
-    monkeypatch.setattr(cache.SoftFileLease, "acquire", refused)
+    monkeypatch.setattr(locks.SoftFileLease, "acquire", refused)
     assert same(cache.cached("demo", KEY, never))
     with pytest.warns(UserWarning, match="Read-only file system.*not kept"):
         assert same(cache.cached("demo", {"k": 2}, lambda: TRUTH))
@@ -267,7 +279,7 @@ def test_a_full_disk_is_told_before_anything_is_computed(monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(cache.SoftFileLease, "acquire", full)
+    monkeypatch.setattr(locks.SoftFileLease, "acquire", full)
     with pytest.raises(OSError, match=r"Could not write .*No space left.*Free some space"):
         cache.cached("demo", KEY, never)
 
@@ -352,8 +364,8 @@ os._exit(1)  # as if it were killed
 @pytest.fixture
 def hasty(monkeypatch):
     """Locks that nobody touches are given up after a second."""
-    monkeypatch.setattr(cache, "SILENT", 1.0)
-    monkeypatch.setattr(cache, "HEARTBEAT", 0.1)
+    monkeypatch.setattr(locks, "SILENT", 1.0)
+    monkeypatch.setattr(locks, "HEARTBEAT", 0.1)
 
 
 @contextmanager

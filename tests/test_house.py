@@ -29,6 +29,7 @@ ORDER = [
     "reading",
     "holdings",
     "cache",
+    "locks",
     "made",
     "settings",
     "sources",

@@ -6,17 +6,16 @@ renamed into place, so that a killed fetch leaves no half data set.
 
 import hashlib
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from urllib.request import urlopen
 
-from filelock import FileLock
 from tqdm import tqdm
 
-from ..paths import data_root
+from ..locks import alone
+from ..paths import data_root, staging
 from ..reading.archives import plain_zip
 from .base import DATASETS, SaliencyDataset
 from .files import Source
@@ -68,8 +67,8 @@ def download(url: str, sha256: str, into: Path) -> Path:
     """
     if len(sha256) != 64:
         raise ValueError(f"{url}: no SHA-256 is known for it, so it is not downloaded.")
-    with _staging(into) as staging:
-        archive = staging / "archive.zip"
+    with _staging(into) as folder:
+        archive = folder / "archive.zip"
         try:
             found = _save(url, archive)
         except (OSError, HTTPException) as error:
@@ -81,8 +80,8 @@ def download(url: str, sha256: str, into: Path) -> Path:
                 f"{url} is not the file that was expected (its SHA-256 is {found}, not {sha256}). "
                 "Nothing was kept; if it happens again, the archive was changed by its owners."
             )
-        _unpack(archive, staging / "unpacked", shown=url)
-        _move_into(staging / "unpacked", into)
+        _unpack(archive, folder / "unpacked", shown=url)
+        _move_into(folder / "unpacked", into)
     return into
 
 
@@ -103,9 +102,9 @@ def _save(url: str, path: Path) -> str:
 
 def unpack(archive: Path, into: Path) -> Path:
     """Unpack a zip into folder `into`, wholly or not at all. Raises as `download` does."""
-    with _staging(into) as staging:
-        _unpack(archive, staging / "unpacked", shown=str(archive))
-        _move_into(staging / "unpacked", into)
+    with _staging(into) as folder:
+        _unpack(archive, folder / "unpacked", shown=str(archive))
+        _move_into(folder / "unpacked", into)
     return into
 
 
@@ -119,17 +118,12 @@ def _is_there(kind: Callable[..., SaliencyDataset], folder: Path) -> bool:
 
 @contextmanager
 def _staging(into: Path) -> Iterator[Path]:
-    """A folder on the disk of `into`, emptied of what a killed run left, gone afterwards."""
+    """A folder on the disk of `into`, gone afterwards; one process at a time has one."""
     into = into.resolve()
     into.parent.mkdir(parents=True, exist_ok=True)
-    staging = into.with_name(f".{into.name}.part")
-    with FileLock(into.with_name(f".{into.name}.lock")):
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir()
-        try:
-            yield staging
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+    lock = into.with_name(f".{into.name}.fetch.lock")
+    with alone(lock), staging(into) as folder:
+        yield folder
 
 
 def _unpack(archive: Path, into: Path, shown: str) -> None:
