@@ -101,6 +101,25 @@ def read_profile(name: str, folder: Path = NOTEBOOKS) -> Profile:
     """
     check_name("profile", name, profile_names(folder))
     path = folder / "profiles" / f"{name}.yaml"
+    text, content = read_lines(path)
+    notebooks = content.pop("notebooks", None) or []
+    if not (isinstance(notebooks, list) and all(isinstance(n, str) for n in notebooks)):
+        raise ValueError(f'{path}: `notebooks` must be a list of texts: ["00", "01"]')
+    for key, value in content.items():
+        if not is_flat(value):
+            raise ValueError(f"{path}: {key} must be a text, number, true/false or list of these")
+    settings = {k: v for k, v in content.items() if k in DEFAULTS}
+    for key, value in settings.items():
+        check_kind(key, value, DEFAULTS[key], f"{path}: ")
+    asked = {k: v for k, v in content.items() if k not in DEFAULTS}
+    return Profile(name, _first_comment(text), settings, asked, tuple(notebooks))
+
+
+def read_lines(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return a YAML file of lines `name: value`: its text, and values by name.
+
+    Raises ValueError naming the file and what is wrong with it, FileNotFoundError if it is none.
+    """
     try:
         text = regular(path).read_text(encoding="utf-8")
         content = yaml.safe_load(text) or {}
@@ -110,24 +129,15 @@ def read_profile(name: str, folder: Path = NOTEBOOKS) -> Profile:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must be lines of `setting: value`")
-    notebooks = content.pop("notebooks", None) or []
-    if not (isinstance(notebooks, list) and all(isinstance(n, str) for n in notebooks)):
-        raise ValueError(f'{path}: `notebooks` must be a list of texts: ["00", "01"]')
-    for key, value in content.items():
-        if not _flat(value):
-            raise ValueError(f"{path}: {key} must be a text, number, true/false or list of these")
-    settings = {k: v for k, v in content.items() if k in DEFAULTS}
-    for key, value in settings.items():
-        check_kind(key, value, DEFAULTS[key], f"{path}: ")
-    asked = {k: v for k, v in content.items() if k not in DEFAULTS}
-    return Profile(name, _first_comment(text), settings, asked, tuple(notebooks))
+    return text, content
 
 
 def _first_comment(text: str) -> str:
     return next((ln.lstrip("# ").rstrip() for ln in text.splitlines() if ln.startswith("#")), "")
 
 
-def _flat(value: object) -> bool:
+def is_flat(value: object) -> bool:
+    """Tell whether a value is a text, number, true or false, null, or a list of these."""
     single = (str, int, float, bool, type(None))
     return all(isinstance(v, single) for v in (value if isinstance(value, list) else [value]))
 

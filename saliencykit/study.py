@@ -268,6 +268,31 @@ class Study(Settings):
         learned = self.annotated.subset([n for n in self.annotated.names if n not in left])
         return learned, held_out, held_out
 
+    def asked(
+        self,
+        frozen: bool,
+        read: Sequence[str] | None = None,
+        task: models.tasks.Task | None = None,
+        count: int | None = None,
+        encoder: models.Encoder | models.Composite | None = None,
+        more: SaliencyDataset | None = None,
+        curve: bool = True,
+    ) -> list[models.Training]:
+        """Return the trainings that `each_training`, whose arguments these are, gives: undone."""
+        some = self.trainings if task is None else self.trainings_beside
+        parts = [self.parts(k) for k in range(some if count is None else count)]
+        return [
+            models.Training(
+                encoder or self.pretrained,
+                datasets.Joined(learned, more) if more is not None else learned,
+                validation if curve else None,
+                read or self.read or None,
+                self.training_settings(frozen, self.first_seed + k),
+                task or models.tasks.Saliency(),
+            )
+            for k, (learned, validation, _) in enumerate(parts)
+        ]
+
     def each_training(
         self,
         frozen: bool,
@@ -284,23 +309,11 @@ class Study(Settings):
         saliency; more: what is mixed into the training images; curve: whether each is validated
         after every epoch. What is not in the cache is trained side by side, on all cores.
         """
-        some = self.trainings if task is None else self.trainings_beside
-        parts = [self.parts(k) for k in range(some if count is None else count)]
-        asked = [
-            models.Training(
-                encoder or self.pretrained,
-                datasets.Joined(learned, more) if more is not None else learned,
-                validation if curve else None,
-                read or self.read or None,
-                self.training_settings(frozen, self.first_seed + k),
-                task or models.tasks.Saliency(),
-            )
-            for k, (learned, validation, _) in enumerate(parts)
-        ]
+        asked = self.asked(frozen, read, task, count, encoder, more, curve)
         found = models.train_side_by_side(asked)
         return [
-            Trained(model, curve, self.first_seed + k, unseen)
-            for k, ((model, curve), (_, _, unseen)) in enumerate(zip(found, parts, strict=True))
+            Trained(model, curve, self.first_seed + k, self.parts(k)[2])
+            for k, (model, curve) in enumerate(found)
         ]
 
     @property
@@ -308,17 +321,11 @@ class Study(Settings):
         """What the encoder is fine-tuned for on the same images: saliency, scenes, controls."""
         return models.tasks.all_tasks(self.seed)
 
-    @cached_property
-    def taught(self) -> dict[str, list[Trained]]:
-        """`trainings_beside` fine-tunings of the encoder for each task on the same images, by name.
-
-        Networks are compared on images that none has learned from, so all have the
-        first training's parts; seeds alone differ, and with them how labels were shuffled. Training
-        k of every task has the same seed, and so the same order of images.
-        """
-        learned, validation, unseen = self.parts(0)
+    def asked_beside(self) -> list[models.Training]:
+        """Return the trainings that `taught` gives, undone: those of each seed, task by task."""
+        learned, validation, _ = self.parts(0)
         seeds = [self.first_seed + k for k in range(self.trainings_beside)]
-        asked = [
+        return [
             models.Training(
                 self.pretrained,
                 learned,
@@ -330,6 +337,16 @@ class Study(Settings):
             for seed in seeds
             for task in models.tasks.all_tasks(seed)
         ]
+
+    @cached_property
+    def taught(self) -> dict[str, list[Trained]]:
+        """`trainings_beside` fine-tunings of the encoder for each task on the same images, by name.
+
+        Networks are compared on images that none has learned from, so all have the
+        first training's parts; seeds alone differ, and with them how labels were shuffled. Training
+        k of every task has the same seed, and so the same order of images.
+        """
+        asked, unseen = self.asked_beside(), self.parts(0)[2]
         taught: dict[str, list[Trained]] = {}
         for one, (model, curve) in zip(asked, models.train_side_by_side(asked), strict=True):
             trained = Trained(model, curve, one.settings.seed, unseen)

@@ -27,6 +27,7 @@ COMMANDS = (
     "models",
     "evaluate",
     "import",
+    "sweep",
 )
 
 

@@ -13,6 +13,7 @@ from saliencykit.paths import NOTEBOOKS, PACKAGE, ROOT
 ORDER = [
     "cli",
     "analyses",
+    "sweeps",
     "running",
     "worlds",
     "findings",

@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from .. import __version__
 from ..paths import PACKAGE, for_children
 from ..registry import UnknownNameError
-from . import cache, data, figures, measure, tracker
+from . import cache, data, figures, measure, sweep, tracker
 
 
 class _Plain(TyperGroup):
@@ -84,6 +84,7 @@ def main(
 app.command(cls=_Pairs, help=figures.HELP)(figures.figures)
 app.command(cls=_Pairs)(figures.explore)
 app.command("import", help=tracker.HELP)(tracker.import_table)
+app.command(help=sweep.HELP)(sweep.sweep)
 for command in (
     figures.profiles,
     data.datasets,

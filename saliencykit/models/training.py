@@ -286,13 +286,7 @@ def _in_a_process(one: Training, parent: int, environment: Mapping[str, str]) ->
 
     Processes are used again: `environment` says where data and cache are now.
     """
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    end_with(parent)
     os.environ.update(environment)
     try:
         with redirect_stderr(io.StringIO()):  # the bar that counts trainings is the parent's
@@ -300,6 +294,17 @@ def _in_a_process(one: Training, parent: int, environment: Mapping[str, str]) ->
     except Exception as error:
         return f"The training from seed {one.settings.seed} failed: {error}"
     return ""
+
+
+def end_with(parent: int) -> None:
+    """Let this process end as soon as it is no longer a child of process `parent`."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager
