@@ -8,16 +8,21 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from saliencykit import cli
-from saliencykit.cache import Entry, write
+from saliencykit.cache import Entry, entry_path, write
 from saliencykit.paths import cache_root
 from saliencykit.registry import UnknownNameError
+from saliencykit.running import runner
+from saliencykit.settings import read_row, typed
 from saliencykit.study import Study
 from saliencykit.sweeps import cells, local, slurm, sweeping
 from saliencykit.sweeps.cells import Cell
@@ -122,6 +127,23 @@ def test_a_cell_asks_what_the_study_asks():
     beside = [t for t in study.asked_beside() if t.task.name == "rotations"]
     assert Cell("smoke", (), "rotations", 1).training.key == beside[1].key
     assert set(cells.TASKS) | {"saliency"} == {t.task.name for t in study.asked_beside()}
+
+
+def test_notebook_10_is_asked_of_the_studies_of_a_grid(tmp_path, monkeypatch):
+    grid = written(
+        tmp_path,
+        "profile: [smoke, 'smoke weights=null unit_layer=']\n"
+        "read: [[conv3_1], []]\nlr_encoder: [0.001, 0.0001]\nnetworks: [frozen, fine-tuned]",
+    )
+    asked = []
+    monkeypatch.setattr(runner, "run", lambda *args, **more: asked.append((*args, more["figures"])))
+    folder = sweeping.draw(grid)
+    ((names, profile, overrides, figures),) = asked
+    assert (names, profile, folder) == (["10"], "smoke", figures / "smoke")
+    told = [read_row(row) for row in typed(overrides["rows"], [])]
+    assert len(told) == 8
+    assert told[0] == ("smoke", {"read": ["conv3_1"], "lr_encoder": 0.001})
+    assert told[-1][1] == {"weights": None, "unit_layer": "", "read": [], "lr_encoder": 0.0001}
 
 
 @pytest.mark.parametrize(
@@ -304,7 +326,7 @@ def test_a_training_that_is_begun_tells_its_cost(place):
     grid = written(place, TINY + "trainings: 1\nnetworks: [fine-tuned]\nepochs: 4")
     (cell,) = read_grid(grid)
     curve = [{"epoch": 1, "train": 0.0, "seconds": 900.0}]
-    path = cells.entry_path("training", cell.training.key).with_suffix(".partial")
+    path = entry_path("training", cell.training.key).with_suffix(".partial")
     write(path, Entry({}, {"epoch": 1, "curve": curve}))
     listed = call(grid, "--status").output
     assert "epoch 1 of 4" in listed
@@ -394,30 +416,36 @@ def test_on_a_cluster_cells_are_those_of_this_machine(place, tmp_path):
     assert call(grid, "--jobs", 1).exit_code == 0
     expected = table.read_bytes()
     forget(place)
+    several, record = read_grid(grid), sweeping.Record.of(grid)
+    asked, folder = slurm.Cluster(minutes=30, memory=1, poll=0.3), record.folder / "jobs"
     with one_node(tmp_path / "slurm") as node:
-        several, record = read_grid(grid), sweeping.Record.of(grid)
-        asked = slurm.Cluster(minutes=30, memory=1, poll=0.3)
-        folder = record.folder / "jobs"
         with pytest.raises(ValueError, match=r"SLURM takes no jobs like these: .*partition"):
             slurm.submit(several, folder, replace(asked, partition="nowhere"), None)
         told("scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
         record.jobs = slurm.submit(several, folder, asked, None)
         record.write()
         first, second = (record.jobs[cell.name] for cell in several)
-        wait_for(lambda: "PENDING (" in slurm.queue().get(f"{first}", ""), 30)
-        assert "DRAIN" in call(grid, "--status").output  # the node, as SLURM says why it waits
-        told("scontrol", "update", f"nodename={node}", "state=resume")
-        # One is to give way while it computes: it is queued again. The other is killed.
-        log = folder / f"{first}_0_log.err"
-        wait_for(lambda: log.exists() and "Starting with" in log.read_text(), 120)
-        told("scancel", "--signal=USR2", first)
-        wait_for(lambda: "BeginTime" in slurm.queue().get(first, ""), 60)
-        told("scancel", second)
+        wait_for(lambda: "DRAIN" in slurm.queue().get(first, ""), 30)
+        assert "DRAIN" in call(grid, "--status").output
+        with ExitStack() as held:  # so that they are computing for as long as we like
+            for cell in several:
+                held.enter_context(held_by_us(entry_path("training", cell.training.key)))
+            told("scontrol", "update", f"nodename={node}", "state=resume")
+            for cell in several:
+                wait_for(Path(f"{cell.path}.lock").exists, 300)
+            told("scancel", "--signal=USR2", first)  # as SLURM does before a time limit
+            wait_for(lambda: "BeginTime" in slurm.queue().get(first, ""), 60)
+            told("scancel", second)
+            wait_for(lambda: second not in slurm.queue(), 60)
         told("scontrol", "update", f"jobid={first}", "starttime=now")
         ended = dict(slurm.follow(several, record.jobs, folder, asked.poll))
         assert ended[several[0]] == ""
         assert f"job {second} has ended without a result" in ended[several[1]]
-        # The same command finishes what is left.
-        rest = sweeping.sweep(grid, asked)
-        assert rest == {}
+        assert sweeping.sweep(grid, asked) == {}  # the same command does what is left
     assert table.read_bytes() == expected
+
+
+def held_by_us(path):
+    """The lock of a cache entry, as whoever computes it has."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(f"{path}.lock")
