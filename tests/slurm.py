@@ -88,8 +88,9 @@ def one_node(folder, cpus=2):
             wait_for(lambda: "idle" in told("sinfo", "--noheader", "--format=%T"), 60, skip="SLURM")
             yield host
         finally:
-            with suppress(Exception):
-                subprocess.run(["scancel", "--user=root"], timeout=20, capture_output=True)
+            with suppress(Exception):  # jobs end before the daemons that look after them
+                told("scancel", "--user=root")
+                wait_for(lambda: not told("squeue", "--noheader"), 20)
             for process in reversed(started):
                 process.send_signal(signal.SIGTERM)
             for process in started:

@@ -10,15 +10,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
-from filelock import FileLock
 from typer.testing import CliRunner
 
 from saliencykit import cli
-from saliencykit.cache import Entry, entry_path, write
+from saliencykit.cache import Entry, _alone, entry_path, write
 from saliencykit.paths import cache_root
 from saliencykit.registry import UnknownNameError
 from saliencykit.running import runner
@@ -377,6 +375,12 @@ def test_a_cluster_that_is_not_there_is_told(place, monkeypatch):
     assert done.exit_code == 2
     assert "no SLURM here: sbatch" in done.output
     assert "--on local" in done.output
+    for name in slurm.TOOLS:  # those of a cluster whose controller is away
+        (place / name).write_text("#!/bin/sh\nexit 1\n")
+        (place / name).chmod(0o755)
+    done = call(written(place, TINY), "--on", "slurm")
+    assert done.exit_code == 2
+    assert "SLURM does not answer" in done.output
 
 
 def test_submitit_that_is_not_there_is_told(place, monkeypatch):
@@ -429,10 +433,10 @@ def test_on_a_cluster_cells_are_those_of_this_machine(place, tmp_path):
         assert "DRAIN" in call(grid, "--status").output
         with ExitStack() as held:  # so that they are computing for as long as we like
             for cell in several:
-                held.enter_context(held_by_us(entry_path("training", cell.training.key)))
+                held.enter_context(_alone(entry_path("training", cell.training.key)))
             told("scontrol", "update", f"nodename={node}", "state=resume")
             for cell in several:
-                wait_for(Path(f"{cell.path}.lock").exists, 300)
+                wait_for(lambda cell=cell: any(cell.path.parent.glob(f"{cell.name}*.lock")), 300)
             told("scancel", "--signal=USR2", first)  # as SLURM does before a time limit
             wait_for(lambda: "BeginTime" in slurm.queue().get(first, ""), 60)
             told("scancel", second)
@@ -443,9 +447,3 @@ def test_on_a_cluster_cells_are_those_of_this_machine(place, tmp_path):
         assert f"job {second} has ended without a result" in ended[several[1]]
         assert sweeping.sweep(grid, asked) == {}  # the same command does what is left
     assert table.read_bytes() == expected
-
-
-def held_by_us(path):
-    """The lock of a cache entry, as whoever computes it has."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(f"{path}.lock")

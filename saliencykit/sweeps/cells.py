@@ -160,7 +160,7 @@ class Cell:
         """All that what is measured depends on."""
         study, network = self.study, self.training
         return {
-            "code": code_of(Cell, *(MEASURES[name] for name in self.measures)),
+            "code": code_of(Cell, Study, *(MEASURES[name] for name in self.measures)),
             "network": network.key if network else study.pretrained.fingerprint,
             "images": [images.fingerprint for images in self.images],
             "train": study.train.fingerprint,  # of which the centre prior is made

@@ -73,7 +73,7 @@ def missing_tools() -> list[str]:
 
 
 def check_cluster() -> None:
-    """Raise ImportError without submitit, FileNotFoundError without SLURM."""
+    """Raise ImportError without submitit, FileNotFoundError without SLURM, OSError if it's mute."""
     try:
         import submitit  # noqa: F401
     except ImportError as error:
@@ -85,6 +85,8 @@ def check_cluster() -> None:
             f"There is no SLURM here: {', '.join(missing)} cannot be found. Give the command on a "
             "cluster's login node (or install slurm-wlm and munge), or say --on local."
         )
+    if not queue().known:
+        raise OSError("SLURM does not answer: see what `squeue` says, or say --on local.")
 
 
 def submit(
@@ -166,8 +168,8 @@ def queue() -> States:
     found = States()
     found.known = done.returncode == 0
     for line in done.stdout.splitlines():
-        job, state, reason = line.split(maxsplit=2)
-        found[job] = state if reason in ("None", "") else f"{state} ({reason})"
+        job, state, *reason = line.split(maxsplit=2)
+        found[job] = state if reason in (["None"], []) else f"{state} ({reason[0]})"
     return found
 
 
