@@ -1,6 +1,7 @@
 """Grids of trainings: what a file may say, and cells that are computed once, wherever that is."""
 
 import os
+import re
 import resource
 import shutil
 import signal
@@ -17,7 +18,7 @@ from typer.testing import CliRunner
 
 from saliencykit import cli
 from saliencykit.cache import Entry, _alone, entry_path, write
-from saliencykit.paths import cache_root
+from saliencykit.paths import ROOT, cache_root
 from saliencykit.registry import UnknownNameError
 from saliencykit.running import runner
 from saliencykit.settings import read_row, typed
@@ -125,6 +126,16 @@ def test_a_cell_asks_what_the_study_asks():
     beside = [t for t in study.asked_beside() if t.task.name == "rotations"]
     assert Cell("smoke", (), "rotations", 1).training.key == beside[1].key
     assert set(cells.TASKS) | {"saliency"} == {t.task.name for t in study.asked_beside()}
+
+
+def test_the_grid_of_the_docs_is_one(tmp_path):
+    (text,) = re.findall(
+        r"```yaml\n(.*?)```", (ROOT / "docs" / "cluster.md").read_text("utf-8"), re.S
+    )
+    here = text.replace("weights=imagenet", "weights=null").replace("osie", "toyworld")
+    several = read_grid(written(tmp_path, here))
+    assert len(several) == 2 * 2 * (1 + 5 + 5)
+    assert {cell.study.encoder for cell in several} == {"toyvgg", "alexnet"}
 
 
 def test_notebook_10_is_asked_of_the_studies_of_a_grid(tmp_path, monkeypatch):
