@@ -21,7 +21,7 @@ from typing import NamedTuple
 from .paths import PACKAGE
 
 ABOVE = {"analyses", "cli", "running", "study.py", "viewing"}  # what is kept hangs on none of them
-PLUMBING = {"cache.py", "locks.py", "made.py", "paths.py", "registry.py", "sources.py"}
+PLUMBING = {"cache", "paths.py", "registry.py", "sources.py"}
 """Where results lie, and what is told of them: not what they are."""
 PARSING = Lock()  # Python 3.11 may count wrongly how deep it is if threads parse side by side
 ALL = "*"

@@ -22,7 +22,9 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from saliencykit import cache, holdings, locks, paths, publishing
+from saliencykit import cache, holdings, paths
+from saliencykit.cache import locks
+from saliencykit.holdings import publishing
 from tests.fuzz import entries
 
 TRUTH = cache.Entry({"x": torch.arange(6.0).view(2, 3), "n": torch.tensor(4)}, {"note": "ö"})

@@ -27,7 +27,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from saliencykit import cache, cli, holdings, paths, publishing
+from saliencykit import cache, cli, holdings, paths
+from saliencykit.holdings import publishing
 from saliencykit.registry import UnknownNameError
 from tests.fuzz import entries
 

@@ -71,7 +71,7 @@ FILES = {
     """,
     "late.py": "late = lambda: 1",
     "viewing/__init__.py": "",
-    "cache.py": "def cached(): return 1",
+    "cache/__init__.py": "def cached(): return 1",
     "keeping.py": """
         from .cache import cached
         def kept(): return cached()

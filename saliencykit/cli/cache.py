@@ -137,7 +137,7 @@ def export(
       saliencykit cache export results.tar training dissection scores
       saliencykit cache export vgg16.zip --with vgg16
     """
-    from ..publishing import export as write
+    from ..holdings.publishing import export as write
 
     found, left = write(_chosen(names, with_, older_than, outdated), out)
     for told in left:
@@ -161,8 +161,8 @@ def take(
       saliencykit cache import results.tar
       SALIENCYKIT_CACHE=theirs saliencykit cache import results.tar
     """
+    from ..holdings.publishing import take as read
     from ..paths import cache_root
-    from ..publishing import take as read
 
     new, there = read(archive)
     typer.echo(f"{cache_root()}: {_number(new)} imported, {len(there)} were there already")

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 from tqdm import tqdm
 
-from ..locks import alone
+from ..cache.locks import alone
 from ..paths import data_root, staging
 from ..reading.archives import plain_zip
 from .base import DATASETS, SaliencyDataset

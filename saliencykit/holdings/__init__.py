@@ -18,12 +18,12 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from .paths import PART, SILENT, cache_root, remove_left
-from .registry import check_name
-from .sources import code_named
+from ..paths import PART, SILENT, cache_root, remove_left
+from ..registry import check_name
+from ..sources import code_named
 
 ENTRY = re.compile(r"(?P<kind>[a-z]\w*)/(?P<key>[0-9a-f]{16})\.(?P<end>safetensors|partial)")
-NO_KINDS = {"data", "executed", "models", "pages", "written"}
+NO_KINDS = {"data", "executed", "models", "pages", "sweeps", "written"}
 """Folders in the cache that hold something else than entries."""
 
 
@@ -33,7 +33,7 @@ class Holding:
 
     `name`: kind and hash of the key ("training/0123456789abcdef"); `size` in bytes; `when` it was
     made; `whole`: not an interrupted training; `named`: whether it tells what it is of; `made`:
-    what made it (see `made.made`), None for entries from before that was told.
+    what made it (see `cache.origins.made`), None for entries from before that was told.
     """
 
     path: Path
@@ -124,7 +124,7 @@ def held(file: Path, place: str) -> Holding | None:
 
 
 def _made(told: str | None) -> Mapping[str, Any] | None:
-    """Return what an entry tells of how it was made, if it does so as `made.made` does."""
+    """Return what an entry tells of how it was made, if it does so as `cache.origins.made` does."""
     with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
         found = json.loads(told or "null")
         texts = [found["version"], found["processor"], *found["codes"].values()]

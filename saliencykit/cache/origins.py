@@ -15,9 +15,9 @@ from functools import cache
 from inspect import getattr_static, getclosurevars, unwrap
 from typing import Any
 
-from . import __version__
-from .paths import ROOT
-from .sources import code_of, names_of
+from .. import __version__
+from ..paths import ROOT
+from ..sources import code_of, names_of
 
 LONG = 300  # characters of one part of a key that are told: a header is read with every entry
 

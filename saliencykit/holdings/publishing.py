@@ -18,13 +18,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
-from .cache import Entry, digest, read
-from .holdings import ENTRY, NO_KINDS, Holding, held
-from .made import version
-from .paths import cache_root, check_out, regular, staging, written
-from .reading.archives import Member, files_in
-from .reading.jsons import read_json
-from .registry import check_name
+from ..cache import Entry, digest, read
+from ..cache.origins import version
+from ..paths import cache_root, check_out, regular, staging, written
+from ..reading.archives import Member, files_in
+from ..reading.jsons import read_json
+from ..registry import check_name
+from . import ENTRY, NO_KINDS, Holding, held
 
 COMMAND = "cache export"
 FORMAT = "saliencykit cache 1"

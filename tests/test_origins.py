@@ -8,7 +8,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from saliencykit import __version__, cache, made, sources
+from saliencykit import __version__, cache, sources
+from saliencykit.cache import origins
 from saliencykit.models import CentrePrior, SaliencyModel, build_encoder
 from saliencykit.models.centre import CentrePrior as Defined
 
@@ -42,14 +43,14 @@ def told(key, compute, **how):
 
 
 def words(about, key=KEY):
-    return json.loads(made.made(key, about, 1.0))["key"]
+    return json.loads(origins.made(key, about, 1.0))["key"]
 
 
 def test_an_entry_tells_code_settings_processor_time_and_date():
     found = told(KEY, lambda: cache.Entry(meta={"x": 1}))
     assert found["key"] == {**KEY, "settings": {"seed": 3, "size": [240, 320]}}
     assert found["version"].startswith(__version__)
-    assert found["processor"] == made.processor()
+    assert found["processor"] == origins.processor()
     assert 0 <= found["seconds"] < 5
     assert datetime.now(UTC) - datetime.fromisoformat(found["when"]) < timedelta(minutes=1)
 
@@ -64,7 +65,7 @@ def test_what_the_function_took_along_gives_parts_of_the_key_their_names():
 
 def test_a_method_and_what_is_no_function_take_nothing_along():
     assert told(KEY, SimpleNamespace(go=lambda: cache.Entry()).go)["key"]["data"] == "f00d"
-    assert made.closed_over(print) == {}
+    assert origins.closed_over(print) == {}
 
 
 def test_a_decorated_function_s_variables_are_its_own():
@@ -123,7 +124,7 @@ def test_a_thing_that_cannot_say_what_it_is_is_told_by_its_class():
 def test_long_parts_are_cut_and_the_code_is_told_apart():
     found = words({}, {"x": ["0123456789"] * 100, "code": "c0de"})
     assert list(found) == ["x"]
-    assert len(found["x"]) == made.LONG + 1
+    assert len(found["x"]) == origins.LONG + 1
 
 
 def test_code_is_told_so_that_it_can_be_asked_for_again():
@@ -148,14 +149,14 @@ def test_code_that_is_gone_has_another_hash(names):
 
 
 def test_the_commit_is_told_in_a_clone_and_nowhere_else(tmp_path, monkeypatch):
-    monkeypatch.setattr(made, "ROOT", tmp_path)
-    made.version.cache_clear()
-    assert made.version() == __version__
+    monkeypatch.setattr(origins, "ROOT", tmp_path)
+    origins.version.cache_clear()
+    assert origins.version() == __version__
     (tmp_path / ".git").write_text("no clone")
-    made.version.cache_clear()
-    assert made.version() == __version__
+    origins.version.cache_clear()
+    assert origins.version() == __version__
     monkeypatch.undo()
-    made.version.cache_clear()
+    origins.version.cache_clear()
 
 
 def test_what_it_tells_changes_no_key_and_no_result():

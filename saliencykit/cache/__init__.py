@@ -29,10 +29,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 from xxhash import xxh3_128
 
+from ..paths import cache_root, whole
+from ..sources import code_of
 from .locks import alone
-from .made import closed_over, made
-from .paths import cache_root, whole
-from .sources import code_of
+from .origins import closed_over, made
 
 P = ParamSpec("P")
 T = TypeVar("T")
