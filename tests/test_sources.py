@@ -71,9 +71,10 @@ FILES = {
     """,
     "late.py": "late = lambda: 1",
     "viewing/__init__.py": "",
-    "cache/__init__.py": "def cached(): return 1",
+    "cache/__init__.py": "",
+    "cache/entries.py": "def cached(): return 1",
     "keeping.py": """
-        from .cache import cached
+        from .cache.entries import cached
         def kept(): return cached()
     """,
 }
@@ -144,7 +145,7 @@ def test_what_may_change_a_result_changes_the_hash(package, change):
 
 def test_where_results_lie_is_not_what_they_are(package):
     before = package("keeping", "kept")
-    assert before == package("keeping", "kept", cache=("return 1", "return 2"))
+    assert before == package("keeping", "kept", cache__entries=("return 1", "return 2"))
     assert before != package("keeping", "kept", keeping=("cached()", "cached() + 1"))
 
 
