@@ -22,7 +22,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 from typer.testing import CliRunner
@@ -400,6 +400,7 @@ def test_what_is_no_archive_is_refused(tmp_path, sent):
 @ENDS
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**31))
+@example(seed=133)  # an entry without a name
 def test_a_damaged_archive_is_taken_rightly_or_not_at_all(end, seed):
     draw = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as place:

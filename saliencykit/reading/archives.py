@@ -124,6 +124,8 @@ def _leads_out(name: str) -> bool:
 
 def _check_member(member: zipfile.ZipInfo, shown: str) -> None:
     """Raise ValueError for a path that leads out of the folder, or a link that may."""
+    if not member.filename:
+        raise ValueError(f"{shown}: one of its entries has no name. Nothing was unpacked.")
     if _leads_out(member.filename) or stat.S_ISLNK(member.external_attr >> 16):
         raise ValueError(
             f"{shown}: its entry {member.filename!r} leads out of the folder it is unpacked in. "

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from jupyter_core.utils import ensure_async, run_sync
+from jupyter_core.utils import ensure_async
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest, split_host_and_port
@@ -294,7 +294,7 @@ class Explorer(Voila):
         finally:
             for number in SIGNALS:
                 loop.asyncio_loop.remove_signal_handler(number)  # a second one ends us at once
-            run_sync(self._end_kernels)()
+            loop.run_sync(self._end_kernels)  # on this loop, which they are started on
         if told and told[0] != signal.SIGINT:
             raise SystemExit(128 + told[0])
 
