@@ -243,7 +243,7 @@ def own_image(page, file):
     assert page.errors == []
 
 
-@pytest.mark.parametrize("profile", ["toy", "osie_mobilenet"])
+@pytest.mark.parametrize("profile", ["toy", "osie", "osie_mobilenet"])
 def test_gallery_opens_from_disk_and_all_its_links_lead_somewhere(page, profile):
     path = REFERENCE / profile / gallery.PAGE
     if not path.exists():

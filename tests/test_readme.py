@@ -9,7 +9,7 @@ import pytest
 from saliencykit.paths import NOTEBOOKS, REFERENCE, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PROFILES = ("osie_mobilenet", "toy")  # the columns of its table
+PROFILES = ("osie", "osie_mobilenet", "toy")  # the columns of its table
 NUMBER = r"[-+−]?\d+(?:\.\d+)?"
 CLAIM = rf"{NUMBER} \[[^\]]+\](?: %)?|{NUMBER} → {NUMBER}|\d+ of (?:the )?\d+|{NUMBER} %|{NUMBER}"
 
@@ -17,8 +17,8 @@ CLAIM = rf"{NUMBER} \[[^\]]+\](?: %)?|{NUMBER} → {NUMBER}|\d+ of (?:the )?\d+|
 def rows():
     """(notebook, profile, what the README says) of each cell of its table of findings."""
     for line in README.splitlines():
-        if found := re.match(r"\| .*\(`(\d\d)`\) \| (.*) \| (.*) \|$", line):
-            number, *cells = found.groups()
+        if found := re.match(r"\| .*\(`(\d\d)`\) \| (.*) \|$", line):
+            number, cells = found[1], found[2].split(" | ")
             (notebook,) = NOTEBOOKS.glob(f"{number}_*.ipynb")
             for profile, cell in zip(PROFILES, cells, strict=True):
                 if cell != "–":
