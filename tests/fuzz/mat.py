@@ -275,6 +275,8 @@ def same(found: Any, want: Any) -> bool:
             and all(same(a, b) for a, b in zip(found, want, strict=True))
         )
     if isinstance(want, str):
+        if isinstance(found, np.ndarray):  # one flipped bit of its class, and letters are numbers
+            return found.dtype.kind in "iu" and "".join(map(chr, found.ravel())) == want
         return found == want
     if not isinstance(found, np.ndarray) or found.size != want.size:
         return False
