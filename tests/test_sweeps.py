@@ -18,6 +18,8 @@ from typer.testing import CliRunner
 
 from saliencykit import cli
 from saliencykit.cache import Entry, _alone, entry_path, write
+from saliencykit.dissection import top_mean
+from saliencykit.dissection.top_units import counts_above
 from saliencykit.paths import ROOT, cache_root
 from saliencykit.registry import UnknownNameError
 from saliencykit.running import runner
@@ -230,11 +232,18 @@ def test_a_sweep_is_kept_and_a_table_of_it_written(place):
         layers=["conv3_1"],
         trainings=2,
     )
-    trained = study.each_training(False)  # read from the cache
-    own = study.dissect(trained[1].model.encoder, trained[1].unseen, p_values=False)
-    row = found.query("training == 2 and measure == 'best units'").iloc[0]
-    best = own.selectivity("conv3_1").loc[row["category"]].nlargest(10).mean()
-    assert row["value"] == pytest.approx(best, abs=1e-6)
+    second = study.each_training(False)[1]  # read from the cache
+    few = study.dissect(second.model.encoder, second.unseen, p_values=False)
+    many = study.dissect(study.pretrained, study.annotated, p_values=False)
+    for own, of, known in ((few, "training == 2", 0), (many, "network == 'pre-trained'", 3)):
+        rows = found.query(of).set_index(["measure", "category"])["value"]
+        best = top_mean(own, "conv3_1", selection="crossfit").set_index("category")["mean"]
+        best = best[rows["best units"].index]
+        assert rows["best units"].tolist() == pytest.approx(best.tolist(), nan_ok=True)
+        told = best.dropna().index
+        assert len(told) >= known
+        counted = counts_above(own, "conv3_1")[1.5][told]
+        assert rows["units above"].dropna().tolist() == counted.tolist()
     again = call(grid)
     assert "3 cells: 3 kept, 0 to do" in again.output
     listed = call(grid, "--status").output

@@ -19,8 +19,9 @@ import torch
 
 from ..cache import Entry, cached, entry_path, read
 from ..datasets import SaliencyDataset
-from ..dissection import contributions_cached, map_parts
+from ..dissection import best_of, contributions_cached, map_parts, mean_of
 from ..dissection.result import Dissection
+from ..dissection.trainings import Statistic, above
 from ..evaluation import DEFAULT_METRICS, evaluate
 from ..models import Encoder, SaliencyModel, Training, tasks
 from ..registry import Registry
@@ -33,8 +34,6 @@ FINE_TUNED = ("fine-tuned", "fine-tuned, one layer")
 TASKS = tuple(task.name for task in tasks.all_tasks() if task != tasks.Saliency())
 NETWORKS = (PRETRAINED, *FROZEN, *FINE_TUNED, *TASKS)
 """What a cell may be about: the encoder as it comes, a readout, or what it is fine-tuned for."""
-BEST = 10  # units, and
-THRESHOLD = 1.5  # the region NSS that they are to exceed: the paper's numbers
 KEPT = "cell"  # kind of cache entry
 TOLD = ["measure", "layer", "category"]
 
@@ -82,24 +81,31 @@ def region_nss_of_map(of: Measured) -> list[Row]:
     if not isinstance(of.model, SaliencyModel):
         return []
     found = map_parts(contributions_cached(of.model, of.unseen, size=of.study.size))
-    return _by_category(found, "region NSS", lambda units: units[0])
+    return _by_category(found, "region NSS", mean_of)
 
 
 @MEASURES.register("units")
 def best_units(of: Measured) -> list[Row]:
-    """Mean region NSS of the ten best units, and how many exceed 1.5, by layer and category."""
+    """Mean region NSS of the ten best units, and how many exceed 1.5, by layer and category.
+
+    The best are chosen and scored on different images, as in notebook 03.
+    """
     found = of.study.dissect(of.encoder, of.unseen, p_values=False)
-    best = _by_category(found, "best units", lambda units: np.sort(units)[-BEST:].mean())
-    return best + _by_category(found, "units above", lambda units: (units > THRESHOLD).sum())
+    return _by_category(found, "best units", best_of) + _by_category(found, "units above", above)
 
 
-def _by_category(found: Dissection, measure: str, told: Callable[[np.ndarray], float]) -> list[Row]:
-    """Tell a number of the units (C,) of each layer, for each category that was looked at."""
+def _by_category(
+    found: Dissection, measure: str, of_layer: Callable[[str], Statistic]
+) -> list[Row]:
+    """Tell a number of each layer, for each category that was looked at; NaN if on few images."""
     seen = found.regions.query("fixations > 0").groupby("category")["image"].nunique()
+    own = torch.empty(0, found.regions["image"].nunique())  # no weights: as the images are
     return [
-        (measure, layer, str(category), float(told(units.to_numpy(float))), int(seen[category]))
+        (measure, layer, category, value, int(seen[category]))
         for layer in found.layers
-        for category, units in found.selectivity(layer).iterrows()
+        for category, value in zip(
+            found.categories, of_layer(layer)(found, own)[0].tolist(), strict=True
+        )
         if category in seen
     ]
 

@@ -122,5 +122,5 @@ def _environment(more: Mapping[str, str]) -> Iterator[None]:
         yield
     finally:
         for name in more:
-            os.environ.pop(name)
+            os.environ.pop(name, None)
         os.environ.update({k: v for k, v in before.items() if k in more})
