@@ -60,7 +60,6 @@ def _version(asked: bool) -> None:
 app = typer.Typer(
     cls=_Plain,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -76,7 +75,8 @@ def main(
     """Look inside deep visual saliency models: figures, data sets, and what units respond to.
 
     Begin with `saliencykit figures`, which draws every figure of a small made-up world in minutes,
-    or with `jupyter lab notebooks`.
+    or with `jupyter lab notebooks`. After `saliencykit --install-completion` the tab key completes
+    names of profiles, notebooks, settings, data sets, encoders and models.
     """
     os.environ.update(for_children())
 

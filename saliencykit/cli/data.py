@@ -1,12 +1,15 @@
 """Commands about data sets: which are here, and where to get the others."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from ..registry import check_name
+from . import completing
+from .as_json import Json, say
 
 if TYPE_CHECKING:
     from ..datasets import SaliencyDataset
@@ -14,51 +17,82 @@ if TYPE_CHECKING:
 
 DRAWN = {"page": "drawn by this package", "licence": "MIT licence", "citation": "see CITATION.cff"}
 """What stands in the place of a source where nothing comes from anywhere."""
+DRAWN_HERE = "drawn by code"
 LOOKED_AT = 20
 """Images that `saliencykit datasets NAME` looks at to tell what the data hold."""
 
 
 def datasets(
-    name: Annotated[str | None, typer.Argument(help="Tell all about this one instead.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Tell all about this one instead.", autocompletion=completing.data),
+    ] = None,
+    json: Json = False,
 ) -> None:
     """List the data sets: whether their files are here, how many images, the licence, and where.
 
     With a NAME, tell about that one: page, licence, what to cite, and what its images come with.
 
+    --json answers with a list of {name, here (yes, no or broken), images, licence, where}; of a
+    NAME with one such object, which also holds what is told of it, a range as [least, most].
+
     \b
     Examples:
       SALIENCYKIT_DATA=~/data saliencykit datasets
       saliencykit datasets osie
+      saliencykit datasets --json | jq '.[] | select(.here == "yes") | .name'
     """
     from ..datasets import names
     from ..running.checking import table
 
     if name is not None:
-        lines = _all_about(name)
+        known = _all_about(name)
+        if json:
+            say(known)
+            return
+        lines = _in_words(known)
         width = max(map(len, lines))
         typer.echo("\n".join(f"{what.ljust(width)}  {told}" for what, told in lines.items()))
         return
-    header = ("data set", "here", "images", "licence", "where, or what is missing")
     rows = [_data_set(name) for name in names()]
-    typer.echo("\n".join(table(header, rows)))
-    if any(here == "no" for _, here, *_ in rows):
+    if json:
+        say([row._asdict() for row in rows])
+        return
+    header = ("data set", "here", "images", "licence", "where, or what is missing")
+    shown = [tuple("" if cell is None else str(cell) for cell in row) for row in rows]
+    typer.echo("\n".join(table(header, shown)))
+    if any(row.here == "no" for row in rows):
         typer.echo("What is not here: `saliencykit fetch NAME` gets it, or says how to.")
 
 
-def _data_set(name: str) -> tuple[str, str, str, str, str]:
+class _Row(NamedTuple):
+    """A row of the table of data sets. `images`: None where they are not `here`."""
+
+    name: str
+    here: str
+    images: int | None
+    licence: str
+    where: str
+
+
+def _data_set(name: str) -> _Row:
     """Row of the table of data sets. Whatever is wrong with one, the others are listed."""
     from ..datasets import load
+
+    licence = _source(name)["licence"].partition(";")[0]
+    try:
+        return _Row(name, "yes", len(load(name)), licence, _place(name))
+    except FileNotFoundError as error:
+        return _Row(name, "no", None, licence, _first_sentence(error))
+    except Exception as error:
+        return _Row(name, "broken", None, licence, _first_sentence(error))
+
+
+def _place(name: str) -> str:
     from ..paths import data_root
 
-    folder, licence = data_root(name), _source(name)["licence"].partition(";")[0]
-    try:
-        found = load(name)
-        where = str(folder) if folder.exists() else "drawn by code"
-        return name, "yes", str(len(found)), licence, where
-    except FileNotFoundError as error:
-        return name, "no", "", licence, _first_sentence(error)
-    except Exception as error:
-        return name, "broken", "", licence, _first_sentence(error)
+    folder = data_root(name)
+    return str(folder) if folder.exists() else DRAWN_HERE
 
 
 def _source(name: str) -> dict[str, str]:
@@ -69,55 +103,77 @@ def _source(name: str) -> dict[str, str]:
     return {what: getattr(source, what) if source else DRAWN[what] for what in DRAWN}
 
 
-def _all_about(name: str) -> dict[str, str]:
+def _all_about(name: str) -> dict[str, Any]:
     """What there is to tell about a data set, by what it is. Raises UnknownNameError."""
     from ..datasets import load, names
-    from ..paths import data_root
 
-    known = {"data set": check_name("data set", name, names()), **_source(name)}
+    known = {"name": check_name("data set", name, names()), **_source(name)}
     try:
         found = load(name)
     except FileNotFoundError as error:
-        return {**known, "here": f"no: {error}"}
-    folder = data_root(name)
-    here = str(folder) if folder.exists() else "yes"
-    return {**known, "here": here, **_split(found), **_held(found.thinned(LOOKED_AT))}
+        return {**known, "here": "no", "images": None, "where": str(error)}
+    held = {**_split(found), **_held(found.thinned(LOOKED_AT))}
+    return {**known, "here": "yes", "where": _place(name), **held}
 
 
-def _split(data: "SaliencyDataset") -> dict[str, str]:
+def _split(data: "SaliencyDataset") -> dict[str, Any]:
     from ..datasets.base import SPLITS
 
-    parts = ", ".join(f"{len(data.split(s))} {s}" for s in SPLITS)
-    whose = "the data's own split" if data.own_split else "a split of ours"
-    return {"images": f"{len(data)}: {parts}, {whose}"}
+    parts = {split: len(data.split(split)) for split in SPLITS}
+    return {"images": len(data), "split": parts, "own_split": data.own_split}
 
 
-def _held(data: "SaliencyDataset") -> dict[str, str]:
-    """What the images of `data` come with."""
+def _held(data: "SaliencyDataset") -> dict[str, Any]:
+    """What the images of `data` come with: counts of an image as least and most."""
     looks = [data.fixations(i) for i in range(len(data))]
-    regions = [len(data.regions(i)) for i in range(len(data))]
     seen = [f for f in looks if len(f)]
-    people = [len(f.observer.unique()) for f in seen]
-    observers = "not told apart" if data.pooled else _span(people)
-    also = [
-        what for what in ("order", "duration") if any(getattr(f, what) is not None for f in seen)
-    ]
-    named = f"{', '.join(data.categories)}; {_span(regions)} an image" if any(regions) else "none"
     return {
-        "of these": f"{len(data)} looked at",
-        "size": ", ".join(sorted({"{1}×{0}".format(*data.size_of(i)) for i in range(len(data))})),
-        "fixations": f"{_span([len(f) for f in looks])} an image",
-        "observers": f"{observers} an image" if seen and not data.pooled else observers,
-        "also known": ", ".join(also) or "neither order nor duration",
-        "regions": named,
-        "scenes": ", ".join(data.scenes) or "none",
+        "looked_at": len(data),
+        "sizes": sorted({tuple(data.size_of(i)) for i in range(len(data))}),
+        "fixations": _span([len(f) for f in looks]),
+        "observers": None if data.pooled else _span([len(f.observer.unique()) for f in seen]),
+        "also_known": [
+            what
+            for what in ("order", "duration")
+            if any(getattr(f, what) is not None for f in seen)
+        ],
+        "categories": list(data.categories),
+        "regions": _span([len(data.regions(i)) for i in range(len(data))]),
+        "scenes": list(data.scenes),
     }
 
 
-def _span(numbers: list[int]) -> str:
+def _span(numbers: list[int]) -> tuple[int, int]:
     """Least and most of `numbers`."""
-    low, high = min(numbers, default=0), max(numbers, default=0)
-    return str(low) if low == high else f"{low} to {high}"
+    return min(numbers, default=0), max(numbers, default=0)
+
+
+def _in_words(known: Mapping[str, Any]) -> dict[str, str]:
+    """Lines that tell a person what `_all_about` found."""
+    told = {"data set": known["name"], **{what: known[what] for what in DRAWN}}
+    if known["here"] == "no":
+        return {**told, "here": f"no: {known['where']}"}
+    parts = ", ".join(f"{n} {split}" for split, n in known["split"].items())
+    whose = "the data's own split" if known["own_split"] else "a split of ours"
+    people, regions = known["observers"], known["regions"]
+    named = f"{', '.join(known['categories'])}; {_range(regions)}"
+    return {
+        **told,
+        "here": known["where"],
+        "images": f"{known['images']}: {parts}, {whose}",
+        "of these": f"{known['looked_at']} looked at",
+        "size": ", ".join(f"{width}×{height}" for height, width in known["sizes"]),
+        "fixations": _range(known["fixations"]),
+        "observers": "not told apart" if people is None else _range(people),
+        "also known": ", ".join(known["also_known"]) or "neither order nor duration",
+        "regions": named if regions[1] else "none",
+        "scenes": ", ".join(known["scenes"]) or "none",
+    }
+
+
+def _range(span: tuple[int, int]) -> str:
+    low, high = span
+    return f"{low} an image" if low == high else f"{low} to {high} an image"
 
 
 def _first_sentence(error: Exception) -> str:
@@ -125,7 +181,12 @@ def _first_sentence(error: Exception) -> str:
 
 
 def fetch(
-    name: Annotated[str, typer.Argument(help="Data set: see `saliencykit datasets`.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Data set: see `saliencykit datasets`.", autocompletion=completing.data
+        ),
+    ],
     root: Annotated[
         Path | None, typer.Option(help="Folder to put it in, instead of the usual one.")
     ] = None,

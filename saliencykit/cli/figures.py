@@ -18,12 +18,21 @@ from ..running.checking import (
     TIPPED,
 )
 from ..running.runner import JOBS
+from . import completing
 
-Profile = Annotated[str, typer.Option(help="Settings to run with: see `saliencykit profiles`.")]
+Profile = Annotated[
+    str,
+    typer.Option(
+        help="Settings to run with: see `saliencykit profiles`.", autocompletion=completing.profile
+    ),
+]
 Parameters = Annotated[
     list[str] | None,
     typer.Option(
-        "-p", metavar="NAME VALUE", help="Change a setting, or set a parameter; may be repeated."
+        "-p",
+        metavar="NAME VALUE",
+        help="Change a setting, or set a parameter; may be repeated.",
+        autocompletion=completing.setting,
     ),
 ]
 
@@ -77,7 +86,8 @@ def figures(
     notebooks: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Numbers (02), names, beginnings of names or paths; all of the profile's if none."
+            help="Numbers (02), names, beginnings of names or paths; all of the profile's if none.",
+            autocompletion=completing.notebook,
         ),
     ] = None,
     profile: Profile = "toy",

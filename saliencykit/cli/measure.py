@@ -12,6 +12,8 @@ import typer
 
 from ..paths import cache_root, check_out, written
 from ..registry import check_name
+from . import completing
+from .as_json import Json, say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,19 +21,31 @@ if TYPE_CHECKING:
 
     from ..datasets import SaliencyDataset
 
+Data = Annotated[
+    str,
+    typer.Option(help="Data set: see `saliencykit datasets`.", autocompletion=completing.data),
+]
+Split = Annotated[
+    str, typer.Option(help="Its part: train, val, test or all.", autocompletion=completing.split)
+]
+
 
 def dissect(
     out: Annotated[
         Path | None, typer.Option(help="CSV to write: layer, unit, category, selectivity.")
     ] = None,
     encoder: Annotated[
-        str, typer.Option(help="A classifier of torchvision or timm, or one of ours.")
+        str,
+        typer.Option(
+            help="A classifier of torchvision or timm, or one of ours.",
+            autocompletion=completing.encoder,
+        ),
     ] = "toyvgg",
     weights: Annotated[
         str, typer.Option(help="imagenet, toyworld (for toyvgg), none (untrained), or a path.")
     ] = "default",
-    data: Annotated[str, typer.Option(help="Data set: see `saliencykit datasets`.")] = "toyworld",
-    split: Annotated[str, typer.Option(help="Its part: train, val, test or all.")] = "all",
+    data: Data = "toyworld",
+    split: Split = "all",
     layers: Annotated[str, typer.Option(help="Layers, with commas between; all if empty.")] = "",
     shard: Annotated[
         str, typer.Option(metavar="I/N", help="One of N shards only, into the cache.")
@@ -113,7 +127,11 @@ def predict(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the maps; made if it is not there.")],
     model: Annotated[
-        str, typer.Option(help="A classical model, a trained one that was kept, or a checkpoint.")
+        str,
+        typer.Option(
+            help="A classical model, a trained one that was kept, or a checkpoint.",
+            autocompletion=completing.model,
+        ),
     ] = "gbvs",
     smooth: Annotated[
         float, typer.Option(help="Blur by so much of the longer side (0.03: about one degree).")
@@ -217,32 +235,40 @@ def models(
     pattern: Annotated[
         str, typer.Argument(help='Part of the names to list; "timm:" for timm\'s, if installed.')
     ] = "",
+    json: Json = False,
 ) -> None:
     """List models that `predict` can draw maps with, and encoders that can be looked into.
 
-    With the images they take, the licence of their weights, and whom to cite.
+    With the images they take, the licence of their weights, and whom to cite. --json answers with a
+    list of {name, kind (classical, trained or encoder), takes, licence, source}.
 
     \b
     Examples:
       saliencykit models
       saliencykit models vgg
       saliencykit models timm:convnext
+      saliencykit models --json | jq -r '.[] | select(.kind == "classical") | .name'
     """
     from ..models import catalogue
     from ..running.checking import table
 
+    found = catalogue(pattern)
+    if json:
+        say([row._asdict() for row in found])
+        return
     header = ("model", "kind", "images it takes", "licence of its weights", "source")
-    typer.echo("\n".join(table(header, catalogue(pattern))))
+    typer.echo("\n".join(table(header, found)))
 
 
 def evaluate(
     maps: Annotated[Path, typer.Option(help="Folder of maps called like the images.")],
-    data: Annotated[str, typer.Option(help="Data set: see `saliencykit datasets`.")],
-    split: Annotated[str, typer.Option(help="Its part: train, val, test or all.")] = "val",
+    data: Data,
+    split: Split = "val",
     metrics: Annotated[str, typer.Option(help="With commas between; all if empty.")] = "",
     out: Annotated[
         Path | None, typer.Option(help="CSV to write: a row an image and metric.")
     ] = None,
+    json: Json = False,
 ) -> None:
     """Score somebody else's saliency maps with all metrics, beside the centre prior and people.
 
@@ -250,10 +276,14 @@ def evaluate(
     intervals. Nothing is written over but what the same command wrote there and nobody has changed
     since.
 
+    --json answers with {data, split, images, scores}; scores is a list of {metric, model, mean,
+    low, high, images}, these being the images that the mean is over.
+
     \b
     Examples:
       saliencykit evaluate --maps their_maps --data osie
       saliencykit evaluate --maps maps --data toyworld --metrics nss,auc --out scores.csv
+      saliencykit evaluate --maps their_maps --data osie --json > scores.json
     """
     from ..datasets import load
     from ..evaluation import DEFAULT_METRICS, file_maps, human_ceiling, prior_maps, summary
@@ -276,7 +306,12 @@ def evaluate(
     if out is not None:
         with written("evaluate", out) as part:
             found.to_csv(part, index=False)
-    means = summary(found[found["metric"].isin(names)]).set_index(["metric", "model"])
+    told = summary(found[found["metric"].isin(names)])
+    if json:
+        scores = told[["metric", *told.columns.drop("metric")]].to_dict("records")
+        say({"data": data, "split": split, "images": len(chosen), "scores": scores})
+        return
+    means = told.set_index(["metric", "model"])
     header = ("metric", *dict.fromkeys(found["model"]))
     rows = [(m, *(_cell(means, m, model) for model in header[1:])) for m in names]
     typer.echo(f"{chosen!r}, means with 95 % intervals over images")
@@ -292,7 +327,7 @@ def _cell(means: "pd.DataFrame", metric: str, model: str) -> str:
 
 def _part(data: "SaliencyDataset", split: str) -> "SaliencyDataset":
     """Return a part of the data. Raises UnknownNameError, and ValueError for one without images."""
-    check_name("split", split, ("train", "val", "test", "all"))
+    check_name("split", split, completing.PARTS)
     part = data if split == "all" else data.split(split)
     if not len(part):
         sizes = ", ".join(f"{name} {len(data.split(name))}" for name in ("train", "val", "test"))
