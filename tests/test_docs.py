@@ -178,13 +178,15 @@ def test_the_examples_with_pysaliency_run(tmp_path, monkeypatch):
 
 
 def test_commands_about_the_cache_work_one_after_the_other(tmp_path, monkeypatch):
+    pytest.importorskip("tensorboard", reason="tensorboard, an optional extra, is not installed")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path / "cache"))
     for kind in ("training", "dissection", "scores", "features", "stimuli"):
         cache.cached(kind, {"encoder": "vgg16"}, lambda: cache.Entry(meta={"n": 1}))
     text = (ROOT / "docs" / "cache.md").read_text(encoding="utf-8")
     commands = re.findall(r"^saliencykit (cache .*)$", text, re.M)
-    assert {command.split()[1] for command in commands} == {"list", "prune", "export", "import"}
+    known = {"list", "prune", "tensorboard", "export", "import"}
+    assert {command.split()[1] for command in commands} == known
     for command in commands:
         done = CliRunner().invoke(cli.app, shlex.split(command))
         assert done.exit_code == 0, done.output

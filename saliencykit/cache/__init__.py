@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from errno import EACCES, EPERM, EROFS
 from functools import partial, wraps
@@ -71,9 +72,17 @@ def _bytes(tensor: Tensor) -> memoryview:
     return row.view(torch.uint8).numpy().data
 
 
+_told: ContextVar[Callable[[Path], dict[str, str]]] = ContextVar("_told", default=lambda path: {})
+"""What a file at a path tells of the computation that is under way, if it is that one's."""
+
+
 def write(path: Path, entry: Entry) -> None:
-    """Write `entry` at `path`: wholly or not at all, also when the disk is full."""
-    _write(path, entry)
+    """Write `entry` at `path`: wholly or not at all, also when the disk is full.
+
+    What is kept of a computation under way beside its entry, under the entry's name (a training's
+    .partial), tells what it is of, as the entry will.
+    """
+    _write(path, entry, **_told.get()(path))
 
 
 def _write(path: Path, entry: Entry, **told: str) -> None:
@@ -256,11 +265,21 @@ def _computed(
     about: Mapping[str, Any] | None,
 ) -> Entry:
     began = time.perf_counter()
-    entry = compute()
-    seconds = time.perf_counter() - began
-    told = made(key, closed_over(compute) if about is None else about, seconds)
+
+    def told(at: Path) -> dict[str, str]:
+        if _name(at) != _name(path):
+            return {}
+        seconds = time.perf_counter() - began
+        what = made(key, closed_over(compute) if about is None else about, seconds)
+        return {"of": _name(path), "made": what}
+
+    before = _told.set(told)
     try:
-        _write(path, entry, of=_name(path), made=told)
+        entry = compute()
+    finally:
+        _told.reset(before)
+    try:
+        _write(path, entry, **told(path))
     except OSError as error:
         if not _is_forbidden(error.__cause__):
             raise

@@ -3,7 +3,9 @@
 Each command imports what it needs, so that help comes at once.
 """
 
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +24,9 @@ app = typer.Typer(
     """,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+SECONDS = 10
+"""How often `saliencykit cache tensorboard --follow` looks."""
 
 Names = Annotated[
     list[str] | None,
@@ -166,6 +171,44 @@ def take(
 
     new, there = read(archive)
     typer.echo(f"{cache_root()}: {_number(new)} imported, {len(there)} were there already")
+
+
+@app.command()
+def tensorboard(
+    runs: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Where to write; made if missing.")
+    ],
+    with_: With = "",
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on with what is being trained, until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Write learning curves of trainings as events for TensorBoard, a run a training.
+
+    An epoch has the task's score (NSS or accuracy) on training and on validation images, and the
+    seconds it took. Curves are read from the cache: of trainings that are done, were interrupted,
+    or are under way on any machine that shares it. So nothing need be asked for before one trains,
+    and no result hangs on it. What FOLDER holds already is not written again. Needs an extra:
+    pip install 'saliencykit[tensorboard]'.
+
+    \b
+    Examples:
+      saliencykit cache tensorboard runs --with vgg16
+      saliencykit cache tensorboard runs --follow      beside a training; and in another window
+      tensorboard --logdir runs
+    """
+    from ..holdings import holdings
+    from ..holdings.curves import write_events
+
+    told: dict[Path, int] = {}
+    with suppress(KeyboardInterrupt):
+        while True:
+            found = [one for one in holdings() if with_.casefold() in one.words.casefold()]
+            if (new := write_events(found, runs, told)) or not follow:
+                typer.echo(f"{runs}: {new} epochs are new, of {len(told)} trainings")
+            if not follow:
+                return
+            time.sleep(SECONDS)
 
 
 def _chosen(
