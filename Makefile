@@ -11,7 +11,7 @@ N      ?= 1000
 SEED   ?= 0
 KIND   ?=
 
-.PHONY: figures test test-fast fuzz lab explore lint bench lock help
+.PHONY: figures test test-fast fuzz lab explore lint bench lock wheel help
 help:      ## show this list
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
@@ -46,6 +46,9 @@ bench: $(READY)    ## speed ratios, measured side by side in one run: make bench
 
 lock: $(READY)     ## refresh requirements.lock from pyproject.toml
 	$(RUN)/uv pip compile --universal --python-version 3.11 --all-extras --no-header --no-annotate -q pyproject.toml -o requirements.lock
+
+wheel: $(READY)    ## build the package into dist/
+	$(RUN)/uv build --quiet --wheel --out-dir dist
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
