@@ -16,6 +16,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from saliencykit.datasets.base import DATASETS
+from saliencykit.models.classical import CLASSICAL
 from saliencykit.paths import NOTEBOOKS, REFERENCE, ROOT
 from saliencykit.running import records
 
@@ -101,6 +103,12 @@ def test_everything_is_there(site, pages):
     kit = ("metrics", "datasets", "models", "dissection", "evaluation", "intervals", "study")
     wanted = {"index.html", *notebooks, *docs, *galleries, *(f"api/{room}.html" for room in kit)}
     assert wanted <= {path.relative_to(site).as_posix() for path in pages}
+
+
+def test_everything_that_is_known_by_a_name_has_its_docstring_shown(site, pages):
+    for room, known in (("datasets", DATASETS), ("models.classical", CLASSICAL)):
+        names = {f"{thing.__module__}.{thing.__name__}" for thing in known.values()}
+        assert names <= pages[site / "api" / f"{room}.html"].ids
 
 
 def test_every_link_leads_somewhere(site, pages):

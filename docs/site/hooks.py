@@ -17,13 +17,17 @@ from nbconvert import MarkdownExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from saliencykit.paths import NOTEBOOKS, PHOTOGRAPHS, REFERENCE, ROOT, cache_root
+from saliencykit.paths import NOTEBOOKS, PACKAGE, PHOTOGRAPHS, REFERENCE, ROOT, cache_root
 from saliencykit.running import records
 from saliencykit.running.profiles import assign
 from saliencykit.settings import read_profile
 
 PROFILE = "toy"  # its pictures are drawn by code: photographs are not ours to publish
 WIDGET = "application/vnd.jupyter.widget-view+json"
+REGISTRIES = {"datasets": "DATASETS", "models.classical": "CLASSICAL"}
+REGISTERED = (
+    "    options: {heading_level: 2, show_root_full_path: false, show_root_toc_entry: true}\n"
+)
 SLIDERS = "Its sliders move in JupyterLab: `make lab`."
 MEMBER = re.compile(r"(?<!`)`(?:sk|saliencykit)\.([\w.]+)(\([^`]*\))?`(?!`)")
 
@@ -41,8 +45,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         for name, content in pages(path):
             files.append(File.generated(config, f"notebooks/{name}", content=content))
     for name in re.findall(r"'api/([\w.]+)\.md'", str(config.nav)):
-        page = f"::: saliencykit.{name}\n"
-        files.append(File.generated(config, f"api/{name}.md", content=page))
+        files.append(File.generated(config, f"api/{name}.md", content=api(name)))
     return files
 
 
@@ -59,6 +62,17 @@ class Prose(griffe.Extension):
         if obj.docstring:
             shown = re.sub(r"(`[^`]*`)|<", lambda m: m[1] or "&lt;", obj.docstring.value)
             obj.docstring.value = shown
+
+
+def api(room: str) -> str:
+    """Return the page of a room: what it gives, and what registers itself there by name."""
+    said, folder = [f"::: saliencykit.{room}\n"], PACKAGE.joinpath(*room.split("."))
+    registers = rf"@{REGISTRIES.get(room)}\.register\(.*\n(?:class|def) (\w+)"
+    for path in sorted(folder.rglob("*.py")):
+        module = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+        for name in re.findall(registers, path.read_text("utf-8")):
+            said.append(f"::: {module}.{name}\n{REGISTERED}")
+    return "\n".join(said)
 
 
 def galleries() -> Iterator[Path]:
