@@ -38,6 +38,7 @@ explore: $(READY)  ## the unit explorer as a page without code: make explore [PR
 
 site: $(READY)     ## README, docs, notebooks, figures and API as pages: open site/index.html
 	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict --quiet
+	@echo "All pages: site/index.html"
 
 lint: $(READY)     ## ruff over package, tests and notebooks, pyright over what others import
 	$(RUN)/ruff check .
