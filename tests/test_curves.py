@@ -165,6 +165,7 @@ def test_what_is_kept_of_a_computation_under_way_tells_what_it_is_of():
         {"curve": [{"epoch": 1}]},
         {"curve": [{"epoch": "x", "seconds": 1}]},
         {"curve": [{"epoch": 1, "seconds": [2]}]},
+        {"curve": [{"epoch": float("inf"), "seconds": 1}]},
     ],
 )
 def test_what_tells_no_curve_gives_no_run(board, tmp_path, meta):

@@ -16,6 +16,8 @@ from safetensors import SafetensorError, safe_open
 from . import Holding
 
 LONG = 150  # characters of a run's name, but for its key
+# What is raised by a text that tells no curve.
+MISFITS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 Epoch = tuple[int, float, dict[str, float]]
 """Which, when it ended (seconds since 1970), and its numbers by name."""
 
@@ -43,9 +45,10 @@ def _add(one: Holding, folder: Path, told: dict[Path, int]) -> int:
     new = [epoch for epoch in _epochs(one) if epoch[0] > told[run]]
     if new:
         with SummaryWriter(str(run)) as writer:
-            for told[run], when, numbers in new:
+            for epoch, when, numbers in new:
                 for name, value in numbers.items():
-                    writer.add_scalar(name, value, told[run], walltime=when)
+                    writer.add_scalar(name, value, epoch, walltime=when)
+        told[run] = new[-1][0]
     return len(new)
 
 
@@ -80,7 +83,7 @@ def _last(run: Path) -> int:
 def _epochs(one: Holding) -> list[Epoch]:
     """Return a training's epochs so far; none where none are told, or what told them has gone."""
     found, when = [], one.when.timestamp()
-    with suppress(OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError):
+    with suppress(OSError, SafetensorError, *MISFITS):
         with safe_open(one.path, framework="pt") as file:
             curve = json.loads(file.metadata()["meta"])["curve"]
         for row in reversed(curve):
