@@ -13,15 +13,20 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from ..dissection import singles
+from ..intervals import RATE
 from ..paths import whole
-from ..viewing.plots import faint, level, name_rows, only, unique, verdicts
+from ..viewing.plots import faint, level, name_rows, only, points, unique, verdicts
 from ..viewing.style import WIDTH, use_style
 
 PICTURE = "findings.png"
 NAMES = {"cka_debiased": "CKA", "change": "its change"}
 """Of measures of alikeness: the change is selectivity's."""
 WHO = {"networks": "all networks", "fine-tuned": "fine-tuned"}
-SIDES = {"natural": "natural images", "efficient": "efficient search", "inefficient": "other search"}
+SIDES = {
+    "natural": "natural images",
+    "efficient": "efficient search",
+    "inefficient": "other search",
+}
 """Sides of F3: what people see every day, and searches that are efficient for people or not."""
 
 
@@ -58,11 +63,16 @@ def write(folder: Path) -> Path | None:
 
 
 def _rows(axis: Axes, table: pd.DataFrame, by: str, what: str) -> None:
-    """Draw a row a value of `by`: its number with its interval, and single trainings."""
+    """Draw a row a value of `by`: its number with its interval, and single trainings.
+
+    Where tests were corrected, what they leave undecided is.
+    """
     told = table.dropna(subset="value")
+    held = told.get("p_adjusted", pd.Series(0.0, told.index)) <= RATE
     places = name_rows(axis, unique(told, by))[told[by]]
     faint(axis, singles(told), places, below=0.28)
-    verdicts(axis, told, places, "value")
+    verdicts(axis, told[held], places[held.to_numpy()], "value")
+    points(axis, told[~held], places[~held.to_numpy()], colour="0.6")
     axis.tick_params(labelsize=8.5)
     axis.set_xlabel(what, fontsize=9.5)
 
