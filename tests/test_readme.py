@@ -1,4 +1,4 @@
-"""Numbers told are those of the committed findings, and what the README points at is there."""
+"""Numbers told are those of committed findings, and what the README points at is there."""
 
 import json
 import re
@@ -17,7 +17,7 @@ CLAIM = rf"{NUMBER} \[[^\]]+\](?: %)?|{NUMBER} → {NUMBER}|\d+ of (?:the )?\d+|
 
 
 def rows():
-    """(notebook, profile, what is said) of each cell of the table, and of each of README's lines."""
+    """(notebook, profile, what is said) of each cell of the table and each of README's lines."""
     for line in TABLE.splitlines():
         if found := re.match(r"\| .*\(`(\d\d)`\) \| (.*) \|$", line):
             for profile, cell in zip(PROFILES, found[2].split(" | "), strict=True):
