@@ -23,6 +23,7 @@ from saliencykit.running.profiles import assign
 from saliencykit.settings import read_profile
 
 PROFILE = "toy"  # its pictures are drawn by code: photographs are not ours to publish
+ABOVE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 REGISTRIES = {"datasets": "DATASETS", "models.classical": "CLASSICAL"}
 REGISTERED = (
@@ -38,7 +39,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         if file.src_dir == config.docs_dir:
             files.remove(file)
     docs = (p for p in Path(config.docs_dir).rglob("*") if p.is_file() and p.suffix != ".py")
-    for path in (ROOT / "README.md", *docs, *galleries()):
+    for path in (*(ROOT / name for name in ABOVE), *docs, *galleries()):
         place = path.relative_to(ROOT).as_posix()
         files.append(File(place, str(ROOT), config.site_dir, config.use_directory_urls))
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
