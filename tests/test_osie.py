@@ -211,9 +211,9 @@ def test_osie_sr_finds_osie_beside_it(small_osie, monkeypatch):
 def test_osie_sr_reads_npy_and_never_unpickles(small_osie):
     root, want = small_osie.parent / "osie_sr", load_sr(small_osie).regions(0)
     for kind in ("SegmentationClass", "SegmentationObject"):
-        mask = np.array(Image.open(root / kind / "1001.png"))
+        mask = np.array(Image.open(root / kind / "1001.png")).astype(np.int32)
         (root / kind / "1001.png").unlink()
-        np.save(root / kind / "1001.npy", np.where(mask == 0, -1, mask).astype(np.int32))
+        np.save(root / kind / "1001.npy", np.where(mask == 0, -1, mask))
     got = load_sr(small_osie).regions(0)
     assert [r.category for r in got] == [r.category for r in want]
     assert all(torch.equal(a.mask, b.mask) for a, b in zip(got, want, strict=True))
