@@ -13,8 +13,6 @@ import importlib
 import platform
 from typing import TYPE_CHECKING
 
-from .registry import lacking
-
 __version__ = "0.1.0"
 ROOMS = (
     "analyses",
@@ -56,6 +54,8 @@ else:
             if name in THINGS:
                 return getattr(importlib.import_module(f".{THINGS[name]}", __name__), name)
         except ModuleNotFoundError as error:
+            from .registry import lacking
+
             raise lacking(error, f"{__name__}.{name}") from error
         raise AttributeError(
             f"module {__name__!r} has no attribute {name!r}; it has {', '.join([*ROOMS, *THINGS])}"

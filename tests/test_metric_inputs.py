@@ -226,6 +226,9 @@ def test_coordinates_beside_maps_of_other_images_and_several_metrics_at_once():
     for found in (
         metrics.scores(maps, {"fixations": looks, "other": other}, asked),
         metrics.scores(maps, {"fixations": torch.from_numpy(looks), "other": list(other)}, asked),
+        metrics.scores(
+            maps, {"fixations": list(map(torch.as_tensor, looks)), "other": other}, asked
+        ),
     ):
         assert all(torch.equal(found[name], expected[name]) for name in asked)
 

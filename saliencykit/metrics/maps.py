@@ -6,7 +6,7 @@ a few maps at a time.
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -87,10 +87,12 @@ def count_maps(name: str, given: Counts, size: tuple[int, int]) -> Maps:
     Raises ValueError, beginning with `name`, for what may be either, coordinates that are no pairs,
     or three or more that are fractions of the sides, not pixels.
     """
-    if isinstance(given, list | tuple) and len({np.shape(part) for part in given}) > 1:
-        points, alone = [as_tensor(part) for part in given], False  # as many each as it happens
+    parts: list[Any] = list(given) if isinstance(given, list | tuple) else []
+    if len({np.shape(part) for part in parts}) > 1:  # each map with as many as it happens
+        points, alone = [as_tensor(part) for part in parts], False
     else:
-        maps = as_tensor(cast("Maps", given))
+        tensors = bool(parts) and all(isinstance(part, Tensor) for part in parts)
+        maps = as_tensor(torch.stack(parts) if tensors else cast("Maps", given))
         if maps.ndim and not maps.shape[-1]:  # [], or [[], []] for two maps
             maps = maps.reshape(*maps.shape, 2)
         if maps.ndim not in (2, 3) or maps.shape[-1] != 2:

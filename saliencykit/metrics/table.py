@@ -27,7 +27,7 @@ class Metric:
     label: str
 
     def __call__(
-        self, saliency: Tensor, truth: Mapping[str, Tensor], **settings: float | str
+        self, saliency: Maps, truth: Mapping[str, Counts], **settings: float | str
     ) -> Tensor:
         """Score `saliency` against those entries of `truth` that this metric needs.
 
