@@ -48,10 +48,15 @@ if TYPE_CHECKING:  # the same names for editors and checkers, which do not run `
 else:
 
     def __getattr__(name: str) -> object:
-        if name in ROOMS:
-            return importlib.import_module(f".{name}", __name__)
-        if name in THINGS:
-            return getattr(importlib.import_module(f".{THINGS[name]}", __name__), name)
+        try:
+            if name in ROOMS:
+                return importlib.import_module(f".{name}", __name__)
+            if name in THINGS:
+                return getattr(importlib.import_module(f".{THINGS[name]}", __name__), name)
+        except ModuleNotFoundError as error:
+            from .registry import lacking
+
+            raise lacking(error, f"{__name__}.{name}") from error
         raise AttributeError(
             f"module {__name__!r} has no attribute {name!r}; it has {', '.join([*ROOMS, *THINGS])}"
         )

@@ -36,10 +36,13 @@ def _whole_folders() -> dict[str, str]:
 settle_folders()
 
 PACKAGE = Path(__file__).resolve().parent
-ROOT = PACKAGE.parent  # the repository, when the package is installed editable from it
-NOTEBOOKS = ROOT / "notebooks"
-REFERENCE = ROOT / "figures" / "reference"  # what is committed, and compared with
-FIGURES = Path(os.environ.get("SALIENCYKIT_FIGURES") or ROOT / "figures")
+ROOT = PACKAGE.parent  # the repository, where the package is used from a checkout
+WHEEL = (PACKAGE / "notebooks").is_dir()  # a wheel ships, inside the package, what else lies beside
+NOTEBOOKS = (PACKAGE if WHEEL else ROOT) / "notebooks"
+REFERENCE = PACKAGE / "reference" if WHEEL else ROOT / "figures" / "reference"
+"""What is committed, and compared with; a wheel ships its tables without the pictures."""
+FIGURES = Path(os.environ.get("SALIENCYKIT_FIGURES") or (Path() if WHEEL else ROOT) / "figures")
+"""What runs draw: in a checkout, or else in the current folder."""
 ANNOTATIONS = PACKAGE / "datasets" / "annotations"
 NOTEBOOK = "SALIENCYKIT_NOTEBOOK"  # environment variable: the stem of the notebook that is run
 SETTINGS_MIME = "application/vnd.saliencykit.settings+json"  # a study's settings, in its notebook

@@ -1,8 +1,9 @@
-"""Name → thing, with errors that say which names exist and which is nearest."""
+"""Name → thing, with errors that say which names exist and which is nearest, or what brings it."""
 
 import difflib
 import unicodedata
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
 MANY = 200  # names that are no longer all told
@@ -15,6 +16,18 @@ class UnknownNameError(KeyError):
 
     def __str__(self) -> str:  # KeyError would print the repr of the message
         return str(self.args[0])
+
+
+def lacking(error: ModuleNotFoundError, what: str, extra: str = "models") -> ImportError:
+    """Return what tells the user of `what` which of the package's extras brings what it lacks.
+
+    `error` itself where no other package is missing: a module of ours, or of one that is there.
+    """
+    package = (error.name or "").partition(".")[0]
+    if not package or find_spec(package) is not None:
+        return error
+    told = f'{what} needs {package}, which is not installed: pip install "saliencykit[{extra}]".'
+    return ModuleNotFoundError(told, name=error.name)
 
 
 def one_spelling(name: str) -> str:

@@ -17,7 +17,9 @@ from saliencykit import metrics
 quick = settings(max_examples=60, deadline=None)
 EPS = 2.0**-52
 
-sizes = st.tuples(st.integers(1, 9), st.integers(1, 9)).filter(lambda s: s[0] * s[1] > 2)
+sizes = st.tuples(st.integers(1, 9), st.integers(1, 9)).filter(
+    lambda s: s[0] * s[1] > 2 and s[1] != 2  # as wide as coordinates are, and so refused
+)
 levels = st.integers(-3, 3) | st.integers(-(10**6), 10**6).map(lambda v: v / 1e5)
 
 

@@ -112,6 +112,16 @@ def test_metrics_named_in_the_docs_are_all_there_are():
     assert named == set(metrics.names())
 
 
+def test_the_examples_of_metrics_run():
+    pytest.importorskip("torchmetrics", reason="torchmetrics, an optional extra, is not installed")
+    maps = torch.rand(2, 480, 640)
+    space = {"sk": saliencykit, "saliency": maps[0], "maps": maps}
+    space |= {"looks_of_first": [[3, 4]], "looks_of_second": [[5, 6], [7, 8]]}
+    space["batches"] = [(maps, [[[3, 4]], []])]
+    exec("\n".join(blocks(ROOT / "docs" / "metrics.md", "python")), space)
+    assert (int(space["validation"].images), int(space["validation"].left_out)) == (1, 1)
+
+
 def test_data_sets_and_files_named_in_the_docs_exist():
     text = " ".join(path.read_text(encoding="utf-8") for path in DOCS)
     assert set(re.findall(r"saliencykit fetch (\w+)", text)) <= set(datasets.names())

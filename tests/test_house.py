@@ -87,15 +87,27 @@ def test_the_check_of_imports_can_fail(tmp_path):
     assert set(imported_rooms(Pretend(path))) == {"models", "viewing"}
 
 
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONDA = ("explorer", "dev")
+"""Extras that environment.yml holds: all that a clone's notebooks, page and tests need."""
+
+
 def bounds(requirement):
     name, bound = re.fullmatch(r"([\w-]+)(?:\[\w+\])?(.*)", requirement).groups()
     return {"pytorch": "torch", "python-xxhash": "xxhash"}.get(name, name.lower()), bound
 
 
+def required(*extras):
+    """What the project depends on, with these extras and those that they name."""
+    named = [one for e in extras for one in PROJECT["optional-dependencies"][e]]
+    own = [re.fullmatch(r"saliencykit\[([\w,]+)\]", one) for one in named]
+    inner = required(*[e for one in own if one for e in one[1].split(",")]) if any(own) else []
+    others = [one for one in named if not one.startswith("saliencykit[")]
+    return list(dict.fromkeys([*PROJECT["dependencies"], *inner, *others]))
+
+
 def test_environment_yml_equals_pyproject():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    ours = project["dependencies"] + project["optional-dependencies"]["dev"]
-    ours.append(f"python{project['requires-python']}")
+    ours = [*required(*CONDA), f"python{PROJECT['requires-python']}"]
     conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     theirs = [entry for entry in conda if isinstance(entry, str) and entry != "pip"]
     assert dict(map(bounds, theirs)) == dict(map(bounds, ours))
@@ -105,8 +117,7 @@ def test_lock_pins_every_dependency_and_names_no_index():
     lock = (ROOT / "requirements.lock").read_text()
     assert "://" not in lock
     pinned = {line.split("==")[0] for line in lock.splitlines() if "==" in line}
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert {bounds(d)[0] for d in project["dependencies"]} <= pinned
+    assert {bounds(d)[0] for d in required(*PROJECT["optional-dependencies"])} <= pinned
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda p: p.stem)

@@ -13,8 +13,11 @@ from typer.core import TyperCommand, TyperGroup
 
 from .. import __version__
 from ..paths import PACKAGE, for_children
-from ..registry import UnknownNameError
+from ..registry import UnknownNameError, lacking
 from . import cache, data, figures, measure, sweep, tracker
+
+EXTRAS = {"figures": "notebooks", "explore": "explorer"}
+"""Extras that bring what commands import; `models` brings that of all others."""
 
 
 class _Plain(TyperGroup):
@@ -24,10 +27,18 @@ class _Plain(TyperGroup):
         try:
             return super().invoke(ctx)
         except (UnknownNameError, ImportError, OSError, ValueError) as error:
-            if isinstance(error, BrokenPipeError) or not _ours(error):
+            told = _with_remedy(error, ctx.invoked_subcommand or "")
+            if isinstance(told, BrokenPipeError) or (told is error and not _ours(error)):
                 raise
-            typer.secho(f"Error: {error}", err=True, fg="red")
+            typer.secho(f"Error: {told}", err=True, fg="red")
             raise typer.Exit(2) from None
+
+
+def _with_remedy(error: Exception, command: str) -> Exception:
+    """Return `error`, or for a package that `command` lacks what tells which extra brings it."""
+    if not isinstance(error, ModuleNotFoundError) or _ours(error):
+        return error
+    return lacking(error, f"`saliencykit {command}`", EXTRAS.get(command, "models"))
 
 
 def _ours(error: Exception) -> bool:

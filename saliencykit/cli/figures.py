@@ -38,8 +38,9 @@ Parameters = Annotated[
 
 HELP = f"""Execute the notebooks, and so draw every figure and write the table behind it.
 
-Figures go to figures/<profile>/, and all of them, with questions, findings and settings, onto one
-page there, index.html, to be opened in a browser. Executed copies of the notebooks go to the cache.
+Figures go to figures/<profile>/, of the checkout that the package is used from, or else in the
+current folder, and all of them, with questions, findings and settings, onto one page there,
+index.html, to be opened in a browser. Executed copies of the notebooks go to the cache.
 What has been trained or measured once is taken from the cache, so a killed run goes on where it
 was. git ignores all this; what is committed lies in figures/reference/<profile>/.
 
@@ -60,8 +61,8 @@ Pictures and sentences are not compared. On the machine that drew the reference 
 the same digits: ask for other ones there (training_seed).
 
 --keep makes the figures the new reference (but for photographs, which are not ours to publish),
-once all notebooks have run: for whoever changes a notebook, or what it computes. With notebooks
-named, only theirs.
+once all notebooks have run: for whoever changes a notebook, or what it computes, in a checkout.
+With notebooks named, only theirs.
 
 \b
 Examples:

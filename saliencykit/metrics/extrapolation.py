@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..intervals import bounds, resampled
+from ..registry import lacking
 
 EXPONENTS = np.geomspace(0.05, 4, 2000)  # b tried; a fit that ends at either end is not determined
 
@@ -69,6 +69,11 @@ def power_law(n: ArrayLike, scores: ArrayLike, resamples: int = 1000, seed: int 
 
     With fewer than three numbers or no complete image, all is NaN, and nothing determined.
     """
+    try:
+        from ..intervals import bounds, resampled  # which want pandas, as no other metric does
+    except ModuleNotFoundError as error:
+        raise lacking(error, "power_law") from error
+
     n, scores = np.asarray(n, dtype=float), np.asarray(scores, dtype=float)
     scores = scores[~np.isnan(scores).any(1)]
     if len(n) < 3 or not len(scores):

@@ -4,21 +4,32 @@ A metric is written as a function of `Rows`. `score` brings whatever the caller 
 a few maps at a time.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from ..reading.positions import check_pixels
 from .rows import Rows, chunk, where_looked
 
 Maps = Tensor | ArrayLike
 """Tensor or array of shape (H, W) or (B, H, W), of any real type."""
+Counts = Maps | Sequence[Maps]
+"""Where people looked: count maps (H, W) or (B, H, W), or coordinates y, x in pixels.
+
+Coordinates are rows: an array (N, 2) or a list of pairs, for one map or for all of a batch; or, one
+for each map of a batch, a list of such or an array (B, N, 2). `[]` is no fixation. Pixel (⌊y⌋, ⌊x⌋)
+counts one for each; those that lie outside are dropped, with a warning. Told apart by shape alone,
+so that on maps two pixels wide what may be either is refused.
+"""
 
 COUNTS = ("fixations", "other")  # arguments that hold numbers of fixations
 LEAST = 0.999  # of the mean weight of fixations, which is 1 but for rounding
+ROUNDED = 1e-5  # share of the sum of weights by which float32 may miss their number
 MANY = 100  # fixated pixels from which on it is told whether they are as smooth as a density
 A_DENSITY = (
     "a density, it seems; give the counts that it was made of. For a map of your own: "
@@ -41,16 +52,19 @@ def as_tensor(maps: Maps, device: torch.device | None = None) -> Tensor:
     return maps.to(device) if device is not None else maps
 
 
-def aligned(named: dict[str, Maps]) -> list[Tensor]:
+def aligned(named: dict[str, Counts]) -> list[Tensor]:
     """Return maps that agree in size, on one device, with leading dimensions broadcast.
 
     Raises ValueError, naming both shapes, if heights, widths or batches do not fit together.
     """
     first, *rest = named
-    tensors = {first: as_tensor(named[first])}
+    tensors = {first: as_tensor(cast("Maps", named[first]))}
+    shape, device = tuple(tensors[first].shape), tensors[first].device
     for name in rest:
-        tensors[name] = as_tensor(named[name], tensors[first].device)
-    shape = tuple(tensors[first].shape)
+        given = named[name]
+        if name in COUNTS and len(shape) > 1:
+            given = count_maps(name, given, (shape[-2], shape[-1]))
+        tensors[name] = as_tensor(cast("Maps", given), device)
     lead = shape[:-2]
     for name, maps in tensors.items():
         if maps.ndim < 2 or 0 in maps.shape[-2:]:
@@ -67,13 +81,58 @@ def aligned(named: dict[str, Maps]) -> list[Tensor]:
     return [maps.expand(*lead, *maps.shape[-2:]) for maps in tensors.values()]
 
 
+def count_maps(name: str, given: Counts, size: tuple[int, int]) -> Maps:
+    """Return `given` if it is count maps, else those of `size` that coordinates make.
+
+    Raises ValueError, beginning with `name`, for what may be either, coordinates that are no pairs,
+    or three or more that are fractions of the sides, not pixels.
+    """
+    parts: list[Any] = list(given) if isinstance(given, list | tuple) else []
+    if len({np.shape(part) for part in parts}) > 1:  # each map with as many as it happens
+        points, alone = [as_tensor(part) for part in parts], False
+    else:
+        tensors = bool(parts) and all(isinstance(part, Tensor) for part in parts)
+        maps = as_tensor(torch.stack(parts) if tensors else cast("Maps", given))
+        if maps.ndim and not maps.shape[-1]:  # [], or [[], []] for two maps
+            maps = maps.reshape(*maps.shape, 2)
+        if maps.ndim not in (2, 3) or maps.shape[-1] != 2:
+            return maps
+        if maps.shape[-2:] == size:
+            raise ValueError(
+                f"{name}, {tuple(maps.shape)}, may be counts on a map two pixels wide, or "
+                f"coordinates: give counts as (1, 1, {size[0]}, 2)"
+            )
+        points, alone = ([maps], True) if maps.ndim == 2 else (list(maps), False)
+    if wrong := [tuple(p.shape) for p in points if p.numel() and (p.ndim != 2 or p.shape[1] != 2)]:
+        raise ValueError(f"{name}: coordinates must be pairs y, x, (N, 2), not {wrong[0]}")
+    counts = torch.stack([_counted(name, one.reshape(-1, 2), size) for one in points])
+    return counts[0] if alone else counts
+
+
+def _counted(name: str, points: Tensor, size: tuple[int, int]) -> Tensor:
+    """Count map of coordinates y, x (N, 2). Raises as `count_maps`."""
+    (y, x), (height, width) = points.T, size
+    if len(points) > 2:
+        check_pixels(x.cpu(), y.cpu(), name, size)
+    keep = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    if dropped := int((~keep).sum()):
+        warnings.warn(
+            f"{name}: {dropped} of {len(points)} lie outside {width}×{height} pixels or are NaN; "
+            "dropped. Coordinates are y, x.",
+            stacklevel=7,
+        )
+    counts = torch.zeros(size, device=points.device)
+    at = y[keep].long(), x[keep].long()
+    return counts.index_put(at, counts.new_ones(()), accumulate=True)
+
+
 def check_counts(name: str, counts: Rows) -> None:
     """Raise ValueError, saying why, if `counts` are no numbers of fixations.
 
-    NaN, negative and infinite numbers are none. Fractions may be: fixations that weigh by how long
-    they lasted weigh 1 in the mean, so that the sum of a map is at least its number of fixated
-    pixels. A density's is not, unless it was scaled; but it is smoother than counts (`_smooth`), as
-    marks, all of one number, may be too.
+    NaN, negative and infinite numbers are none, nor are fractions, with one exception: fixations
+    that weigh by how long they lasted weigh 1 in the mean, so that the sum of a map is a whole
+    number, and at least that of fixated pixels. A density's may be so if it was scaled; but it is
+    smoother than counts (`_smooth`), as marks, all of one number, may be too.
     """
     looked = where_looked(counts, fill=0)[0]  # zeros are counts, and most are
     wrong = f"{name} must be a map of counts, but "
@@ -81,8 +140,9 @@ def check_counts(name: str, counts: Rows) -> None:
         raise ValueError(f"{wrong}it has negative, infinite or NaN entries")
     total, pixels = looked.sum(-1), (looked > 0).sum(-1)
     broken = (looked != looked.round()).any(-1)
-    if bool((broken & (total < LEAST * pixels)).any()):
-        k = int((broken & (total < LEAST * pixels)).nonzero()[0])
+    uneven = (total - total.round()).abs() > ROUNDED * total
+    if bool((no_weights := broken & (uneven | (total < LEAST * pixels))).any()):
+        k = int(no_weights.nonzero()[0])
         raise ValueError(
             f"{wrong}it has fractions, whose sum over {int(pixels[k])} pixels is "
             f"{float(total[k]):.4g}: {A_DENSITY}"
@@ -120,7 +180,7 @@ def _as_rows(named: dict[str, Tensor]) -> dict[str, Rows]:
     return rows
 
 
-def in_chunks(named: dict[str, Maps]) -> tuple[list[int], Iterator[dict[str, Rows]]]:
+def in_chunks(named: dict[str, Counts]) -> tuple[list[int], Iterator[dict[str, Rows]]]:
     """Return the batch shape of the maps, and their rows, a few maps at a time.
 
     Maps other than counts come as float32 if all of them are, else as float64. Raises ValueError
@@ -133,14 +193,14 @@ def in_chunks(named: dict[str, Maps]) -> tuple[list[int], Iterator[dict[str, Row
     return lead, (_as_rows(dict(zip(named, p, strict=True))) for p in parts if len(p[0]))
 
 
-def score(metric: Callable[..., Tensor], **named: Maps | Rows) -> Tensor:
+def score(metric: Callable[..., Tensor], **named: Counts | Rows) -> Tensor:
     """Apply `metric`, a function of `Rows` to (B,), to maps of any allowed form.
 
     Returns a scalar tensor or (B,). `Rows` are scored as they are: how `scores` shares them.
     """
     if all(isinstance(rows, Rows) for rows in named.values()):
         return metric(*named.values())
-    lead, chunks = in_chunks(cast("dict[str, Maps]", named))
+    lead, chunks = in_chunks(cast("dict[str, Counts]", named))
     return joined([metric(*rows.values()) for rows in chunks], lead)
 
 

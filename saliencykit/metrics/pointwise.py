@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..registry import check_name
 from .distribution import EPS, FLOOR
-from .maps import Maps, score
+from .maps import Counts, Maps, score
 from .rows import Rows, dot, nan_where, where_looked
 from .table import metric
 
@@ -21,7 +21,7 @@ def _nss_rows(saliency: Rows, fixations: Rows) -> Tensor:
 
 
 @metric("fixations", label="NSS", unit="standard deviations")
-def nss(saliency: Maps, fixations: Maps) -> Tensor:
+def nss(saliency: Maps, fixations: Counts) -> Tensor:
     """Normalised scanpath saliency: mean of the z-scored map over the fixations.
 
     NSS = Σ_p f_p (s_p − mean(s)) / sd(s) / Σ_p f_p, over pixels p, with counts f and the
@@ -33,13 +33,13 @@ def nss(saliency: Maps, fixations: Maps) -> Tensor:
 
     Args:
         saliency: map (H, W) or (B, H, W), tensor or array, any scale.
-        fixations: count map of the same size.
+        fixations: count map of the same size, or coordinates y, x: see `maps.Counts`.
 
     Returns:
         float64 scalar tensor or (B,).
 
     Raises:
-        ValueError: sizes differ, or counts are none: negative, NaN, or a density.
+        ValueError: sizes differ, or counts are none: negative, NaN, fractions.
 
     Source: Peters, Iyer, Itti & Koch 2005, Vision Research 45, 2397–2416.
     """
@@ -78,7 +78,7 @@ GAIN = {"plain": _gain_plain, "mit": _gain_mit}
 
 @metric("fixations", "baseline", label="IG", unit="bits per fixation")
 def ig(
-    saliency: Maps, fixations: Maps, baseline: Maps, form: Literal["plain", "mit"] = "plain"
+    saliency: Maps, fixations: Counts, baseline: Maps, form: Literal["plain", "mit"] = "plain"
 ) -> Tensor:
     """Information gain over a baseline map (a centre prior, say), both read as distributions.
 
@@ -96,7 +96,7 @@ def ig(
 
     Args:
         saliency: map (H, W) or (B, H, W), tensor or array.
-        fixations: count map of the same size.
+        fixations: count map of the same size, or coordinates y, x: see `maps.Counts`.
         baseline: map of the same size.
         form: "plain" or "mit".
 
@@ -104,7 +104,7 @@ def ig(
         float64 scalar tensor or (B,).
 
     Raises:
-        ValueError: sizes differ, or counts are none: negative, NaN, or a density.
+        ValueError: sizes differ, or counts are none: negative, NaN, fractions.
         UnknownNameError: another form.
 
     Source: Kümmerer, Wallis & Bethge 2015, PNAS 112, 16054–16059, equation 1; Bylinskii et al.

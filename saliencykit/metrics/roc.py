@@ -20,7 +20,7 @@ varies with the seed, where the benchmark's varies by 0.002 to 0.04.
 import torch
 from torch import Tensor
 
-from .maps import Maps, score
+from .maps import Counts, Maps, score
 from .rows import Rows, dot, nan_where, sort_rows, where_looked
 from .table import metric
 
@@ -39,7 +39,7 @@ def _auc_rows(saliency: Rows, fixations: Rows) -> Tensor:
 
 
 @metric("fixations", label="AUC", unit="area")
-def auc(saliency: Maps, fixations: Maps) -> Tensor:
+def auc(saliency: Maps, fixations: Counts) -> Tensor:
     """Exact area under the ROC curve of all fixations against all pixels.
 
     AUC = mean over fixations i and pixels p of [s_i > s_p] + ½ [s_i = s_p]: the probability that
@@ -51,13 +51,13 @@ def auc(saliency: Maps, fixations: Maps) -> Tensor:
 
     Args:
         saliency: map (H, W) or (B, H, W), tensor or array, any scale.
-        fixations: count map of the same size.
+        fixations: count map of the same size, or coordinates y, x: see `maps.Counts`.
 
     Returns:
         float64 scalar tensor or (B,).
 
     Raises:
-        ValueError: sizes differ, or counts are none: negative, NaN, or a density.
+        ValueError: sizes differ, or counts are none: negative, NaN, fractions.
 
     Source: Green & Swets 1966; with all pixels as negatives ("uniform") as in pysaliency's AUC.
     """
@@ -85,7 +85,7 @@ def _judd_rows(saliency: Rows, fixations: Rows) -> Tensor:
 
 
 @metric("fixations", label="AUC-Judd", unit="area")
-def auc_judd(saliency: Maps, fixations: Maps) -> Tensor:
+def auc_judd(saliency: Maps, fixations: Counts) -> Tensor:
     """AUC-Judd: ROC of fixations against unfixated pixels, thresholds at the fixations' values.
 
     The curve passes (0, 0), then for each fixation's value t, from the highest down, the point
@@ -104,13 +104,13 @@ def auc_judd(saliency: Maps, fixations: Maps) -> Tensor:
 
     Args:
         saliency: map (H, W) or (B, H, W), tensor or array, any scale.
-        fixations: count map of the same size.
+        fixations: count map of the same size, or coordinates y, x: see `maps.Counts`.
 
     Returns:
         float64 scalar tensor or (B,).
 
     Raises:
-        ValueError: sizes differ, or counts are none: negative, NaN, or a density.
+        ValueError: sizes differ, or counts are none: negative, NaN, fractions.
 
     Source: Judd, Ehinger, Durand & Torralba 2009, ICCV; Riche et al. 2013, ICCV.
     """
@@ -128,7 +128,7 @@ def _shuffled_exact_rows(saliency: Rows, fixations: Rows, other: Rows) -> Tensor
 
 
 @metric("fixations", "other", label="sAUC", unit="area")
-def auc_shuffled_exact(saliency: Maps, fixations: Maps, other: Maps) -> Tensor:
+def auc_shuffled_exact(saliency: Maps, fixations: Counts, other: Counts) -> Tensor:
     """Shuffled AUC, exactly: all fixations against all fixations on other images.
 
     As `auc`, with the pixels in `other` as negatives, each weighing by its count: what all
@@ -140,14 +140,14 @@ def auc_shuffled_exact(saliency: Maps, fixations: Maps, other: Maps) -> Tensor:
 
     Args:
         saliency: map (H, W) or (B, H, W), tensor or array, any scale.
-        fixations: count map of the same size.
-        other: count map of fixations on other images, scaled to this image's size.
+        fixations: count map of the same size, or coordinates y, x: see `maps.Counts`.
+        other: fixations on other images, scaled to this image's size, in the same way.
 
     Returns:
         float64 scalar tensor or (B,).
 
     Raises:
-        ValueError: sizes differ, or counts are none: negative, NaN, or a density.
+        ValueError: sizes differ, or counts are none: negative, NaN, fractions.
 
     Source: Tatler, Baddeley & Gilchrist 2005, Vision Research 45, 643–659; as in pysaliency's AUC
     with shuffled nonfixations.
@@ -193,7 +193,7 @@ def _sampled_area(hits: Tensor, negatives: Tensor, draws: Tensor, seed: int) -> 
 
 @metric("fixations", label="AUC-Borji", unit="area")
 def auc_borji(
-    saliency: Maps, fixations: Maps, seed: int = 0, splits: int = 100, step: float = 0.1
+    saliency: Maps, fixations: Counts, seed: int = 0, splits: int = 100, step: float = 0.1
 ) -> Tensor:
     """AUC-Borji: ROC of fixations against as many random pixels, averaged over `splits` draws.
 
@@ -209,7 +209,7 @@ def auc_borji(
 
     Args:
         saliency: map (H, W) or (B, H, W), tensor or array, any scale.
-        fixations: count map of the same size.
+        fixations: count map of the same size, or coordinates y, x: see `maps.Counts`.
         seed: of the draws.
         splits: number of times that n negatives are drawn.
         step: between thresholds.
@@ -218,7 +218,7 @@ def auc_borji(
         float64 scalar tensor or (B,).
 
     Raises:
-        ValueError: sizes differ, counts are none (negative, NaN, or a density), or `step` is not in
+        ValueError: sizes differ, counts are none (negative, NaN, fractions), or `step` is not in
             (0, 1].
 
     Source: Borji, Tavakoli, Sihite & Itti 2013, ICCV; Bylinskii et al. 2019, IEEE TPAMI 41.
@@ -238,8 +238,8 @@ def auc_borji(
 @metric("fixations", "other", label="sAUC (sampled)", unit="area")
 def auc_shuffled(
     saliency: Maps,
-    fixations: Maps,
-    other: Maps,
+    fixations: Counts,
+    other: Counts,
     seed: int = 0,
     splits: int = 100,
     step: float = 0.1,
@@ -255,8 +255,8 @@ def auc_shuffled(
 
     Args:
         saliency: map (H, W) or (B, H, W), tensor or array, any scale.
-        fixations: count map of the same size.
-        other: count map of fixations on other images (the benchmark: ten), scaled to this size.
+        fixations: count map of the same size, or coordinates y, x: see `maps.Counts`.
+        other: fixations on other images (the benchmark: ten), scaled to this size, likewise.
         seed: of the draws.
         splits: number of times that negatives are drawn.
         step: between thresholds.
@@ -265,7 +265,7 @@ def auc_shuffled(
         float64 scalar tensor or (B,).
 
     Raises:
-        ValueError: sizes differ, counts are none (negative, NaN, or a density), or `step` is not in
+        ValueError: sizes differ, counts are none (negative, NaN, fractions), or `step` is not in
             (0, 1].
 
     Source: Zhang, Tong, Marks, Shan & Cottrell 2008, Journal of Vision 8(7):32; Bylinskii et al.

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor
 
 from ..registry import Registry
-from .maps import Maps, in_chunks, joined
+from .maps import Counts, Maps, in_chunks, joined
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Metric:
     label: str
 
     def __call__(
-        self, saliency: Tensor, truth: Mapping[str, Tensor], **settings: float | str
+        self, saliency: Maps, truth: Mapping[str, Counts], **settings: float | str
     ) -> Tensor:
         """Score `saliency` against those entries of `truth` that this metric needs.
 
@@ -62,13 +62,16 @@ def metric(
     return enter
 
 
-def scores(saliency: Maps, truth: Mapping[str, Maps], metrics: Sequence[str]) -> dict[str, Tensor]:
+def scores(
+    saliency: Maps, truth: Mapping[str, Counts], metrics: Sequence[str]
+) -> dict[str, Tensor]:
     """Score maps by several metrics at once, which share what they need to know of the maps.
 
     Args:
         saliency: map (H, W) or (B, H, W), tensor or array.
         truth: "fixations", "density", "baseline", "other": those that the metrics need, all of the
-            same size; those that none needs are not looked at.
+            same size, or, the first and last, coordinates (`maps.Counts`); those that none needs
+            are not looked at.
         metrics: names of the table, or "name:form", such as "kl:mit".
 
     Returns:

@@ -5,6 +5,7 @@ import torch
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
+from ..registry import lacking
 from .maps import Maps, score
 from .rows import Rows
 from .table import metric
@@ -38,7 +39,10 @@ def _carried(p: np.ndarray, q: np.ndarray, place: np.ndarray) -> float:
     give, take = surplus > ROUNDING, surplus < -ROUNDING
     if not (give.any() and take.any()):
         return 0.0
-    import ot  # takes a second, which only those who want an EMD shall wait
+    try:
+        import ot  # takes a second, which only those who want an EMD shall wait
+    except ModuleNotFoundError as error:
+        raise lacking(error, "emd") from error
 
     ways = cdist(place[give], place[take])
     cost, log = ot.emd2(surplus[give], -surplus[take], ways, numItermax=PIVOTS, log=True)

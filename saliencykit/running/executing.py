@@ -80,8 +80,11 @@ def side_by_side(
     Events, by their "kind": "start", "cell" (one more code cell done), and at last one of "done"
     (`memory`, the kernel's peak in bytes) and "failed" (`cell`, 1-based as in the notebook, `run`,
     its In [number], `source`, `error`, `traceback`, `kept`: whether `output` was written). Kernels
-    get `environment` beside ours. When closed or interrupted, ends what is running.
+    get `environment` beside ours. When closed or interrupted, ends what is running. Raises
+    ModuleNotFoundError without papermill.
     """
+    import papermill  # noqa: F401 (in this thread, where what is missing ends us, not a notebook)
+
     logging.getLogger("papermill").addHandler(logging.NullHandler())  # we say what goes wrong
     events: Queue[tuple[int, Event]] = Queue()
     waiting, running = deque(enumerate(tasks)), {}

@@ -14,7 +14,7 @@ import mistune
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..paths import PHOTOGRAPHS
+from ..paths import PHOTOGRAPHS, WHEEL
 from . import overview, records
 from .checking import numbers, read_table
 from .records import Record
@@ -79,7 +79,11 @@ def write(folder: Path, description: str = "") -> Path:
     page = environment.get_template("gallery.html").render(
         profile=folder.name,
         description=description,
-        command=f"make figures PROFILE={folder.name}",
+        command=(
+            f"saliencykit figures --profile {folder.name}"
+            if WHEEL
+            else f"make figures PROFILE={folder.name}"
+        ),
         findings=findings and findings.name,
         notebooks=notebooks,
         figures=sum(len(s["figures"]) for n in notebooks for s in n["sections"]),

@@ -14,7 +14,16 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..paths import FIGURES, NOTEBOOKS, PHOTOGRAPHS, REFERENCE, cache_root, for_children, whole
+from ..paths import (
+    FIGURES,
+    NOTEBOOKS,
+    PACKAGE,
+    PHOTOGRAPHS,
+    REFERENCE,
+    cache_root,
+    for_children,
+    whole,
+)
 from ..settings import read_profile
 from . import records
 from .checking import Comparison, compare, table
@@ -114,8 +123,12 @@ def _check_request(check: bool, keep: bool, overrides: Mapping[str, str], refere
         raise ValueError("--check compares with the reference that --keep renews: give one of them")
     if keep and overrides:
         raise ValueError("--keep makes a profile's own figures the reference: leave -p out")
+    shipped = reference.is_relative_to(PACKAGE)
+    if keep and shipped:
+        raise ValueError("--keep renews what git keeps in figures/reference: ask it of a checkout")
     if check and not reference.is_dir():
-        raise ValueError(f"Nothing to compare with in {reference}: --keep puts it there")
+        remedy = f"none of {reference.name!r} ships" if shipped else "--keep puts it there"
+        raise ValueError(f"Nothing to compare with in {reference}: {remedy}")
 
 
 def _keep(
