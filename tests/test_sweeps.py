@@ -410,21 +410,67 @@ def test_submitit_that_is_not_there_is_told(place, monkeypatch):
     assert "pip install 'saliencykit[cluster]'" in done.output
 
 
-def test_a_job_is_queued_again_as_long_as_it_gets_on(monkeypatch):
+@pytest.fixture
+def in_job(monkeypatch):
+    """Let this process be a job of SLURM with that number."""
     pytest.importorskip("submitit", reason="the extra cluster is not installed")
-    epochs = [[], [1], [1], [1], [1]]
-    monkeypatch.setattr(Cell, "begun", property(lambda cell: epochs.pop(0)))
-    monkeypatch.setattr(slurm, "run_as", lambda cell, name: "")
-    job, idle = slurm.Job(Cell("smoke", (), "frozen"), "name"), []
-    while True:
-        job()
-        again = job.checkpoint()
-        if again is None:
-            break
-        job = again.function
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "slurm")
+    return lambda number: monkeypatch.setenv("SLURM_JOB_ID", str(number))
+
+
+def test_a_job_goes_on_with_what_no_other_has_begun(tmp_path, monkeypatch, in_job):
+    several = [(Cell("smoke", (), "frozen", k), f"cell{k}") for k in range(4)]
+    first, second = (slurm.Job(several[k:] + several[:k], tmp_path) for k in (0, 1))
+    ran = []
+
+    def run_as(cell, name):
+        ran.append(name)
+        if len(ran) == 1:  # another job starts meanwhile
+            in_job(2)
+            second()
+        return "why" if name == "cell2" else ""
+
+    monkeypatch.setattr(Cell, "begun", [])
+    monkeypatch.setattr(slurm, "run_as", run_as)
+    in_job(1)
+    first()
+    assert ran == ["cell0", "cell1", "cell2", "cell3"]
+    assert slurm.begun(tmp_path) == {"cell0": "1"} | dict.fromkeys(ran[1:], "2")
+    assert slurm.ended(tmp_path) == dict.fromkeys(ran, "") | {"cell2": "why"}
+    second()  # put into the queue again, when all has ended
+    (tmp_path / "cell3.ended").unlink()
+    in_job(1)
+    first()  # what another has begun and not ended is not its own
+    assert len(ran) == 4
+    in_job(2)
+    second()
+    assert ran[4:] == ["cell3"]
+
+
+def test_a_job_is_queued_again_as_long_as_it_gets_on(tmp_path, monkeypatch, in_job):
+    both = [(Cell("smoke", (), "frozen", k), f"cell{k}") for k in range(2)]
+    epochs, ran = {"cell0": iter([0, 1, 1, 1, 1, 1, 1, 1]), "cell1": iter([0, 2])}, []
+
+    class OutOfTime(BaseException):
+        """As submitit's when it ends a job."""
+
+    def run_as(cell, name):
+        ran.append(name)
+        raise OutOfTime
+
+    of = {cell: name for cell, name in both}
+    monkeypatch.setattr(Cell, "begun", property(lambda c: [{}] * next(epochs[of[c]])))
+    monkeypatch.setattr(slurm, "run_as", run_as)
+    in_job(1)
+    job, idle = slurm.Job(both, tmp_path), []
+    for _ in range(5):
+        with pytest.raises(OutOfTime):
+            job()
+        job = job.checkpoint().function
         idle.append(job.idle)
-        epochs[:] = [[1]] * 2
-    assert idle == [0, 1, 2]
+    assert idle == [0, 1, 2, 0, 0]
+    assert ran == ["cell0"] * 4 + ["cell1"]
+    assert slurm.ended(tmp_path) == {"cell0": slurm.ENDLESS}
 
 
 def test_the_queue_is_told_in_words():
