@@ -476,6 +476,73 @@ def test_a_job_is_queued_again_as_long_as_it_gets_on(tmp_path, monkeypatch, in_j
     assert slurm.ended(tmp_path) == {"cell0": slurm.ENDLESS}
 
 
+@pytest.fixture
+def queue(monkeypatch):
+    """SLURM's queue, as a test likes it; commands that are given are listed as its `given`."""
+    states = slurm.States()
+    states.given = []
+    monkeypatch.setattr(slurm, "queue", lambda: states)
+    monkeypatch.setattr(
+        slurm.subprocess, "run", lambda command, **more: states.given.append(command)
+    )
+    return states
+
+
+class Named(Cell):
+    """A cell that is called as its training's number says, and kept if it is the first."""
+
+    name = property(lambda cell: f"cell{cell.number}")
+    is_kept = property(lambda cell: cell.number == 0)
+
+
+def test_how_cells_of_a_cluster_ended_is_told(tmp_path, queue):
+    pytest.importorskip("submitit", reason="the extra cluster is not installed")
+    several = [Named("smoke", (), "frozen", k) for k in range(5)]
+    own = {cell.name: f"1_{cell.number}" for cell in several}
+    for name, job in {"cell0": "1_0", "cell1": "1_0", "cell2": "1_0", "cell3": "1_3"}.items():
+        (tmp_path / f"{name}.begun").write_text(job)
+    for name, why in {"cell0": "", "cell1": "it diverged", "cell2": ""}.items():
+        slurm._end(tmp_path, name, why)
+    (tmp_path / "1_3_0_log.err").write_text("...\nslurmstepd: Detected 1 oom_kill event\n\n")
+    queue |= {"1_0": "RUNNING", "1_3": "RUNNING", "1_4": "PENDING (Resources)"}
+    ended = slurm.follow(several, own, tmp_path, 0)
+    assert next(ended) == (several[0], "")
+    assert next(ended) == (several[1], "it diverged")  # also while its job goes on with others
+    assert next(ended) == (None, "2 RUNNING, 1 PENDING (Resources)")
+    queue.known = False
+    del queue["1_0"], queue["1_3"]
+    assert next(ended) == (None, "1 PENDING (Resources)")
+    queue.known = True
+    assert next(ended) == (None, "1 PENDING (Resources)")
+    unseen, killed = dict([next(ended), next(ended)]).values()
+    assert "job 1_0 says that it is done, but its cell is not in this cache" in unseen
+    assert killed.endswith("out of memory, or cancelled?): slurmstepd: Detected 1 oom_kill event")
+    assert queue.given == []
+    slurm._end(tmp_path, "cell4", "no room")
+    assert next(ended)[0] is None
+    assert list(ended) == [(several[4], "no room"), (None, "")]
+    assert queue.given == [["scancel", "--state=PENDING", "1_4"]]
+
+
+def test_what_no_job_will_compute_is_submitted(tmp_path, queue, monkeypatch):
+    several = [Named("smoke", (), "frozen", k) for k in range(1, 6)]
+    own = {cell.name: f"1_{cell.number}" for cell in several[:4]}
+    record = sweeping.Record(tmp_path, "grid.yaml", jobs=own)
+    folder = tmp_path / "jobs"
+    folder.mkdir()
+    queue |= {"1_1": "RUNNING", "1_4": "PENDING (Resources)"}
+    (folder / "cell2.begun").write_text("1_1")
+    (folder / "cell3.begun").write_text("1_3")  # which was killed
+    (folder / "cell1.begun").write_text("1_1")
+    slurm._end(folder, "cell1", "it diverged")
+    new = []
+    monkeypatch.setattr(slurm, "submit", lambda cells, *more: new.extend(cells) or {})
+    monkeypatch.setattr(slurm, "follow", lambda *more: iter(()))
+    assert list(sweeping._on_slurm(several, record, slurm.Cluster(), None)) == []
+    assert [cell.name for cell in new] == ["cell1", "cell3", "cell5"]
+    assert record.failures == {"cell1": "it diverged"}
+
+
 def test_the_queue_is_told_in_words():
     told = slurm.summary(["RUNNING", "PENDING (Resources)", "RUNNING", ""])
     assert told == "2 RUNNING, 1 PENDING (Resources)"

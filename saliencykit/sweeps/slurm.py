@@ -56,10 +56,10 @@ class Cluster:
 
 
 class Job:
-    """What a job computes: of cells, each with what it was called when the sweep was started, those
-    that no other job has begun by what is told in `folder`.
+    """One cell after the other, as long as there are some that no job has begun.
 
-    idle: how often it has met its limit before an epoch more was done.
+    cells: its own first, each with what it was called when the sweep was started; folder: where it
+    is told who has begun which; idle: how often it has met its limit before an epoch more was done.
     """
 
     def __init__(self, cells: Sequence[tuple[Cell, str]], folder: Path, idle: int = 0):
@@ -215,7 +215,7 @@ def follow(
         yield None, summary([states.get(by[cell.name], "") for cell in waiting])
         if waiting:
             time.sleep(poll)
-    if left := [ids[cell.name] for cell in cells if ids[cell.name] in queue()]:
+    if left := queue().keys() & {ids[cell.name] for cell in cells}:
         subprocess.run(["scancel", "--state=PENDING", *left], capture_output=True, check=False)
 
 

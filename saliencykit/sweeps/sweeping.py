@@ -31,8 +31,9 @@ LAST = ["network", "training", "from_seed", *TOLD, "value", "on_images"]
 class Record:
     """What is known of a grid besides its cells: in the cache, where every machine sees it.
 
-    failed: cell's name → its traceback; jobs: cell's name → its job on SLURM; cells: names when the
-    sweep was started last, by which is seen that code or data have changed since.
+    failed: cell's name → its traceback; jobs: cell's name → the job on SLURM that begins with it;
+    cells: names when the sweep was started last, by which is seen that code or data have changed
+    since.
     """
 
     folder: Path
@@ -61,7 +62,7 @@ class Record:
         return self.failed | {name: failure for name, failure in told.items() if failure}
 
     def write(self) -> None:
-        """Keep it. What jobs leave beside it is unpickled: nobody else may write there."""
+        """Keep it. Jobs unpickle what lies beside it: nobody else may write there."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
         told = {k: v for k, v in vars(self).items() if k != "folder"}
