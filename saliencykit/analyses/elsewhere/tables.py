@@ -79,12 +79,13 @@ def _about(study: Study) -> dict[str, object]:
 
 
 def _apart(told: pd.DataFrame, studies: Sequence[Study]) -> pd.Series:
-    """Return the settings, ", epochs 4", in which studies differ of which the same is told."""
+    """Return the settings, " · epochs 4", in which studies differ of which the same is told."""
     values = pd.DataFrame([study.values() for study in studies]).astype(str)
     found = pd.Series("", told.index)
     for same in told.groupby([*told]).groups.values():
-        for setting in values.columns[values.loc[same].nunique() > 1]:
-            found[same] += f", {setting} " + values.loc[same, setting]
+        unlike = values.loc[same, values.loc[same].nunique() > 1]
+        for row, own in unlike.iterrows():
+            found[row] = " · " * bool(len(own)) + ", ".join(f"{k} {v}" for k, v in own.items())
     return found
 
 
