@@ -199,7 +199,7 @@ def follow(
     """
     waiting, lost = list(cells), dict.fromkeys(cells, 0)
     while waiting:
-        states, by, told = queue(), ids | begun(folder), ended(folder)
+        states, by, told = queue(), {**ids, **begun(folder)}, ended(folder)
         for cell in list(waiting):
             job, failure = by[cell.name], told.get(cell.name, "")
             if not (cell.is_kept or failure):
