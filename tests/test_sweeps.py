@@ -504,7 +504,9 @@ def test_how_cells_of_a_cluster_ended_is_told(tmp_path, queue):
         (tmp_path / f"{name}.begun").write_text(job)
     for name, why in {"cell0": "", "cell1": "it diverged", "cell2": ""}.items():
         slurm._end(tmp_path, name, why)
-    (tmp_path / "1_3_0_log.err").write_text("...\nslurmstepd: Detected 1 oom_kill event\n\n")
+    killed = "slurmstepd: error: Detected 1 oom_kill event"
+    after = "scoring: 10%\rscoring: 20%\nsrun: error: task 0: Out Of Memory\n\n"
+    (tmp_path / "1_3_0_log.err").write_text(f"...\n{killed}\n{after}")
     queue |= {"1_0": "RUNNING", "1_3": "RUNNING", "1_4": "PENDING (Resources)"}
     ended = slurm.follow(several, own, tmp_path, 0)
     assert next(ended) == (several[0], "")
@@ -515,9 +517,9 @@ def test_how_cells_of_a_cluster_ended_is_told(tmp_path, queue):
     assert next(ended) == (None, "1 PENDING (Resources)")
     queue.known = True
     assert next(ended) == (None, "1 PENDING (Resources)")
-    unseen, killed = dict([next(ended), next(ended)]).values()
+    unseen, why = dict([next(ended), next(ended)]).values()
     assert "job 1_0 says that it is done, but its cell is not in this cache" in unseen
-    assert killed.endswith("out of memory, or cancelled?): slurmstepd: Detected 1 oom_kill event")
+    assert why == f"job 1_3 has ended without a result (out of memory, or cancelled?): {killed}"
     assert queue.given == []
     slurm._end(tmp_path, "cell4", "no room")
     assert next(ended)[0] is None

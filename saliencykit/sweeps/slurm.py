@@ -248,6 +248,8 @@ def _last_words(folder: Path, job: str) -> str:
     import submitit
 
     place = submitit.SlurmJob(folder, job).paths.stderr
-    lines = place.read_text(errors="replace").split("\n") if place.exists() else []
-    said = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    text = place.read_text(errors="replace") if place.exists() else ""
+    lines = [line.strip() for line in text.splitlines() if not line.startswith("srun:")]
+    errors = [line for line in lines if "error" in line.lower()]  # progress bars may come after
+    said = next(filter(None, reversed(errors or lines)), "")
     return f"job {job} has ended without a result (out of memory, or cancelled?): {said or place}"
