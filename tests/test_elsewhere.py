@@ -79,6 +79,18 @@ def test_settings_say_network_images_and_how():
         Asked(["toy read=[conv5_4]"], {})
 
 
+def test_settings_that_differ_in_something_else_say_so():
+    rows = ["toy epochs=2", "toy lr_encoder=0.1", "toy read=[conv5_3]", "toy epochs=2 images=9"]
+    how = Asked(rows, {}).about["how"]
+    three = "reads conv3_3, conv4_3, conv5_3 · images"
+    assert how.tolist() == [
+        f"{three} 0, epochs 2, lr_encoder 0.001",
+        f"{three} 0, epochs 4, lr_encoder 0.1",
+        "reads the deepest layer",
+        f"{three} 9, epochs 2, lr_encoder 0.001",
+    ]
+
+
 # --- Do numbers differ? --------------------------------------------------------------------------
 
 

@@ -277,12 +277,16 @@ def test_one_that_is_killed_fails_alone(place):
 
 
 @pytest.mark.slow
-def test_a_disk_that_is_full_is_said(place):
-    (cell,) = read_grid(written(place, TINY + "trainings: 1\nnetworks: [fine-tuned]"))
-    ((_, why),) = local.side_by_side([Full(*fields(cell))], 1)
+def test_a_disk_that_is_full_is_said_and_costs_nothing_that_was_kept(place):
+    first, second = read_grid(written(place, TINY + "trainings: 2\nnetworks: [fine-tuned]"))
+    first.run()
+    kept = first.path.read_bytes()
+    ((_, why),) = local.side_by_side([Full(*fields(second))], 1)
     assert "Free some space" in sweeping.last_line(why)
-    assert not cell.is_kept
-    assert cell.begun == []
+    assert not second.is_kept
+    assert second.begun == []
+    assert first.path.read_bytes() == kept
+    assert list(local.side_by_side([second], 1)) == [(second, "")]
 
 
 @pytest.mark.slow
@@ -410,21 +414,136 @@ def test_submitit_that_is_not_there_is_told(place, monkeypatch):
     assert "pip install 'saliencykit[cluster]'" in done.output
 
 
-def test_a_job_is_queued_again_as_long_as_it_gets_on(monkeypatch):
+@pytest.fixture
+def in_job(monkeypatch):
+    """Let this process be a job of SLURM with that number."""
     pytest.importorskip("submitit", reason="the extra cluster is not installed")
-    epochs = [[], [1], [1], [1], [1]]
-    monkeypatch.setattr(Cell, "begun", property(lambda cell: epochs.pop(0)))
-    monkeypatch.setattr(slurm, "run_as", lambda cell, name: "")
-    job, idle = slurm.Job(Cell("smoke", (), "frozen"), "name"), []
-    while True:
-        job()
-        again = job.checkpoint()
-        if again is None:
-            break
-        job = again.function
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "slurm")
+    return lambda number: monkeypatch.setenv("SLURM_JOB_ID", str(number))
+
+
+def test_a_job_goes_on_with_what_no_other_has_begun(tmp_path, monkeypatch, in_job):
+    several = [(Cell("smoke", (), "frozen", k), f"cell{k}") for k in range(4)]
+    first, second = (slurm.Job(several[k:] + several[:k], tmp_path) for k in (0, 1))
+    ran = []
+
+    def run_as(cell, name):
+        ran.append(name)
+        if len(ran) == 1:  # another job starts meanwhile
+            in_job(2)
+            second()
+        return "why" if name == "cell2" else ""
+
+    monkeypatch.setattr(Cell, "begun", [])
+    monkeypatch.setattr(slurm, "run_as", run_as)
+    in_job(1)
+    first()
+    assert ran == ["cell0", "cell1", "cell2", "cell3"]
+    assert slurm.begun(tmp_path) == {"cell0": "1"} | dict.fromkeys(ran[1:], "2")
+    assert slurm.ended(tmp_path) == dict.fromkeys(ran, "") | {"cell2": "why"}
+    second()  # put into the queue again, when all has ended
+    (tmp_path / "cell3.ended").unlink()
+    in_job(1)
+    first()  # what another has begun and not ended is not its own
+    assert len(ran) == 4
+    in_job(2)
+    second()
+    assert ran[4:] == ["cell3"]
+
+
+def test_a_job_is_queued_again_as_long_as_it_gets_on(tmp_path, monkeypatch, in_job):
+    both = [(Cell("smoke", (), "frozen", k), f"cell{k}") for k in range(2)]
+    epochs, ran = {"cell0": iter([0, 1, 1, 1, 1, 1, 1, 1]), "cell1": iter([0, 2])}, []
+
+    class OutOfTime(BaseException):
+        """As submitit's when it ends a job."""
+
+    def run_as(cell, name):
+        ran.append(name)
+        raise OutOfTime
+
+    of = dict(both)
+    monkeypatch.setattr(Cell, "begun", property(lambda c: [{}] * next(epochs[of[c]])))
+    monkeypatch.setattr(slurm, "run_as", run_as)
+    in_job(1)
+    job, idle = slurm.Job(both, tmp_path), []
+    for _ in range(5):
+        with pytest.raises(OutOfTime):
+            job()
+        job = job.checkpoint().function
         idle.append(job.idle)
-        epochs[:] = [[1]] * 2
-    assert idle == [0, 1, 2]
+    assert idle == [0, 1, 2, 0, 0]
+    assert ran == ["cell0"] * 4 + ["cell1"]
+    assert slurm.ended(tmp_path) == {"cell0": slurm.ENDLESS}
+
+
+@pytest.fixture
+def queue(monkeypatch):
+    """SLURM's queue, as a test likes it; commands that are given are listed as its `given`."""
+    states = slurm.States()
+    states.given = []
+    monkeypatch.setattr(slurm, "queue", lambda: states)
+    monkeypatch.setattr(
+        slurm.subprocess, "run", lambda command, **more: states.given.append(command)
+    )
+    return states
+
+
+class Named(Cell):
+    """A cell that is called as its training's number says, and kept if it is the first."""
+
+    name = property(lambda cell: f"cell{cell.number}")
+    is_kept = property(lambda cell: cell.number == 0)
+
+
+def test_how_cells_of_a_cluster_ended_is_told(tmp_path, queue):
+    pytest.importorskip("submitit", reason="the extra cluster is not installed")
+    several = [Named("smoke", (), "frozen", k) for k in range(5)]
+    own = {cell.name: f"1_{cell.number}" for cell in several}
+    for name, job in {"cell0": "1_0", "cell1": "1_0", "cell2": "1_0", "cell3": "1_3"}.items():
+        (tmp_path / f"{name}.begun").write_text(job)
+    for name, why in {"cell0": "", "cell1": "it diverged", "cell2": ""}.items():
+        slurm._end(tmp_path, name, why)
+    killed = "slurmstepd: error: Detected 1 oom_kill event"
+    after = "scoring: 10%\rscoring: 20%\nsrun: error: task 0: Out Of Memory\n\n"
+    (tmp_path / "1_3_0_log.err").write_text(f"...\n{killed}\n{after}")
+    queue |= {"1_0": "RUNNING", "1_3": "RUNNING", "1_4": "PENDING (Resources)"}
+    ended = slurm.follow(several, own, tmp_path, 0)
+    assert next(ended) == (several[0], "")
+    assert next(ended) == (several[1], "it diverged")  # also while its job goes on with others
+    assert next(ended) == (None, "2 RUNNING, 1 PENDING (Resources)")
+    queue.known = False
+    del queue["1_0"], queue["1_3"]
+    assert next(ended) == (None, "1 PENDING (Resources)")
+    queue.known = True
+    assert next(ended) == (None, "1 PENDING (Resources)")
+    unseen, why = dict([next(ended), next(ended)]).values()
+    assert "job 1_0 says that it is done, but its cell is not in this cache" in unseen
+    assert why == f"job 1_3 has ended without a result (out of memory, or cancelled?): {killed}"
+    assert queue.given == []
+    slurm._end(tmp_path, "cell4", "no room")
+    assert next(ended)[0] is None
+    assert list(ended) == [(several[4], "no room"), (None, "")]
+    assert queue.given == [["scancel", "--state=PENDING", "1_4"]]
+
+
+def test_what_no_job_will_compute_is_submitted(tmp_path, queue, monkeypatch):
+    several = [Named("smoke", (), "frozen", k) for k in range(1, 6)]
+    own = {cell.name: f"1_{cell.number}" for cell in several[:4]}
+    record = sweeping.Record(tmp_path, "grid.yaml", jobs=own)
+    folder = tmp_path / "jobs"
+    folder.mkdir()
+    queue |= {"1_1": "RUNNING", "1_4": "PENDING (Resources)"}
+    (folder / "cell2.begun").write_text("1_1")
+    (folder / "cell3.begun").write_text("1_3")  # which was killed
+    (folder / "cell1.begun").write_text("1_1")
+    slurm._end(folder, "cell1", "it diverged")
+    new = []
+    monkeypatch.setattr(slurm, "submit", lambda cells, *more: new.extend(cells) or {})
+    monkeypatch.setattr(slurm, "follow", lambda *more: iter(()))
+    assert list(sweeping._on_slurm(several, record, slurm.Cluster(), None)) == []
+    assert [cell.name for cell in new] == ["cell1", "cell3", "cell5"]
+    assert record.failures == {"cell1": "it diverged"}
 
 
 def test_the_queue_is_told_in_words():
@@ -435,7 +554,7 @@ def test_the_queue_is_told_in_words():
 @pytest.mark.slow
 def test_on_a_cluster_cells_are_those_of_this_machine(place, tmp_path):
     pytest.importorskip("submitit", reason="the extra cluster is not installed")
-    grid = written(place, TINY + "trainings: 2\nnetworks: [fine-tuned]\nepochs: 2")
+    grid = written(place, TINY + "trainings: 3\nnetworks: [fine-tuned]\nepochs: 2")
     table = place / "figures" / "sweeps" / "grid" / "cells.csv"
     assert call(grid, "--jobs", 1).exit_code == 0
     expected = table.read_bytes()
@@ -448,14 +567,14 @@ def test_on_a_cluster_cells_are_those_of_this_machine(place, tmp_path):
         told("scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
         record.jobs = slurm.submit(several, folder, asked, None)
         record.write()
-        first, second = (record.jobs[cell.name] for cell in several)
+        first, second, _ = (record.jobs[cell.name] for cell in several)
         wait_for(lambda: "DRAIN" in slurm.queue().get(first, ""), 30)
         assert "DRAIN" in call(grid, "--status").output
         with ExitStack() as held:  # so that they are computing for as long as we like
-            for cell in several:
+            for cell in several[:2]:
                 held.enter_context(_alone(entry_path("training", cell.training.key)))
             told("scontrol", "update", f"nodename={node}", "state=resume")
-            for cell in several:
+            for cell in several[:2]:
                 wait_for(lambda cell=cell: any(cell.path.parent.glob(f"{cell.name}*.lock")), 300)
             told("scancel", "--signal=USR2", first)  # as SLURM does before a time limit
             wait_for(lambda: "BeginTime" in slurm.queue().get(first, ""), 60)
@@ -463,7 +582,7 @@ def test_on_a_cluster_cells_are_those_of_this_machine(place, tmp_path):
             wait_for(lambda: second not in slurm.queue(), 60)
         told("scontrol", "update", f"jobid={first}", "starttime=now")
         ended = dict(slurm.follow(several, record.jobs, folder, asked.poll))
-        assert ended[several[0]] == ""
+        assert ended[several[0]] == ended[several[2]] == ""
         assert f"job {second} has ended without a result" in ended[several[1]]
         assert sweeping.sweep(grid, asked) == {}  # the same command does what is left
     assert table.read_bytes() == expected

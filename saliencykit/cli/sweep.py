@@ -15,9 +15,10 @@ cores (or GPUs). The same command goes on where it was broken off, with what fai
 are told at the end, and the exit status is then 1. All numbers go to one long table, cells.csv (and
 cells.parquet, where pyarrow is installed), in figures/sweeps/<grid's name>/.
 
---on slurm submits the missing cells as an array of jobs and follows them; Ctrl-C leaves them
-running, and the same command finds them again. A job that meets its time limit is put into the
-queue again and goes on from its last epoch. docs/cluster.md tells more.
+--on slurm submits as many jobs as cells are missing, each of which goes on with the next cell until
+none is left, and follows them; Ctrl-C leaves them running, and the same command finds them again. A
+job that meets its time limit is put into the queue again and goes on from its last epoch.
+docs/cluster.md tells more.
 
 \b
 A grid:
@@ -68,6 +69,7 @@ def sweep(
     ] = None,
 ) -> None:
     """Compute a grid: `HELP` is what users read."""
+    from ..running.runner import NotebookFailedError
     from ..sweeps import sweeping
     from ..sweeps.slurm import Cluster
     from .figures import pairs
@@ -88,4 +90,8 @@ def sweep(
         typer.echo("The same command tries them again.", err=True)
         raise typer.Exit(1)
     if figures:
-        typer.echo(f"Figures of notebook 10: {sweeping.draw(grid, typer.echo)}")
+        try:
+            typer.echo(f"Figures of notebook 10: {sweeping.draw(grid, typer.echo)}")
+        except NotebookFailedError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(1) from None

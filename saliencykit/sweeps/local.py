@@ -21,8 +21,11 @@ import joblib
 import torch
 
 from ..models.training import end_with
+from ..sources import code_of
+from ..study import Study
 from .cells import Cell
 
+code_of(Cell, Study)  # read now, by the process that those of cells are forked from: it takes long
 THREADS = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
 """Environment in which arithmetic uses one thread, and sums in one order."""
 CHANGED = (

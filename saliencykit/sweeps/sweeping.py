@@ -18,7 +18,7 @@ from . import local, slurm
 from .cells import KEPT, TOLD, Cell
 from .grid import read_grid
 
-COMMAND, TABLE, SWEEPS = "sweep", "cells", "sweeps"
+COMMAND, TABLE, SWEEPS, JOBS = "sweep", "cells", "sweeps", "jobs"
 HOUR = 3600
 ELSEWHERE = "10"  # the notebook that compares studies
 Ended = Generator[tuple[Cell | None, str]]
@@ -31,8 +31,9 @@ LAST = ["network", "training", "from_seed", *TOLD, "value", "on_images"]
 class Record:
     """What is known of a grid besides its cells: in the cache, where every machine sees it.
 
-    failed: cell's name → its traceback; jobs: cell's name → its job on SLURM; cells: names when the
-    sweep was started last, by which is seen that code or data have changed since.
+    failed: cell's name → its traceback; jobs: cell's name → the job on SLURM that begins with it;
+    cells: names when the sweep was started last, by which is seen that code or data have changed
+    since.
     """
 
     folder: Path
@@ -54,8 +55,14 @@ class Record:
         found = read_json(folder / "sweep.json")
         return cls(folder, *(found[name] for name in ("grid", "cells", "failed", "jobs")))
 
+    @property
+    def failures(self) -> dict[str, str]:
+        """What failed, also in jobs that nobody follows: traceback by cell's name."""
+        told = slurm.ended(self.folder / JOBS)
+        return self.failed | {name: failure for name, failure in told.items() if failure}
+
     def write(self) -> None:
-        """Keep it. What jobs leave beside it is unpickled: nobody else may write there."""
+        """Keep it. Jobs unpickle what lies beside it: nobody else may write there."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
         told = {k: v for k, v in vars(self).items() if k != "folder"}
@@ -131,9 +138,10 @@ def _here(missing: Sequence[Cell], jobs: int | None) -> Ended:
 def _on_slurm(
     missing: Sequence[Cell], record: Record, cluster: slurm.Cluster, jobs: int | None
 ) -> Ended:
-    """Submit what no job of ours in the queue computes already, and follow all."""
-    folder, states = record.folder / "jobs", slurm.queue()
-    new = [cell for cell in missing if record.jobs.get(cell.name) not in states]
+    """Submit what no job of ours in the queue computes already or will, and follow all."""
+    folder, states = record.folder / JOBS, slurm.queue()
+    by, ended = record.jobs | slurm.begun(folder), slurm.ended(folder)
+    new = [c for c in missing if c.name in ended or by.get(c.name) not in states]
     if new:
         record.jobs |= slurm.submit(new, folder, cluster, jobs)
         record.write()
@@ -178,9 +186,11 @@ def long_table(cells: Sequence[Cell]) -> pd.DataFrame:
 def listing(grid: Path) -> str:
     """Return the cells of a grid, a line each: its state, and what is known of its cost."""
     cells, record = read_grid(grid), Record.of(grid)
-    jobs = slurm.queue() if record.jobs and not slurm.missing_tools() else {}
-    hours = {cell: _hours(cell) for cell in cells if cell.is_kept}
-    rows = [(str(cell), _state(cell, record, jobs), _cost(cell, hours)) for cell in cells]
+    queued = slurm.queue() if record.jobs and not slurm.missing_tools() else {}
+    by = record.jobs | slurm.begun(record.folder / JOBS)
+    states = {name: queued[job] for name, job in by.items() if job in queued}
+    failed, hours = record.failures, {cell: _hours(cell) for cell in cells if cell.is_kept}
+    rows = [(str(cell), _state(cell, failed, states), _cost(cell, hours)) for cell in cells]
     known = [h for cell in _missing(cells) if (h := _expected(cell, hours)) is not None]
     lines = table(("cell", "state", "cost"), rows)
     told = _counted(cells)
@@ -189,13 +199,13 @@ def listing(grid: Path) -> str:
     return "\n".join([*lines, told])
 
 
-def _state(cell: Cell, record: Record, jobs: Mapping[str, str]) -> str:
+def _state(cell: Cell, failed: Mapping[str, str], jobs: Mapping[str, str]) -> str:
     if cell.is_kept:
         return "kept"
-    if state := jobs.get(record.jobs.get(cell.name, "")):
-        return state
-    if cell.name in record.failed:
-        return f"failed: {last_line(record.failed[cell.name])}"
+    if cell.name in failed:
+        return f"failed: {last_line(failed[cell.name])}"
+    if cell.name in jobs:
+        return jobs[cell.name]
     done = len(cell.begun)
     return f"epoch {done} of {cell.training.settings.epochs}" if done else "to do"
 
@@ -235,11 +245,12 @@ def statuses() -> str:
     rows, failures = [], []
     for folder in sorted((cache_root() / SWEEPS).glob("*/")):
         record = Record.read(folder)
-        names = record.cells.values()
-        kept = sum((cache_root() / KEPT / f"{name}.safetensors").exists() for name in names)
-        rows.append((record.grid, *map(str, (len(names), kept, len(record.failed)))))
         named = {name: cell for cell, name in record.cells.items()}
-        failures += [f"{named[n]}: {last_line(told)}" for n, told in record.failed.items()]
+        kept = {n for n in named if (cache_root() / KEPT / f"{n}.safetensors").exists()}
+        failed = {n: told for n, told in record.failures.items() if n in named.keys() - kept}
+        counts = len(record.cells), sum(n in kept for n in record.cells.values()), len(failed)
+        rows.append((record.grid, *map(str, counts)))
+        failures += [f"{named[n]}: {last_line(told)}" for n, told in failed.items()]
     return "\n".join([*table(("grid", "cells", "kept", "failed"), rows), *failures])
 
 

@@ -77,7 +77,8 @@ def forest(table: pd.DataFrame, by: str, title: str, share: bool = False) -> Fig
         axis.xaxis.set_major_locator(MaxNLocator(7 - len(axes) if len(axes) < 4 else 3))
         if share:
             axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    figure.set_size_inches(WIDTH, 0.46 * len(names) + 1.2)
+    lines = max(2, *(1 + _broken(name).count("\n") for name in names))
+    figure.set_size_inches(WIDTH, (0.12 + 0.17 * lines) * len(names) + 1.2)
     figure.suptitle(title, fontsize=10.5, x=0.01, ha="left")
     return figure
 
@@ -88,8 +89,8 @@ def _first_seen(values: pd.Series) -> pd.Series:
 
 
 def _broken(name: str) -> str:
-    """Break a setting's name before how it is read."""
-    return name.replace(" · reads", "\nreads")
+    """Break a setting's name before how it is read, and before what else sets it apart."""
+    return name.replace(" · ", "\n").replace("\n", " · ", 1)
 
 
 def same_units(table: pd.DataFrame) -> Figure:

@@ -33,9 +33,9 @@ class Asked:
 
     rows: each "PROFILE setting=value …" (see `Study.from_row`); changes: of what a row leaves as it
     is. `about`: setting, network (encoder, and its weights if not its own), images_of (the data
-    set), how (which layers the readout reads, and what taught it, if other images), layer (whose
-    units F1 is about), size, trainings. Raises UnknownNameError or ValueError for what a row names,
-    layers included, before anything is computed.
+    set), how (which layers the readout reads, what taught it, if other images, and other settings
+    that set it apart), layer (whose units F1 is about), size, trainings. Raises UnknownNameError or
+    ValueError for what a row names, layers included, before anything is computed.
     """
 
     def __init__(self, rows: Sequence[str], changes: Mapping[str, object]):
@@ -43,6 +43,7 @@ class Asked:
         for study in studies:
             study.pretrained.checked([*study.read, *study.layers, study.layer])
         about = pd.DataFrame([_about(study) for study in studies])
+        about[HOW] += _apart(about[[*VARIES]], studies)
         name = about[NETWORK] + " · " + about[IMAGES]
         unlike = name.duplicated(keep=False) | about[HOW].str.contains("taught on", regex=False)
         name += np.where(unlike, " · " + about[HOW], "")
@@ -75,6 +76,17 @@ def _about(study: Study) -> dict[str, object]:
         "trainings": study.trainings,
         "units": own.channels[study.layer],
     }
+
+
+def _apart(told: pd.DataFrame, studies: Sequence[Study]) -> pd.Series:
+    """Return the settings, " · epochs 4", in which studies differ of which the same is told."""
+    values = pd.DataFrame([study.values() for study in studies]).astype(str)
+    found = pd.Series("", told.index)
+    for same in told.groupby([*told]).groups.values():
+        unlike = values.loc[same, values.loc[same].nunique() > 1]
+        for row, own in unlike.iterrows():
+            found[row] = " · " * bool(len(own)) + ", ".join(f"{k} {v}" for k, v in own.items())
+    return found
 
 
 def units(
