@@ -460,6 +460,15 @@ def test_an_address_tells_what_the_exported_page_shows(page, exported):
     assert page.locator("#sentence").inner_text().startswith("Unit 7 of conv5_3")
     assert page.locator("#threshold-said").inner_text() == "2.50"
     assert "category=text" in page.url
+    page.locator("#order").select_option("number")
+    settled(page)
+    assert page.locator("#unit-said").inner_text() == "7 (8 of 96)"
+    unit, shown = page.evaluate("[layers[0].units[1], layers[0].units.length]")
+    page.goto("about:blank")
+    opens(page, exported[0], f"#layer=conv1_2&unit={unit}&category=person_head")
+    assert page.locator("#sentence").inner_text().startswith(f"Unit {unit} of conv1_2")
+    place = page.locator("#unit-said").inner_text()
+    assert place in [f"{unit} ({k} of {shown})" for k in range(1, shown + 1)]
 
 
 def test_a_layer_that_is_not_beside_the_exported_page_is_told(page, exported, tmp_path):

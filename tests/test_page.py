@@ -246,6 +246,7 @@ def test_what_cannot_be_exported_is_told_before_anything_is_computed(tmp_path, m
         (("--export", tmp_path / "new", "-p", "epoch", "2"), "epochs"),
         (("--export", tmp_path / "new", "-p", "networks", "[fine-tuned]"), "name one for after"),
         (("--export", tmp_path / "new", "-p", "category", "heads"), "heads"),
+        (("--docs", "../docs/"), "name its folder too"),
         (("--export", mine), "mine.txt is a file"),
         (("--export", tmp_path), "mine.txt is there already"),
     ):

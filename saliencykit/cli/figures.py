@@ -156,6 +156,8 @@ def explore(
         size = sum(file.stat().st_size for file in files) / 1e6
         typer.echo(f"{files[0].resolve()}: {len(files)} files, {size:.1f} MB; open it in a browser")
         return
+    if docs is not None:
+        raise ValueError("--docs is for an exported page: name its folder too, --export DIR")
     from ..running import serving
 
     serving.explore("09", profile, pairs(parameter), port, browser)

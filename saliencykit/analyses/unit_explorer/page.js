@@ -183,8 +183,8 @@ function overlay(scores) {
       parts.push(`<path class="outline${own ? " own" : ""}" d="${path}"/>`);
       if (own && !Number.isNaN(scores[k].score)) {
         const [x, top] = middle(path);
-        const y = top > 24 ? top - 6 : top + 16;
-        labels.push(`<text x="${Math.min(Math.max(x, 20), width - 20)}" y="${y}">${words(scores[k].score)}</text>`);
+        const at = [Math.min(Math.max(x, 20), width - 20), top > 24 ? top - 6 : top + 16];
+        labels.push(`<text x="${at[0]}" y="${at[1]}">${words(scores[k].score)}</text>`);
       }
     });
   }
@@ -240,7 +240,8 @@ function sentence() {
   const { layer, unit, category } = state;
   const shown = networks.map((network, k) => {
     const [mean, ends] = told(layer, k, category, unit);
-    return `<span class="whole"><b class="network${k}">${mean}</b> <small>${ends}</small></span> in the ${html(network.name)}`;
+    return `<span class="whole"><b class="network${k}">${mean}</b> <small>${ends}</small></span>
+      in the ${html(network.name)}`;
   });
   const [after, before] = [0, 1].map((network) => interval(layer, network, category, unit));
   const verdict = !after || !before ? "Too few images for intervals."
@@ -393,9 +394,10 @@ function change(changes) {
   const before = { ...state }, place = order.indexOf(state.unit);
   Object.assign(state, changes);
   const others = ["layer", "category", "order"].some((name) => before[name] !== state[name]);
-  if (others) {
+  if (others || !order.length) {
     order = sorted(state.layer, state.category, state.order);
-    if (!("unit" in changes)) state.unit = order[Math.min(Math.max(place, 0), order.length - 1)];
+    const stays = "unit" in changes || changes.order === "number"; // else the place in the order
+    if (!stays) state.unit = order[Math.min(Math.max(place, 0), order.length - 1)];
   }
   draw();
 }
@@ -426,8 +428,8 @@ function recalled() {
   const category = categories.findIndex(([name]) => name === told.get("category"));
   if (unit < 0 || category < 0) return false;
   const image = Math.max(0, images.findIndex((one) => one.name === told.get("image")));
-  const threshold = Number(told.get("threshold"));
-  change({ layer, category, unit, image, threshold: threshold >= 0 && threshold <= 4 ? threshold : 1.5 });
+  const threshold = Number(told.get("threshold") ?? state.threshold);
+  change({ layer, category, unit, image, ...(threshold >= 0 && threshold <= 4 && { threshold }) });
   return true;
 }
 
@@ -440,8 +442,9 @@ $("numbers").querySelector("tbody").innerHTML = categories.map(([, name], k) => 
   <th scope="row"><button type="button" data-category="${k}">${html(name)}</button></th>
   <td><div class="track" aria-hidden="true"></div></td><td class="values"></td></tr>`).join("");
 for (const network of [0, 1]) {
-  $(`tiles${network}`).innerHTML = `<li hidden><button type="button"><span class="picture"
-    style="display:block"><img alt=""><canvas></canvas></span><span class="score"></span></button></li>`.repeat(TILES);
+  $(`tiles${network}`).innerHTML = `<li hidden><button type="button">
+    <span class="picture"><img alt=""><canvas></canvas></span><span class="score"></span>
+    </button></li>`.repeat(TILES);
 }
 $("controls").addEventListener("input", ({ target }) => {
   const number = Number(target.value);

@@ -56,8 +56,8 @@ def export(
 
     overrides: settings, and parameters of notebook 09, as typed texts; of `networks` the first two
     are shown, after and before. docs: where the page's link to its explanation leads (None: to this
-    checkout's, from a folder in it). Trains and dissects what is not in the cache. Raises UnknownNameError for what is
-    not known, and as `check`, before that.
+    checkout's, from a folder in it). Trains and dissects what is not in the cache; before that,
+    raises UnknownNameError for what is not known, ValueError without two networks, and as `check`.
     """
     (notebook,) = find_notebooks([NOTEBOOK])
     asked = read_profile(profile)
