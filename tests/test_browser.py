@@ -284,14 +284,14 @@ def opened(page, exported):
 def opens(page, folder, fragment=""):
     """Open an exported page and wait until it has drawn."""
     page.goto((folder / "index.html").as_uri() + fragment)
-    page.wait_for_function("document.body.dataset.drawn")
+    page.locator("body[data-drawn]").wait_for()
     settled(page)
 
 
 def settled(page):
-    """Wait until nothing more is being drawn."""
+    """Wait until nothing more is being drawn; the page's policy bars playwright's own polling."""
     page.wait_for_timeout(50)
-    page.wait_for_function("Number(document.body.dataset.drawn) === asked")
+    wait_for(lambda: page.evaluate("Number(document.body.dataset.drawn) === asked"))
 
 
 def shows(page):
