@@ -11,7 +11,7 @@ N      ?= 1000
 SEED   ?= 0
 KIND   ?=
 
-.PHONY: figures test test-fast fuzz lab explore lint bench lock help
+.PHONY: figures test test-fast fuzz lab explore site lint bench lock help
 help:      ## show this list
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
@@ -35,6 +35,10 @@ lab: $(READY)      ## open the notebooks in JupyterLab
 
 explore: $(READY)  ## the unit explorer as a page without code: make explore [PROFILE=osie]
 	$(RUN)/saliencykit explore --profile $(PROFILE) $(ARGS)
+
+site: $(READY)     ## README, docs, notebooks, figures and API as pages: open site/index.html
+	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict --quiet
+	@echo "All pages: site/index.html"
 
 lint: $(READY)     ## ruff over package, tests and notebooks, pyright over what others import
 	$(RUN)/ruff check .

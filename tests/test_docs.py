@@ -120,9 +120,20 @@ def test_data_sets_and_files_named_in_the_docs_exist():
         assert place.is_file(), name
 
 
-@pytest.mark.parametrize("path", DOCS, ids=lambda p: p.stem)
-def test_every_page_is_linked_from_the_readme(path):
-    assert f"(docs/{path.name})" in (ROOT / "README.md").read_text(encoding="utf-8")
+def linked(page):
+    """The pages that links lead to from a page, itself among them."""
+    found, left = {page}, [page]
+    while left:
+        here = left.pop()
+        told = re.findall(r"\]\(([\w./]+\.md)\b", here.read_text(encoding="utf-8"))
+        new = {(here.parent / name).resolve() for name in told} - found
+        found |= new
+        left += new
+    return found
+
+
+def test_links_lead_from_the_readme_to_every_page():
+    assert linked(ROOT / "README.md") == {ROOT / "README.md", *DOCS}
 
 
 @pytest.fixture

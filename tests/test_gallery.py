@@ -1,19 +1,21 @@
 """The page of all figures, and the records that it is made of."""
 
 import json
+import shutil
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from PIL import Image
 from typer.testing import CliRunner
 
 from saliencykit import cli
-from saliencykit.paths import FIGURE_MIME, SETTINGS_MIME
-from saliencykit.running import gallery, records, runner
+from saliencykit.paths import FIGURE_MIME, REFERENCE, SETTINGS_MIME
+from saliencykit.running import gallery, overview, records, runner
 from saliencykit.settings import profile_names, read_profile
 from tests.small_notebooks import SAVE, write_notebook, write_profile
 
@@ -521,3 +523,28 @@ def test_the_command_says_where_the_page_is(monkeypatch):
 
 def test_every_profile_has_words_for_the_page():
     assert all(read_profile(name).description for name in profile_names())
+
+
+def test_the_four_findings_lead_the_page_and_are_drawn_from_the_tables(tmp_path):
+    shutil.copytree(REFERENCE / "toy", tmp_path / "toy")
+    folder = tmp_path / "toy"
+    (folder / overview.PICTURE).unlink(missing_ok=True)
+    page = Page(gallery.write(folder))
+    assert page.all("img", "src")[0] == overview.PICTURE
+    first = (folder / overview.PICTURE).read_bytes()
+    gallery.write(folder)
+    assert (folder / overview.PICTURE).read_bytes() == first
+    table = pd.read_csv(folder / "04_lead.csv").assign(value=0.5)
+    table.to_csv(folder / "04_lead.csv", index=False)
+    gallery.write(folder)
+    assert (folder / overview.PICTURE).read_bytes() != first
+
+
+def test_a_table_of_another_form_is_left_out_of_the_picture_with_a_warning(tmp_path):
+    (tmp_path / "03_map.csv").write_text("a,b\n1,2\n")
+    with pytest.warns(UserWarning, match=r"03_map\.csv is not shown in findings\.png: KeyError"):
+        assert overview.write(tmp_path) == tmp_path / "findings.png"
+
+
+def test_no_tables_no_picture(tmp_path):
+    assert overview.write(tmp_path) is None

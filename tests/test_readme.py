@@ -1,4 +1,4 @@
-"""The README's numbers are those of the committed findings, and what it points at is there."""
+"""Numbers told are those of committed findings, and what the README points at is there."""
 
 import json
 import re
@@ -9,25 +9,34 @@ import pytest
 from saliencykit.paths import NOTEBOOKS, REFERENCE, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PROFILES = ("osie", "osie_mobilenet", "toy")  # the columns of its table
+TABLE = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
+PROFILES = ("osie", "osie_mobilenet", "toy")  # its columns
+LED_BY = "osie"  # the profile whose findings the README tells
 NUMBER = r"[-+−]?\d+(?:\.\d+)?"
 CLAIM = rf"{NUMBER} \[[^\]]+\](?: %)?|{NUMBER} → {NUMBER}|\d+ of (?:the )?\d+|{NUMBER} %|{NUMBER}"
 
 
 def rows():
-    """(notebook, profile, what the README says) of each cell of its table of findings."""
-    for line in README.splitlines():
+    """(notebook, profile, what is said) of each cell of the table and each of README's lines."""
+    for line in TABLE.splitlines():
         if found := re.match(r"\| .*\(`(\d\d)`\) \| (.*) \|$", line):
-            number, cells = found[1], found[2].split(" | ")
-            (notebook,) = NOTEBOOKS.glob(f"{number}_*.ipynb")
-            for profile, cell in zip(PROFILES, cells, strict=True):
+            for profile, cell in zip(PROFILES, found[2].split(" | "), strict=True):
                 if cell != "–":
-                    yield pytest.param(notebook.stem, profile, cell, id=f"{number}-{profile}")
+                    yield said(found[1], profile, cell)
+    line = r"^- \*\*.*?\(`(\d\d)`\)\*\* (.*?)(?=^- |\n\n)"
+    for number, text in re.findall(line, README, re.M | re.S):
+        yield said(number, LED_BY, " ".join(text.split()), "README-")
+
+
+def said(number, profile, text, where=""):
+    (notebook,) = NOTEBOOKS.glob(f"{number}_*.ipynb")
+    return pytest.param(notebook.stem, profile, text, id=f"{where}{number}-{profile}")
 
 
 def test_every_finding_is_told():
     told = {row.values[0][:2] for row in rows()}
     assert told >= {"01", "02", "03", "04", "05", "06", "07", "08"}
+    assert sum("README" in row.id for row in rows()) >= 3
 
 
 @pytest.mark.parametrize(("notebook", "profile", "cell"), list(rows()))
@@ -46,9 +55,6 @@ def test_what_it_points_at_is_there():
     pointed = re.findall(r"\]\(((?!https?:)[^)#]+)\)", README)
     assert len(pointed) >= 8
     assert all((ROOT / path).is_file() for path in pointed)
-    pages = re.findall(r"`(figures/reference/\w+/index\.html)`", README)
-    assert len(pages) == len(PROFILES)
-    assert all((ROOT / page).is_file() for page in pages)
 
 
 def test_git_ignores_what_a_run_draws_and_photographs_but_not_the_reference():

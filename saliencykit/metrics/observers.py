@@ -141,7 +141,8 @@ def leave_one_out(
     drawing the maps (`gaussian_blur`) and scoring them with the function of that name.
 
     Args:
-        x, y: fixations in pixels, (N,); those outside the image or NaN are dropped, with a warning.
+        x: fixations in pixels, (N,); those outside the image or NaN are dropped, with a warning.
+        y: the same, downward.
         observer: index of each fixation's observer, (N,), from 0. Where one is 10,000 or more
             (dates, say), and `observers` is not given, they are names, and observers are those that
             there are, in ascending order.

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..paths import PHOTOGRAPHS
-from . import records
+from . import overview, records
 from .checking import numbers, read_table
 from .records import Record
 
@@ -75,11 +75,12 @@ def write(folder: Path, description: str = "") -> Path:
         undefined=StrictUndefined,
     )
     environment.filters["markdown"] = _html
-    notebooks = list(_notebooks(folder))
+    notebooks, findings = list(_notebooks(folder)), overview.write(folder)
     page = environment.get_template("gallery.html").render(
         profile=folder.name,
         description=description,
         command=f"make figures PROFILE={folder.name}",
+        findings=findings and findings.name,
         notebooks=notebooks,
         figures=sum(len(s["figures"]) for n in notebooks for s in n["sections"]),
     )

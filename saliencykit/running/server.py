@@ -47,6 +47,8 @@ PATIENCE = 5.0
 """Seconds that a request waits for a kernel to end, as that of a page does that is loaded anew."""
 FORGOTTEN = 12 * 3600
 """Seconds after which a kernel that nobody asks anything ends, though its page may be open."""
+WIDGETS = ["@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8"]
+"""What runs in the page of all that is installed for JupyterLab."""
 SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 FULL = (
@@ -117,6 +119,15 @@ class Page(TornadoVoilaHandler):
 
     kernel_id: str | None = None
     gone = False
+
+    @property
+    def content_security_policy(self) -> str:
+        """What a browser is told: nobody but this server is asked for anything.
+
+        Voilà's template names style sheets on another; Jupyter's scripts make scripts of text.
+        """
+        ours = f"'self' 'unsafe-inline' 'unsafe-eval' data: blob: ws://{self.request.host}"
+        return f"frame-ancestors 'self'; default-src {ours}"
 
     @authenticated
     async def get(self, path: str | None = None) -> None:
@@ -241,6 +252,7 @@ class Explorer(Voila):
                     "allow_theme_override": "NO",
                     "allow_template_override": "NO",
                     "file_allowlist": [],
+                    "extension_allowlist": WIDGETS,
                     "multi_kernel_manager_class": Kernels,
                 },
                 "VoilaExecutor": {"timeout": 0},

@@ -57,7 +57,7 @@ class Instrument:
         self.place = slider(1, first=1, value=1)
         self.place.description = "place"
         self.jump = widgets.Button(
-            description="best unit of all layers", icon="bullseye", layout=AS_WIDE_AS_ITS_TEXT
+            description="best unit of all layers", layout=AS_WIDE_AS_ITS_TEXT
         )
         choices = [("…", ""), *((name, name) for name in EXAMPLES)]
         self.example = widgets.Dropdown(options=choices, description="example")
