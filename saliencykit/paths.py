@@ -194,9 +194,12 @@ def _machine() -> str:
     return hashlib.sha256(" ".join(told).encode()).hexdigest()[:8]
 
 
-def check_out(command: str, *outs: Path, inputs: Sequence[Path] = ()) -> None:
+def check_out(
+    command: str, *outs: Path, inputs: Sequence[Path] = (), option: str = "--out"
+) -> None:
     """Raise if `command` may not write files at `outs`: before it computes anything.
 
+    option: by which they were named, to be told.
     Raises FileNotFoundError or PermissionError where there is no folder that can be written into;
     FileExistsError where a file is that the command reads (`inputs`), or that it did not write, or
     that was changed since. A receipt in the cache tells what a command wrote where; where that is
@@ -204,19 +207,22 @@ def check_out(command: str, *outs: Path, inputs: Sequence[Path] = ()) -> None:
     """
     for folder in dict.fromkeys(out.parent for out in outs):
         if not folder.is_dir():
-            raise FileNotFoundError(f"The folder for --out, {folder}, is not there; make it first.")
+            raise FileNotFoundError(
+                f"The folder for {option}, {folder}, is not there; make it first."
+            )
         if not os.access(folder, os.W_OK):
-            raise PermissionError(f"Nothing can be written into {folder}; name another --out.")
+            raise PermissionError(f"Nothing can be written into {folder}; name another {option}.")
     read = {_identity(path) for path in inputs}
     for out in filter(os.path.lexists, outs):
         if out.exists() and _identity(out) in read:
             raise FileExistsError(
-                f"{out} would be written over, and is read; name another folder or file as --out."
+                f"{out} would be written over, and is read; name another folder or file as "
+                f"{option}."
             )
         if out.is_symlink() or not out.is_file() or _receipt(out) != _digest(out, command):
             raise FileExistsError(
                 f"{out} is there already, and is not what `saliencykit {command}` wrote, or no "
-                "longer: nothing is written over. Name another --out."
+                f"longer: nothing is written over. Name another {option}."
             )
 
 

@@ -70,7 +70,7 @@ def test_analyses_are_named_as_notebooks():
     notebooks = [path.stem.partition("_")[2] for path in NOTEBOOKS.glob("*.ipynb")]
     folders = [path.name for path in (PACKAGE / "analyses").iterdir() if path.is_dir()]
     assert sorted(notebooks) == sorted(f for f in folders if not f.startswith("__"))
-    allowed = {"__init__", "tables", "figures", "sentences", "browser"}
+    allowed = {"__init__", "tables", "figures", "sentences", "browser", "page"}
     assert {path.stem for path in (PACKAGE / "analyses").glob("*/*.py")} <= allowed
 
 

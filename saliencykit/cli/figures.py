@@ -1,6 +1,7 @@
 """Commands that run notebooks: all figures, the unit explorer as a page, and the profiles."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -133,6 +134,14 @@ def explore(
         int, typer.Option(help="Where this machine serves the page, or the next free one.", min=0)
     ] = 8866,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write it into this folder instead, to be opened there."),
+    ] = None,
+    docs: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Where the exported page's link to docs leads."),
+    ] = None,
 ) -> None:
     """Serve the unit explorer, notebook 09, as a page without code; Ctrl-C ends it.
 
@@ -140,12 +149,26 @@ def explore(
     address that is printed holds a key, without which nobody is served; three pages may be open at
     a time, each of which takes about 1 GB of memory.
 
+    --export writes a page that needs no server and no Python, to be opened from disk, sent or put
+    on a site: the units that say most of each layer, on some images, in two networks. Into a folder
+    that is new, or empty, or holds such a page: nothing else is written over.
+
     \b
     Examples:
       saliencykit explore
+      saliencykit explore --export page                then open page/index.html
       saliencykit explore --profile osie -p category text
       saliencykit explore --no-browser --port 9000     on a server: ssh -L 9000:localhost:9000
     """
+    if export is not None:
+        from ..analyses.unit_explorer import page
+
+        files = page.export(export, profile, pairs(parameter), docs)
+        size = sum(file.stat().st_size for file in files) / 1e6
+        typer.echo(f"{files[0].resolve()}: {len(files)} files, {size:.1f} MB; open it in a browser")
+        return
+    if docs is not None:
+        raise ValueError("--docs is for an exported page: name its folder too, --export DIR")
     from ..running import serving
 
     serving.explore("09", profile, pairs(parameter), port, browser)

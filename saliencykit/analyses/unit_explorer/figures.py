@@ -46,7 +46,8 @@ class UnitExplorer:
     encoders: the networks by name; results: a dissection of each on `data`, with p-values if units
     are to be sorted by them; readouts: saliency models, by the name of an encoder beside whose
     units their maps are shown; layers: those to look at, all dissected; others: dissections of a
-    network's further trainings, of which nothing is shown but how selective a unit is in them.
+    network's further trainings, of which nothing is shown but how selective a unit is in them;
+    compared: classical models whose maps are shown (None: all but the centre prior).
     Shown are `images` of `data`, those that drive each category's best unit of `layer` most and
     others evenly. What networks and classical models answer to them is computed once, here, and
     cached.
@@ -63,11 +64,13 @@ class UnitExplorer:
         layer: str,
         images: int = 40,
         others: Mapping[str, Sequence[Dissection]] | None = None,
+        compared: Sequence[str] | None = None,
     ):
         self.others = dict(others or {})
         self.encoders, self.results, self.readouts = dict(encoders), dict(results), dict(readouts)
         self.size, self.layers, self.layer = size, list(layers), layer
-        self.classical = [name for name in classical.names() if name != "centre"]
+        every_model = [name for name in classical.names() if name != "centre"]
+        self.classical = every_model if compared is None else list(compared)
         apart = {id(encoder): name for name, encoder in reversed(self.encoders.items())}
         self._alias = {name: apart[id(encoder)] for name, encoder in self.encoders.items()}
         self.data = telling(next(iter(self.results.values())), data, layer, 2, images)
@@ -84,7 +87,13 @@ class UnitExplorer:
         self.people = [self._people(i) for i in every]
 
     @classmethod
-    def of(cls, study: Study, networks: Sequence[str], images: int = 40) -> "UnitExplorer":
+    def of(
+        cls,
+        study: Study,
+        networks: Sequence[str],
+        images: int = 40,
+        compared: Sequence[str] | None = None,
+    ) -> "UnitExplorer":
         """Return the explorer of some of `tables.NETWORKS`, of each the first training.
 
         Without those that cannot be taught (`tables.known`), on images that none of these has
@@ -102,7 +111,7 @@ class UnitExplorer:
             for name, each in found.items()
         }
         where = (data, study.size, study.dissected, study.dissected[-1], images)
-        return cls(encoders, results, readouts, *where, others)
+        return cls(encoders, results, readouts, *where, others, compared)
 
     def _seen(self, images: Tensor) -> Activity:
         encoders = {name: self.encoders[name] for name in dict.fromkeys(self._alias.values())}
@@ -145,12 +154,19 @@ class UnitExplorer:
         """Return a network's name, with the training's number if it has several."""
         return f"{model} 1" if self.others.get(model) else model
 
+    def every(self, model: str) -> list[Dissection]:
+        """Return a network's dissections, one a training."""
+        return [self.results[model], *self.others.get(model, [])]
+
+    def steps(self, model: str, layer: str) -> Tensor:
+        """Return all units' maps, uint8 (N, C, h, w), each from its own minimum to its maximum."""
+        return self.activity.tensors[f"units/{self._alias[model]}/{layer}"]
+
     def singles(self, model: str, layer: str, unit: int) -> pd.DataFrame:
         """Return one unit's selectivity in each training, categories × "training 1" …."""
-        every = [self.results[model], *self.others.get(model, [])]
         columns = [
             Dissection({layer: r.of(layer)[:, unit : unit + 1]}, r.regions, r.categories)
-            for r in every
+            for r in self.every(model)
         ]
         found = {f"training {s + 1}": r.selectivity(layer)[0] for s, r in enumerate(columns)}
         return pd.DataFrame(found).loc[self.categories]
@@ -294,8 +310,7 @@ class UnitExplorer:
     def table(self) -> pd.DataFrame:
         """Return `best_table` of the networks; those that share an encoder are named once."""
         names = dict.fromkeys(self._alias.values())
-        every = {name: [self.results[name], *self.others.get(name, [])] for name in names}
-        return best_table(every, self.layers)
+        return best_table({name: self.every(name) for name in names}, self.layers)
 
 
 def _shown(image: Tensor, tall: int = TALL) -> Tensor:

@@ -1,6 +1,8 @@
 """The networks that can be explored, and each one's best units, over trainings."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -107,3 +109,36 @@ def best_table(results: Mapping[str, Sequence[Dissection]], layers: Sequence[str
         layer, unit = zip(*where, strict=True) if len(where) else ((), ())
         parts.append(table.assign(layer=layer, unit=unit, again=again))
     return pd.concat(parts, ignore_index=True)
+
+
+def every_unit(results: Sequence[Dissection], layer: str) -> pd.DataFrame:
+    """Return how selective each unit of `layer` is, over a network's trainings.
+
+    category, unit, value, low, high, se_images, sd_trainings, "training 1" …: as
+    `OverTrainings.table` of `mean_of` that unit, a row a category and unit.
+    """
+
+    def means(res: Dissection, weights: Tensor) -> Tensor:
+        sums, weights = ImageSums.of(res, layer), with_own(weights)
+        return torch.cat([sums.mean(c, weights) for c in range(len(sums.count))], 1)
+
+    over, units = OverTrainings.of(results, means), results[0].of(layer).shape[1]
+    images = np.repeat(over.images, units)
+    pairs = list(product(over.categories, range(units)))
+    table = replace(over, categories=tuple(map(str, pairs)), images=images).table()
+    where = pd.DataFrame(pairs, columns=["category", "unit"])
+    return pd.concat([where, table.drop(columns="category")], axis=1)
+
+
+def telling_units(after: pd.DataFrame, before: pd.DataFrame) -> list[int]:
+    """Return the units that say most of a layer, by number.
+
+    Of each category the most selective one in either network, and those whose selectivity rises
+    and falls most from one to the other. after, before: `every_unit` of one layer.
+    """
+    wide = [
+        table.pivot(index="category", columns="unit", values="value") for table in (after, before)
+    ]
+    ours, theirs = (table.dropna(how="all") for table in wide)
+    best = [each.idxmax(axis=1) for each in (ours, theirs, ours - theirs, theirs - ours)]
+    return sorted({int(unit) for units in best for unit in units})
