@@ -22,7 +22,7 @@ from saliencykit.evaluation import Predictor, evaluate, prior_maps
 from saliencykit.metrics import PowerLaw
 from saliencykit.models import CentrePrior, build_encoder
 from saliencykit.viewing import pictures as overlay
-from saliencykit.viewing.style import write_figure
+from saliencykit.viewing.files import write_figure
 from tests.conftest import Blobs
 
 

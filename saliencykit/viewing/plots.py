@@ -117,7 +117,7 @@ def beside(axis: Axes, places: ArrayLike, notes: Sequence[str]) -> None:
     """Write notes at the right of rows."""
     for y, note in zip(np.asarray(places), notes, strict=True):
         right = axis.get_yaxis_transform()
-        axis.text(1.01, y, note, transform=right, va="center", fontsize=8.5)
+        axis.text(1.01, y, note, transform=right, va="center", fontsize="small")
 
 
 def level(axis: Axes, at: float = 0.0, upright: bool = False) -> None:
@@ -136,7 +136,7 @@ def at_threshold(axis: Axes, threshold: float) -> None:
         textcoords="offset points",
         ha="right",
         va="top",
-        fontsize=8.5,
+        fontsize="small",
         color="0.45",
     )
 
@@ -153,7 +153,7 @@ def over_layers(
 ) -> None:
     """Label every `step`-th layer, and shade the `chosen` one, which the findings are about."""
     place = np.arange(len(layers))
-    axis.set_xticks(place[::step], layers[::step], rotation=60, ha="right", fontsize=8)
+    axis.set_xticks(place[::step], layers[::step], rotation=60, ha="right", fontsize="small")
     axis.set_xlim(-0.6, len(layers) - 0.4)
     if chosen in layers:
         k = layers.index(chosen)
@@ -274,7 +274,7 @@ def matrix(
             format(numbers[i, j], number),
             ha="center",
             va="center",
-            fontsize=8,
+            fontsize="small",
             color="white" if abs(numbers[i, j]) > 0.6 * most else "black",
             fontweight="bold" if bold is not None and bold.iat[i, j] else "normal",
         )

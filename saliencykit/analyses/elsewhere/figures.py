@@ -78,7 +78,7 @@ def forest(table: pd.DataFrame, by: str, title: str, share: bool = False) -> Fig
         if share:
             axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     figure.set_size_inches(WIDTH, 0.46 * len(names) + 1.2)
-    figure.suptitle(title, fontsize=10.5, x=0.01, ha="left")
+    figure.suptitle(title, x=0.01, ha="left")
     return figure
 
 

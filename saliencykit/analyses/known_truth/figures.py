@@ -143,7 +143,9 @@ def _planted(axis: Axes, table: pd.DataFrame, right: float) -> None:
     for _, row in own.sort_values("value").iterrows():
         y = row["value"]
         axis.plot([right * 1.12, right * 1.2], [y, y], color=AFTER, lw=1.6, clip_on=False)
-        axis.text(right * 1.24, at := max(y, free), label(row["world"]), va="center", fontsize=8)
+        axis.text(
+            right * 1.24, at := max(y, free), label(row["world"]), va="center", fontsize="small"
+        )
         free = at * 1.11  # the lowest place for the next one's name
     axis.set_xlim(axis.get_xlim()[0], right * 2.2)
 

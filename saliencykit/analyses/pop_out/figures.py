@@ -160,7 +160,7 @@ def leads(table: pd.DataFrame) -> Figure:
         faint(axis, singles(rows), places[rows["who"]])
         points(axis, rows, places[rows["who"]])
         axis.xaxis.set_major_formatter(PercentFormatter(1, 0))
-    figure.suptitle("lead over the mean of the classical models", fontsize=10.5)
+    figure.suptitle("lead over the mean of the classical models")
     figure.set_size_inches(WIDTH, 0.34 * len(places) + 1.5)
     return figure
 
@@ -185,7 +185,7 @@ def natural_against_arrays(table: pd.DataFrame) -> Figure:
     axis.set_ylabel("efficient searches: target most salient")
     axis.yaxis.set_major_formatter(PercentFormatter(1, 0))
     share = axis.secondary_xaxis("top", (lambda x: 100 * x / human, lambda p: p * human / 100))
-    share.set_xlabel("% of the human ceiling", fontsize=9.5)
+    share.set_xlabel("% of the human ceiling")
     _name_points(figure, axis, pd.DataFrame({"x": x["value"], "y": y["value"]}).dropna())
     return figure
 
@@ -199,7 +199,7 @@ def _name_points(figure: Figure, axis: Axes, points: pd.DataFrame) -> None:
         tried = []
         for x, y, side in SIDES:
             text = axis.annotate(
-                label(name), at, (x, y), textcoords="offset points", fontsize=9, ha=side
+                label(name), at, (x, y), textcoords="offset points", fontsize="small", ha=side
             )
             box = text.get_window_extent()
             tried.append((sum(_shared(box, other) for other in taken), len(tried), text, box))
@@ -297,4 +297,4 @@ def found(table: pd.DataFrame, networks: Collection[str]) -> Figure:
         axis.plot(looks, one_by_one, color="0.5", ls=":", lw=1.4, label=first)
         doubling(axis, looks)
         axis.set_ylim(0, 103)
-    return legend(figure, axes[:: len(sizes)], "center", columns=5, size=8.5)
+    return legend(figure, axes[:: len(sizes)], "center", columns=5)

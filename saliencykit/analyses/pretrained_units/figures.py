@@ -139,7 +139,8 @@ def decoding(table: pd.DataFrame, layer: str) -> Figure:
     chance = float(here["chance"].iloc[0])
     for axis, upright in ((left, False), (right, True)):
         level(axis, chance, upright)
-    left.annotate("chance", (0, chance), xytext=(2, 2), textcoords="offset points", color="0.5")
+    where = {"xytext": (2, 2), "textcoords": "offset points"}
+    left.annotate("chance", (0, chance), **where, fontsize="small", color="0.45")
     return legend(figure, left)
 
 
