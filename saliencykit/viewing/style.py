@@ -70,7 +70,7 @@ def look_of(name: str, other: Colour = OTHER) -> Look:
 def model_looks(models: Sequence[str]) -> dict[str, Look]:
     """Return each model's look where many are told apart: classical ones in shades of a hue."""
     shaded = [m for m in dict.fromkeys([*classical.names(), *models]) if m not in LOOKS]
-    shades = sns.color_palette("RdPu", len(shaded) + 2)[2:]
+    shades = sns.color_palette("RdPu", len(shaded) + 4)[4:]  # the lightest fade on white
     looks = {m: Look(shades[k], MARKS[k % len(MARKS)]) for k, m in enumerate(shaded)} | LOOKS
     return {m: looks[m] for m in models}
 

@@ -50,7 +50,7 @@ def excess(table: pd.DataFrame) -> Figure:
     """
     shown = table.sort_values("excess", ascending=False)
     names = shown["category"].replace(OUTSIDE, "outside all regions")
-    whats = ("% of people's share: too few ←  → too many", "the model's minus other people's")
+    whats = ("% of people's share:\ntoo few ←  → too many", "the model's minus\nother people's")
     figure, (left, right), y = row_panels(names, whats)
     y = np.asarray(y)
     points(left, shown, y - 0.16, "people", HUMAN, "other people", size=4)

@@ -68,6 +68,9 @@ def score_table(table: pd.DataFrame, raw: pd.DataFrame | None = None) -> Figure:
             if raw is not None:
                 score = only(raw, metric=metric, model=model)["value"]
                 axis.plot(score, [y] * len(score), "o", mfc="none", mec=colour, ms=5.5)
+        if raw is not None:
+            for name, fill in (("fitted", OTHER), ("as it is", "none")):
+                axis.plot([], [], "o", mec=OTHER, mfc=fill, ms=5, label=f"the map {name}")
         arrow = "→" if METRICS[metric].better == "higher" else "←"
         axis.set_xlabel(f"{METRICS[metric].label} ({arrow} better)", fontsize="small")
     return legend(figure, axes[0])
