@@ -119,7 +119,7 @@ def test_small_shares_stand_apart_and_nothing_is_below_zero():
     assert [t.get_text() for t in axis.get_yticklabels()] == ["0%", "5%", "20%", "100%"]
     zero, small, _, whole = axis.transData.transform([(0, y) for y in (0, 0.04, 0.2, 1)])[:, 1]
     assert (small - zero) / (whole - zero) == pytest.approx(0.2)
-    assert axis.get_ylim()[0] == 0
+    assert axis.get_ylim() == (0, 1)
 
 
 def test_names_at_the_ends_of_lines_do_not_touch():

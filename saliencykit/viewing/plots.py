@@ -154,13 +154,13 @@ def doubling(axis: Axes, ticks: Sequence[float]) -> None:
 
 
 def by_root(axis: Axes, ticks: Sequence[float], text: str) -> None:
-    """Let the upright axis grow with the root, from 0: small shares stand apart, 0 has a place.
+    """Let the upright axis grow with the root up to the last tick: small shares stand apart.
 
     text: how ticks are written, as "{:.0%}".
     """
     axis.set_yscale("function", functions=(_root, np.square))
     axis.set_yticks(ticks, [text.format(tick) for tick in ticks])
-    axis.set_ylim(0)
+    axis.set_ylim(0, ticks[-1])
 
 
 def _root(share: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ from .plots import (
 from .style import Colour, label, legend, look_of
 
 TOP = "mean region NSS of the ten best units"
-SHARES = (0, 1, 5, 20, 50)  # per cent of units, on an axis that grows with the root
+SHARES = (0, 1, 5, 20, 50, 100)  # per cent of units, on an axis that grows with the root
 
 
 def styles(names: Iterable[str]) -> dict[str, Colour]:

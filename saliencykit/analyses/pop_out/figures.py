@@ -54,6 +54,7 @@ from .tables import ELSEWHERE, GSI, MSR, OURS
 
 SIDES = [(6, 5, "left"), (6, -13, "left"), (-6, 5, "right"), (-6, -13, "right"), (9, -4, "left")]
 """Where a point's name may stand: offset in points, and which side of the text is there."""
+ENDS = ("value", "low", "high")
 SEARCHES = (EFFICIENT, INEFFICIENT)
 SEARCH_LOOKS = {EFFICIENT: Look(HUMAN), INEFFICIENT: Look("0.45", "s")}
 CONDITIONS = ("feature", "set_size", "difference", "background")
@@ -186,23 +187,33 @@ def natural_against_arrays(table: pd.DataFrame) -> Figure:
     axis.yaxis.set_major_formatter(PercentFormatter(1, 0))
     share = axis.secondary_xaxis("top", (lambda x: 100 * x / human, lambda p: p * human / 100))
     share.set_xlabel("% of the human ceiling")
-    _name_points(figure, axis, pd.DataFrame({"x": x["value"], "y": y["value"]}).dropna())
+    where = {f"{end} {side}": of[end] for side, of in (("x", x), ("y", y)) for end in ENDS}
+    _name_points(figure, axis, pd.DataFrame(where).dropna())
     return figure
 
 
 def _name_points(figure: Figure, axis: Axes, points: pd.DataFrame) -> None:
-    """Write each point's name where it overlaps points and other names least. points: x, y."""
-    figure.canvas.draw()  # the layout decides where points lie
-    places = axis.transData.transform(points.to_numpy())
-    taken = [Bbox.from_bounds(x - 8, y - 8, 16, 16) for x, y in places]
-    for name, at in zip(points.index, points.to_numpy(), strict=True):
+    """Write names inside where they overlap points, their intervals and other names least.
+
+    points: of x and of y "value", "low" and "high", as "low x".
+    """
+    figure.draw_without_rendering()  # the layout decides where points lie
+    value, low, high = (points[[f"{end} x", f"{end} y"]].to_numpy() for end in ENDS)
+    (x, y), (left, bottom), (right, top) = (
+        axis.transData.transform(p).T for p in (value, low, high)
+    )
+    boxes = [(x - 8, y - 8, x + 8, y + 8), (left, y - 3, right, y + 3), (x - 3, bottom, x + 3, top)]
+    taken = [Bbox.from_extents(*each) for box in boxes for each in zip(*box, strict=True)]
+    for name, at in zip(points.index, value, strict=True):
         tried = []
         for x, y, side in SIDES:
             text = axis.annotate(
                 label(name), at, (x, y), textcoords="offset points", fontsize="small", ha=side
             )
             box = text.get_window_extent()
-            tried.append((sum(_shared(box, other) for other in taken), len(tried), text, box))
+            outside = box.width * box.height - _shared(box, axis.bbox)
+            lost = outside + sum(_shared(box, other) for other in taken)
+            tried.append((lost, len(tried), text, box))
         _, _, best, box = min(tried)
         taken.append(box)
         for *_, text, _ in tried:
