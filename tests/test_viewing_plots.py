@@ -126,7 +126,7 @@ def test_names_at_the_ends_of_lines_do_not_touch():
     figure, axis = plt.subplots(figsize=(4, 2))
     axis.set_ylim(0, 1)
     ends = {"lowest": 0.1, "same": 0.5, "almost": 0.51, "as well": 0.49}
-    plots.name_ends(axis, ends, ["r", "g", "b", "k"])
+    plots.name_ends(axis, ends | {"nowhere": np.nan}, dict.fromkeys(ends, "r"))
     figure.canvas.draw()
     boxes = {t.get_text(): Text.get_window_extent(t) for t in axis.texts}  # without their lines
     order = sorted(boxes, key=lambda name: boxes[name].y0)
@@ -134,3 +134,5 @@ def test_names_at_the_ends_of_lines_do_not_touch():
     assert all(boxes[low].y1 <= boxes[high].y0 for low, high in pairwise(order))
     assert {t.get_text(): t.xy[1] for t in axis.texts} == pytest.approx(ends)
     assert all(box.x0 > axis.bbox.x1 for box in boxes.values())
+    plots.name_ends(axis, {}, {})
+    assert len(axis.texts) == len(ends)

@@ -21,9 +21,8 @@ def write_figure(
 ) -> tuple[int, int]:
     """Write a picture (PNG) and, beside it, its numbers (CSV), each whole or not at all.
 
-    paper: also `FOR_PAPER`; what of this is there already is renewed
-    anyway, so that no two files of a figure tell of different numbers. Returns the picture's width
-    and height in pixels.
+    paper: also `FOR_PAPER`; what of this is there already is renewed anyway, so that no two files
+    of a figure tell of different numbers. Returns the picture's width and height in pixels.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path.with_suffix(".csv")) as part:

@@ -225,11 +225,15 @@ def faint(
         axis.plot(values[column], at, "|", color=colour, ms=5, alpha=0.45, zorder=1)
 
 
-def name_ends(axis: Axes, ends: Mapping[str, float], colours: Sequence[Colour]) -> None:
+def name_ends(axis: Axes, ends: Mapping[str, float], colours: Mapping[str, Colour]) -> None:
     """Write names at the right edge of an axis, each at its height, moved apart where they touch.
 
-    ends: name → value, where a line ends; thin lines lead there from names that were moved.
+    ends: name → value, where a line ends (NaN: nowhere); colours: by name, of the thin lines that
+    lead there from names which were moved.
     """
+    ends = {name: value for name, value in ends.items() if np.isfinite(value)}
+    if not ends:
+        return
     axis.figure.draw_without_rendering()  # the layout decides how high the axis is
     points = axis.transData.transform([(1, y) for y in ends.values()])
     heights = pd.Series(axis.transAxes.inverted().transform(points)[:, 1], index=list(ends))
@@ -238,8 +242,8 @@ def name_ends(axis: Axes, ends: Mapping[str, float], colours: Sequence[Colour]) 
     for up, down in pairwise(placed.index):
         placed[down] = max(placed[down], placed[up] + step)
     placed -= (placed - heights).mean()  # as many up as down
-    for (name, at), colour in zip(heights.items(), colours, strict=True):
-        look = {"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkA": 0, "shrinkB": 0}
+    for name, at in heights.items():
+        look = {"arrowstyle": "-", "color": colours[name], "lw": 0.6, "shrinkA": 0, "shrinkB": 0}
         axis.annotate(
             name,
             (1.01, at),

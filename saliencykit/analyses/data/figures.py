@@ -142,7 +142,8 @@ def observers(curves: Mapping[str, ObserverCurve]) -> tuple[Figure, pd.DataFrame
             axis.axhline(curve.law.limit, color=HUMAN, lw=1.2, ls=":", label="infinitely many")
         doubling(axis, 2 ** np.arange(0, np.log2(n[-1]), 2))
         axis.set_ylabel(f"{METRICS[metric].label}, {METRICS[metric].unit}")
-    legend(figure, axes[:1])
+    if any(curve.law.determined for curve in curves.values()):
+        legend(figure, next(axis for axis in axes if axis.get_legend_handles_labels()[1]))
     tables = [curve.table.assign(metric=metric) for metric, curve in curves.items()]
     columns = ["metric", "n", "mean", "low", "high", "fitted"]
     return figure, pd.concat(tables, ignore_index=True)[columns]

@@ -55,11 +55,11 @@ def dose(table: pd.DataFrame) -> Figure:
                 axis.plot(at * 2**0.03, each[column], "_", color=colour, ms=5, alpha=0.5)
             look = {"mark": mark, "size": 4.5, "line": 1.4, "upright": True}
             points(axis, shown, at, "value", colour, label(name), **look)
-            ends[label(name)] = shown["value"].iloc[-1]
+            ends |= {label(name): value for value in shown["value"][-1:]}
         level(axis)
         doubling(axis, factors)
         axis.yaxis.set_major_formatter(PercentFormatter(1))
-        name_ends(axis, ends, hues)
+        name_ends(axis, ends, dict(zip(map(label, names), hues, strict=True)))
     return figure
 
 
@@ -136,7 +136,7 @@ def power(needed: pd.DataFrame, planted: pd.DataFrame) -> Figure:
         marked = {label(world): value for world, value in own[["world", "value"]].to_numpy()}
         at = axis.get_yaxis_transform()
         axis.hlines(list(marked.values()), 0.97, 1.01, AFTER, lw=1.6, transform=at, clip_on=False)
-        name_ends(axis, marked, [AFTER] * len(marked))
+        name_ends(axis, marked, dict.fromkeys(marked, AFTER))
     return legend(figure, axes[0])
 
 
