@@ -7,6 +7,7 @@ gives the same digits everywhere.
 
 import itertools
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -27,6 +28,16 @@ Values = TypeVar("Values", Tensor, np.ndarray, pd.Series)
 
 
 # Intervals
+
+
+def triples(header: Sequence[str]) -> list[list[int]]:
+    """Return the places in `header` of (value, low, high), for each number with an interval.
+
+    That is x with x_low and x_high, and whatever stands before low and high.
+    """
+    triples = [(x, f"{x}_low", f"{x}_high") for x in header]
+    triples += [(x, "low", "high") for x, after in itertools.pairwise(header) if after == "low"]
+    return [list(map(header.index, names)) for names in triples if set(names) <= set(header)]
 
 
 def interval(values: ArrayLike, seed: int = 0, n: int = 2000) -> tuple[float, float, float]:

@@ -45,6 +45,10 @@ FIGURES = Path(os.environ.get("SALIENCYKIT_FIGURES") or (Path() if WHEEL else RO
 """What runs draw: in a checkout, or else in the current folder."""
 ANNOTATIONS = PACKAGE / "datasets" / "annotations"
 NOTEBOOK = "SALIENCYKIT_NOTEBOOK"  # environment variable: the stem of the notebook that is run
+FOR_PAPER = ("svg", "pdf", "tex")  # beside a figure's PNG and CSV, where they are asked for
+PAPER = "SALIENCYKIT_PAPER"  # environment variable: they are asked for, if it is not empty
+STYLE = "SALIENCYKIT_STYLE"  # environment variable: a reader's own style sheet, over ours
+STYLE_SHEET = PACKAGE / "viewing" / "saliencykit.mplstyle"  # how every figure looks
 SETTINGS_MIME = "application/vnd.saliencykit.settings+json"  # a study's settings, in its notebook
 FIGURE_MIME = "application/vnd.saliencykit.figure+json"  # a saved figure, in its notebook
 PHOTOGRAPHS = "_photos"  # how names of pictures end that are not ours to publish: git ignores them

@@ -34,9 +34,9 @@ from .evaluation import (
     observer_curve,
     prior_maps,
 )
-from .paths import NOTEBOOK, PHOTOGRAPHS, SETTINGS_MIME
+from .paths import NOTEBOOK, PAPER, PHOTOGRAPHS, SETTINGS_MIME
 from .settings import Settings, check_changes, read_profile, read_row
-from .viewing.style import show_figure, write_figure
+from .viewing.files import show_figure, write_figure
 
 ARRAY_METRICS = ("most_salient", "gsi", "fixations_to_find")
 
@@ -128,12 +128,14 @@ class Study(Settings):
         *,
         shows: SaliencyDataset | None = None,
         learned: bool | Sequence[bool] = True,
+        paper: bool = False,
     ) -> None:
         """Write figures/<profile>/<name>.png and .csv, whole or not at all, and show the picture.
 
         shows: whose stimuli the picture holds; where they are not ours to publish, its files are
-        named `<name>_photos`, and git ignores the PNG. learned: whether the numbers hang on a
-        network's weights, altogether or row by row, and so change with processor and seed. Raises
+        named `<name>_photos`, and git ignores the pictures. learned: whether the numbers hang on a
+        network's weights, altogether or row by row, and so change with processor and seed. paper:
+        write .svg, .pdf and .tex (LaTeX of the table) too, as `figures --for-paper` does. Raises
         ValueError for a study that belongs to no profile, or a name that is not of this notebook's
         (its number, an underscore, then words).
         """
@@ -142,7 +144,7 @@ class Study(Settings):
         self._check_owner(name)
         stem = f"{name}{PHOTOGRAPHS}" if shows is not None and not shows.shareable else name
         path = Path(paths.FIGURES) / self.profile / f"{stem}.png"
-        size = write_figure(figure, path, table)
+        size = write_figure(figure, path, table, paper or bool(os.environ.get(PAPER)))
         marks = learned if isinstance(learned, bool) else [bool(mark) for mark in learned]
         show_figure(path, {"stem": stem, "size": size, "learned": marks})
 

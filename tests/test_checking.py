@@ -6,13 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from saliencykit.intervals import another_run
+from saliencykit.intervals import another_run, triples
 from saliencykit.paths import ROOT
 from saliencykit.running import checking
 from saliencykit.running.checking import (
     compare,
     compare_tables,
-    intervals,
     spread_of,
     trainings,
 )
@@ -141,9 +140,9 @@ def test_tables_without_rows_agree():
 
 def test_which_numbers_have_intervals():
     header = ["category", "before", "before_low", "before_high", "mean", "low", "high", "images"]
-    assert intervals(header) == [[1, 2, 3], [4, 5, 6]]
-    assert intervals(["train", "train_low", "low_end", "high"]) == []
-    assert intervals(["low", "high"]) == []
+    assert triples(header) == [[1, 2, 3], [4, 5, 6]]
+    assert triples(["train", "train_low", "low_end", "high"]) == []
+    assert triples(["low", "high"]) == []
 
 
 def test_which_spread_is_whose():
@@ -251,7 +250,7 @@ def another(table, rng):
     spread = off.std(axis=1, ddof=1, keepdims=True)
     off = np.divide(off, spread, out=np.zeros_like(off), where=spread > 0)
     drawn, n = table.copy(), each.shape[1]
-    for columns in intervals(header):
+    for columns in triples(header):
         if (place := spread_of(header, columns)) is not None:
             noise = off @ rng.standard_normal((n, n)) / np.sqrt(n - 1)
             made = values[:, [columns[0]]] + values[:, [place]] * noise
@@ -287,7 +286,7 @@ def test_swapped_categories_are_a_difference_in_each_table(name, column):
     """Mutants of the committed tables; the two categories that differ most, beside trainings."""
     table = checking.read_table(REFERENCE / f"{name}.csv")
     header, (values, _) = list(table), checking.numbers(table)
-    columns = intervals(header)[0]
+    columns = triples(header)[0]
     value, spread = values[:, columns[0]], values[:, spread_of(header, columns)]
     rows = table.groupby(column).indices
     apart = {

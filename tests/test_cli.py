@@ -2,6 +2,7 @@ import re
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -40,10 +41,10 @@ def asked(monkeypatch):
     """What `figures` asks of the runner, which here runs nothing."""
     calls = {}
 
-    def run(names, profile, overrides, jobs, check, keep, say):
+    def run(names, profile, overrides, jobs, check, keep, paper, style, say):
         comparison = calls.pop("comparison", None)
         calls.update(names=list(names), profile=profile, overrides=overrides, jobs=jobs)
-        calls.update(check=check, keep=keep)
+        calls.update(check=check, keep=keep, paper=paper, style=style)
         return [], comparison
 
     monkeypatch.setattr(runner, "run", run)
@@ -84,6 +85,8 @@ def test_figures_passes_on_what_was_asked(asked):
         "jobs": 3,
         "check": True,
         "keep": False,
+        "paper": False,
+        "style": None,
     }
 
 
@@ -94,8 +97,10 @@ def test_figures_by_default_runs_all_of_toy(asked):
     assert asked["jobs"] == runner.JOBS
     assert not asked["check"]
     assert not asked["keep"]
-    call("figures", "--keep")
+    call("figures", "--keep", "--for-paper", "--style", "mine.mplstyle")
     assert asked["keep"]
+    assert asked["paper"]
+    assert asked["style"] == Path("mine.mplstyle")
 
 
 def test_a_parameter_without_a_value_is_explained(asked):

@@ -14,7 +14,15 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from saliencykit import cli
-from saliencykit.paths import FIGURE_MIME, REFERENCE, SETTINGS_MIME
+from saliencykit.paths import (
+    FIGURE_MIME,
+    FOR_PAPER,
+    PAPER,
+    REFERENCE,
+    SETTINGS_MIME,
+    STYLE,
+    STYLE_SHEET,
+)
 from saliencykit.running import gallery, overview, records, runner
 from saliencykit.settings import profile_names, read_profile
 from tests.small_notebooks import SAVE, write_notebook, write_profile
@@ -454,6 +462,35 @@ def test_only_keep_makes_a_reference_of_tables_records_and_pictures_but_photogra
     assert contents(reference) == before
 
 
+def test_what_papers_take_is_asked_for_and_linked_and_no_reference(quick, monkeypatch, tmp_path):
+    own, asked = tmp_path / "mine.mplstyle", {}
+
+    def for_a_paper(tasks, jobs, environment):
+        yield from at_once(tasks, jobs, environment)
+        asked.update(environment)
+        if PAPER in environment:
+            for kind in FOR_PAPER:
+                (quick["figures"] / "toy" / f"00_x.{kind}").touch()
+
+    monkeypatch.setattr(runner, "side_by_side", for_a_paper)
+    with pytest.raises(FileNotFoundError, match=r"mine\.mplstyle"):
+        runner.run(style=own, **quick)
+    runner.run(**quick)
+    assert not {PAPER, STYLE} & set(asked)
+    own.touch()
+    monkeypatch.chdir(tmp_path)
+    runner.run(paper=True, style=Path("mine.mplstyle"), **quick)
+    assert asked[STYLE] == str(own)
+    (first, _), _ = runner.run(keep=True, **quick)
+    assert first.written[:5] == [f"00_x.{end}" for end in ("png", "csv", *FOR_PAPER)]
+    links = Page(quick["figures"] / "toy" / gallery.PAGE).all("a", "href")
+    assert {f"00_x.{kind}" for kind in FOR_PAPER} <= set(links)
+    assert "00_y.pdf" not in links
+    kept = quick["reference"] / "toy"
+    assert not [name for name in contents(kept) if name.endswith(FOR_PAPER)]
+    assert ".pdf" not in (kept / gallery.PAGE).read_text()
+
+
 def test_keep_of_one_notebook_renews_its_files_and_the_page_alone(quick):
     reference = quick["reference"] / "toy"
     runner.run(keep=True, **quick)
@@ -503,6 +540,7 @@ def test_check_compares_with_the_reference_and_leaves_it_alone(quick):
     ("asked", "message"),
     [
         ({"keep": True, "overrides": {"value": "7"}}, "leave -p out"),
+        ({"keep": True, "style": STYLE_SHEET}, "leave --style out"),
         ({"keep": True, "check": True}, "give one of them"),
         ({"check": True}, "Nothing to compare with"),
     ],

@@ -261,7 +261,7 @@ def test_pairs_matrix_prints_only_what_is_significant(evaluated):
     table.loc[table.index[0], "p_adjusted"] = 0.01
     figure = figures.pairs(table)
     assert sorted(t.get_text() for t in figure.axes[0].texts) == sorted(
-        [f"{table.value[0]:+.2f}", f"{-table.value[0]:+.2f}"]
+        f"{value:+.2f}".replace("-", "−") for value in (table.value[0], -table.value[0])
     )
     assert figure.axes[0].get_yticklabels()[0].get_text() == "human"  # best first
     plt.close(figure)
@@ -352,7 +352,7 @@ def test_fitted_scores_stand_beside_raw_ones_on_the_metrics_that_both_have(evalu
     assert set(both["metric"]) == {"nss"}
     figure = figures.fitted(both)
     axis = figure.axes[0]
-    rings = [line for line in axis.lines if line.get_markerfacecolor() == "none"]
+    rings = [a for a in axis.lines if a.get_markerfacecolor() == "none" and len(a.get_xdata())]
     raw = nss.set_index("model")["value"]
     assert [float(line.get_xdata()[0]) for line in rings] == pytest.approx(
         [raw["best"], raw["flat"]]

@@ -123,7 +123,7 @@ def test_targets_of_make_exist(page):
 @pytest.mark.parametrize("page", TEXTS)
 def test_members_exist(page):
     for line in code(TEXTS[page], "python"):
-        for name in re.findall(r"\b(?:sk|saliencykit)\.((?:\w+\.)*\w+)", line):
+        for name in re.findall(r"(?<!/)\b(?:sk|saliencykit)\.((?:\w+\.)*\w+)", line):
             member(name)
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from saliencykit.intervals import triples
 from saliencykit.paths import NOTEBOOKS
 from saliencykit.running import checking, records
 from saliencykit.running.runner import run
@@ -53,7 +54,7 @@ def test_what_is_learned_tells_how_trainings_differ(smoke):
                 continue
             table = checking.read_table(folder / f"{stem}.csv")
             header, (values, _) = list(table), checking.numbers(table)
-            for columns in checking.intervals(header):
+            for columns in triples(header):
                 spread = checking.spread_of(header, columns)
                 counted = (checking.trainings(header, values) > 1).any()
                 if spread is None or not counted:

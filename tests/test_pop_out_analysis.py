@@ -24,7 +24,6 @@ from saliencykit.findings.lead import (
     searches,
 )
 from saliencykit.intervals import of_images, of_share, wilson
-from saliencykit.models import classical
 from saliencykit.study import Study
 from saliencykit.viewing.style import label
 from tests import miniature
@@ -451,24 +450,23 @@ def test_figures_draw_the_tables():
     ]  # fmt: skip
 
 
-def test_found_draws_models_and_a_search_item_by_item():
+def test_found_draws_a_panel_a_model_and_a_search_item_by_item():
     odd = searched(0.1, 1.0)
     table = tables.found_within(odd, ARRAYS, [1, 4], "set_size")
-    axes = figures.found(table, odd.networks).axes
+    axes = [axis for axis in figures.found(table, odd.networks).axes if axis.get_visible()]
     sizes = sorted(set(table["set_size"]))
-    titles = [f"{kind}, {n} items" for kind in ("networks", "classical models") for n in sizes]
-    assert [axis.get_title() for axis in axes] == titles
-    for of_networks, of_classical in ((axes[0], axes[len(sizes)]), (axes[1], axes[1 + len(sizes)])):
-        for axis in (of_networks, of_classical):
-            n = int(axis.get_title().split()[-2])
-            assert axis.lines[-1].get_ydata().tolist() == [100 / n, min(100, 400 / n)]
-    drawn = {line.get_label(): line for axis in axes for line in axis.lines}
-    assert drawn["GBVS"].get_ydata().tolist() == [100, 100]
-    assert drawn["frozen"].get_linewidth() > drawn["GBVS"].get_linewidth()
-    one = table[table["model"] == "gbvs"]
-    every = pd.concat([one.assign(model=model) for model in classical.names()])
-    lines = figures.found(every, []).axes[0].lines[:-1]
-    colours = np.array([to_rgb(line.get_color()) for line in lines])
-    assert len(colours) == len(classical.names())
+    models = sorted(table["model"].unique(), key=lambda model: model not in odd.networks)
+    assert models[: len(odd.networks)] == odd.networks
+    assert [axis.get_title(loc="left") or axis.get_title() for axis in axes] == [
+        label(model) for model in models
+    ]
+    for axis, model in zip(axes, models, strict=True):
+        found, one_by_one = axis.lines[:-1:2], axis.lines[1:-1:2]
+        assert [line.get_label() for line in found] == [f"{n} items" for n in sizes]
+        for n, line, dotted in zip(sizes, found, one_by_one, strict=True):
+            of = table[(table["model"] == model) & (table["set_size"] == n)]
+            assert line.get_ydata().tolist() == (100 * of["value"]).tolist()
+            assert dotted.get_ydata().tolist() == [100 / n, min(100, 400 / n)]
+    colours = np.array([to_rgb(line.get_color()) for line in found])
     apart = np.linalg.norm(colours[:, None] - colours, axis=-1) + np.eye(len(colours))
-    assert apart.min() > 0.25  # the shades of one hue were 0.13 apart
+    assert apart.min() > 0.25

@@ -59,7 +59,8 @@ def test_what_it_points_at_is_there():
 
 def test_git_ignores_what_a_run_draws_and_photographs_but_not_the_reference():
     drawn = ["figures/toy/00_a.csv", "figures/toy/index.html", "figures/mine/00_a.png"]
-    drawn += ["figures/reference/osie/00_a_photos.png", "artefacts/gallery.png"]
+    drawn += [f"figures/reference/osie/00_a_photos.{end}" for end in ("png", "svg", "pdf")]
+    drawn += ["artefacts/gallery.png"]
     kept = ["figures/reference/toy/00_a.png", "figures/reference/osie/00_a_photos.csv"]
     command = ["git", "check-ignore", "--no-index", *drawn, *kept]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

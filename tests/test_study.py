@@ -24,7 +24,7 @@ def shown(monkeypatch, tmp_path):
     bundles = []
     monkeypatch.setattr(paths, "FIGURES", tmp_path)
     monkeypatch.delenv(NOTEBOOK, raising=False)
-    monkeypatch.setattr("saliencykit.viewing.style.display", lambda data, **_: bundles.append(data))
+    monkeypatch.setattr("saliencykit.viewing.files.display", lambda data, **_: bundles.append(data))
     return bundles
 
 

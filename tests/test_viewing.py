@@ -22,7 +22,7 @@ from saliencykit.evaluation import Predictor, evaluate, prior_maps
 from saliencykit.metrics import PowerLaw
 from saliencykit.models import CentrePrior, build_encoder
 from saliencykit.viewing import pictures as overlay
-from saliencykit.viewing.style import write_figure
+from saliencykit.viewing.files import write_figure
 from tests.conftest import Blobs
 
 
@@ -370,7 +370,9 @@ def test_observers_figure_and_words_extrapolate_only_where_determined():
     assert shown.metric.tolist() == ["nss"] * 4 + ["auc"] * 4
     left, right = figure.axes
     assert len(left.lines) == len(right.lines) + 1  # the limit
-    plt.close(figure)
+    for curves, legends in (({"auc": loose}, 0), ({"auc": loose, "nss": sure}, 1)):
+        assert len(data_figures.observers(curves)[0].legends) == legends
+    plt.close("all")
     kinds = pd.DataFrame(
         {"category": ["text", "plant"], "value": [9, 2], "low": 1.5, "high": 10, "planted": [3, 1]}
     )

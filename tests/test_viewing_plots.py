@@ -1,10 +1,13 @@
 """What all figures are drawn with: points lie where the tables say, and colours mean one thing."""
 
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.text import Text
 
 from saliencykit.models import classical
 from saliencykit.viewing import plots, style
@@ -50,7 +53,8 @@ def test_verdicts_are_coloured_by_the_interval(table):
 
 
 @pytest.mark.parametrize(
-    ("n", "columns", "grid"), [(12, 4, (3, 4)), (9, 4, (3, 3)), (13, 4, (4, 4)), (5, None, (1, 5))]
+    ("n", "columns", "grid"),
+    [(12, 4, (3, 4)), (9, 4, (3, 3)), (13, 4, (3, 5)), (5, None, (1, 5))],
 )
 def test_no_panel_stands_alone_if_that_can_be_helped(n, columns, grid):
     figure, axes = plots.panels([f"p{k}" for k in range(n)], "x", "y", columns)
@@ -106,3 +110,29 @@ def test_only_and_unique_keep_the_table_s_order(table):
     assert plots.only(twice, category="b", value=7.0).index.tolist() == [1]
     assert plots.offsets(1).tolist() == [0]
     assert plots.offsets(3, 0.4).tolist() == [-0.2, 0, 0.2]
+
+
+def test_small_shares_stand_apart_and_nothing_is_below_zero():
+    _, axis = plt.subplots()
+    axis.plot([0, 1], [0.0, 1.0])
+    plots.by_root(axis, [0, 0.05, 0.2, 1], "{:.0%}")
+    assert [t.get_text() for t in axis.get_yticklabels()] == ["0%", "5%", "20%", "100%"]
+    zero, small, _, whole = axis.transData.transform([(0, y) for y in (0, 0.04, 0.2, 1)])[:, 1]
+    assert (small - zero) / (whole - zero) == pytest.approx(0.2)
+    assert axis.get_ylim() == (0, 1)
+
+
+def test_names_at_the_ends_of_lines_do_not_touch():
+    figure, axis = plt.subplots(figsize=(4, 2))
+    axis.set_ylim(0, 1)
+    ends = {"lowest": 0.1, "same": 0.5, "almost": 0.51, "as well": 0.49}
+    plots.name_ends(axis, ends | {"nowhere": np.nan}, dict.fromkeys(ends, "r"))
+    figure.canvas.draw()
+    boxes = {t.get_text(): Text.get_window_extent(t) for t in axis.texts}  # without their lines
+    order = sorted(boxes, key=lambda name: boxes[name].y0)
+    assert order == ["lowest", "as well", "same", "almost"]
+    assert all(boxes[low].y1 <= boxes[high].y0 for low, high in pairwise(order))
+    assert {t.get_text(): t.xy[1] for t in axis.texts} == pytest.approx(ends)
+    assert all(box.x0 > axis.bbox.x1 for box in boxes.values())
+    plots.name_ends(axis, {}, {})
+    assert len(axis.texts) == len(ends)

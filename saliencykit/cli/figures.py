@@ -65,6 +65,9 @@ the same digits: ask for other ones there (training_seed).
 once all notebooks have run: for whoever changes a notebook, or what it computes, in a checkout.
 With notebooks named, only theirs.
 
+--for-paper writes SVG and PDF beside each PNG, and LaTeX (booktabs) beside each CSV; later runs
+renew them. --style takes a matplotlib style sheet of yours over viewing/saliencykit.mplstyle.
+
 \b
 Examples:
   saliencykit figures                              all notebooks, profile toy
@@ -73,6 +76,7 @@ Examples:
   saliencykit figures --check                      does this machine find what the reference says?
   saliencykit figures --check -p training_seed 99  do other trainings?
   saliencykit figures 07 --keep                    07 has changed: what it draws now is right
+  saliencykit figures 03 --for-paper               03_map.svg, .pdf and .tex beside .png and .csv
 """
 
 
@@ -103,6 +107,12 @@ def figures(
     keep: Annotated[
         bool, typer.Option("--keep", help="Then make the figures the reference.")
     ] = False,
+    for_paper: Annotated[
+        bool, typer.Option("--for-paper", help="Also write SVG, PDF and LaTeX.")
+    ] = False,
+    style: Annotated[
+        Path | None, typer.Option(help="A matplotlib style sheet of yours, over the kit's.")
+    ] = None,
 ) -> None:
     """Execute the notebooks: `HELP` is what users read."""
     from ..paths import FIGURES
@@ -111,7 +121,8 @@ def figures(
 
     asked = notebooks or (), profile, pairs(parameter), jobs
     try:
-        outcomes, comparison = run(*asked, check=check, keep=keep, say=typer.echo)
+        looks = {"paper": for_paper, "style": style}
+        outcomes, comparison = run(*asked, check=check, keep=keep, **looks, say=typer.echo)
     except NotebookFailedError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

@@ -13,7 +13,7 @@ on its numbers. Pictures are not compared: another machine's fonts would differ.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -195,7 +195,7 @@ def compare_tables(
     """
     import numpy as np
 
-    from ..intervals import another_run
+    from ..intervals import another_run, triples
 
     marks = [learned] * len(reference) if isinstance(learned, bool) else list(learned)
     for old, new in zip(_shape(reference, len(reference)), _shape(now, len(marks)), strict=True):
@@ -219,7 +219,7 @@ def compare_tables(
     found = _counts(exact=exact, tipped=tipped.sum() * few, differ=len(differences))
     judged, far = np.zeros((2, len(old)), dtype=int)
     places_in_runs = []
-    for columns in intervals(header):
+    for columns in triples(header):
         rows = marks & np.isfinite(old[:, columns]).all(axis=1)
         reach = np.full(len(old), np.nan)
         spread = spread_of(header, columns)
@@ -334,18 +334,8 @@ def numbers(frame: "pd.DataFrame") -> "tuple[np.ndarray, np.ndarray]":
     return found, pd.isna(found) & ~frame.isin(["", "nan", "NaN"]).to_numpy()
 
 
-def intervals(header: Sequence[str]) -> list[list[int]]:
-    """Return the places in `header` of (value, low, high), for each number with an interval.
-
-    That is x with x_low and x_high, and whatever stands before low and high.
-    """
-    triples = [(x, f"{x}_low", f"{x}_high") for x in header]
-    triples += [(x, "low", "high") for x, after in pairwise(header) if after == "low"]
-    return [list(map(header.index, names)) for names in triples if set(names) <= set(header)]
-
-
 def spread_of(header: Sequence[str], columns: Sequence[int]) -> int | None:
-    """Return the place of the standard deviation over trainings of one of `intervals`, or None.
+    """Return the place of the standard deviation over trainings of one of `triples`, or None.
 
     It stands behind its interval and before the next one, as `sd_trainings` or `x_sd_trainings`.
     """

@@ -14,7 +14,7 @@ import mistune
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..paths import PHOTOGRAPHS, WHEEL
+from ..paths import FOR_PAPER, PHOTOGRAPHS, WHEEL
 from . import overview, records
 from .checking import numbers, read_table
 from .records import Record
@@ -45,12 +45,16 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure, `size` [width, height] or None if it has no picture; `here`: its PNG is."""
+    """A figure, `size` [width, height] or None if it has no picture; `here`: its PNG is.
+
+    `paper`: ends of what else of it is here, for papers.
+    """
 
     stem: str
     size: list[int] | None
     here: bool
     table: Table | None
+    paper: list[str]
 
     @property
     def photographs(self) -> bool:
@@ -147,7 +151,8 @@ def _settings(about: dict[str, dict[str, Any]] | None) -> list[tuple[str, ...]]:
 
 def _figure(folder: Path, stem: str, size: list[int] | None, **_: object) -> Figure:
     here = (folder / f"{stem}.png").is_file()
-    return Figure(stem, size, here, _table(folder / f"{stem}.csv"))
+    paper = [kind for kind in FOR_PAPER if (folder / f"{stem}.{kind}").is_file()]
+    return Figure(stem, size, here, _table(folder / f"{stem}.csv"), paper)
 
 
 def _table(path: Path) -> Table | None:

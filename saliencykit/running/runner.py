@@ -16,12 +16,16 @@ from pathlib import Path
 
 from ..paths import (
     FIGURES,
+    FOR_PAPER,
     NOTEBOOKS,
     PACKAGE,
+    PAPER,
     PHOTOGRAPHS,
     REFERENCE,
+    STYLE,
     cache_root,
     for_children,
+    regular,
     whole,
 )
 from ..settings import read_profile
@@ -33,6 +37,8 @@ from .profiles import assign, find_notebooks, read_cells
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 JOBS = min(2, CORES)
 """Notebooks run side by side unless told otherwise."""
+KINDS = ("png", "csv", *FOR_PAPER)
+"""Of a figure's files."""
 
 
 class NotebookFailedError(RuntimeError):
@@ -65,8 +71,9 @@ class Outcome:
         self.state, self.memory = "done", memory
         self.seconds += time.perf_counter()
         stems = records.figures(records.write(self.executed, figures))
-        self.written = [f"{stem}.{kind}" for stem in stems for kind in ("png", "csv")]
         after = _contents(figures)
+        names = [f"{stem}.{kind}" for stem in stems for kind in KINDS]
+        self.written = [name for name in names if name in after]
         self.changed = [n for n in self.written if after.get(n) != before.get(n)]
 
 
@@ -77,6 +84,8 @@ def run(
     jobs: int = JOBS,
     check: bool = False,
     keep: bool = False,
+    paper: bool = False,
+    style: Path | None = None,
     folder: Path = NOTEBOOKS,
     figures: Path = FIGURES,
     reference: Path = REFERENCE,
@@ -88,8 +97,9 @@ def run(
     all of them; executed copies go to the cache. `overrides` are settings and parameters as typed
     texts. With `check`, the figures are then compared with those in `reference`/<profile>, and what
     is found is returned beside the outcomes, and written as check.csv. With `keep`, they become the
-    reference. `say` gets a line for each notebook where no progress bar can be shown. Raises
-    UnknownNameError and ValueError (see profiles.py) before anything starts, and
+    reference. `paper`: beside PNG and CSV also `FOR_PAPER`, which no reference has; `style`: a
+    style sheet over ours. `say` gets a line for each notebook where no progress bar can be shown.
+    Raises UnknownNameError and ValueError (see profiles.py) before anything starts, and
     NotebookFailedError at the first failure, after ending the other notebooks.
     """
     from . import gallery
@@ -100,12 +110,14 @@ def run(
     notebooks = find_notebooks(names or asked.notebooks, folder)
     parameters = assign(notebooks, asked, overrides, folder)
     now, before = figures.resolve() / profile, reference.resolve() / profile
-    _check_request(check, keep, overrides, before)
+    _check_request(check, keep, overrides, style, before)
     for folder in (now, before) if keep else (now,):
         gallery.check_page(folder)
     output = cache_root().resolve() / "executed" / profile
     tasks = [Task(n, output / n.name, p) for n, p in zip(notebooks, parameters, strict=True)]
-    outcomes = _execute(tasks, now, asked.description, jobs, say)
+    looks = {PAPER: "1"} if paper else {}
+    looks |= {STYLE: str(style.absolute())} if style else {}
+    outcomes = _execute(tasks, now, asked.description, jobs, looks, say)
     stems = [notebook.stem for notebook in notebooks]
     if keep:
         _keep(now, before, stems, asked.description, whole_profile=not names)
@@ -117,12 +129,17 @@ def run(
     return outcomes, found
 
 
-def _check_request(check: bool, keep: bool, overrides: Mapping[str, str], reference: Path) -> None:
-    """Raise ValueError for what cannot be asked together, or compared."""
+def _check_request(
+    check: bool, keep: bool, overrides: Mapping[str, str], style: Path | None, reference: Path
+) -> None:
+    """Raise ValueError for what cannot be asked together, compared, or read as a style sheet."""
+    if style:
+        regular(style)
     if keep and check:
         raise ValueError("--check compares with the reference that --keep renews: give one of them")
-    if keep and overrides:
-        raise ValueError("--keep makes a profile's own figures the reference: leave -p out")
+    if keep and (overrides or style):
+        other = "-p" if overrides else "--style"
+        raise ValueError(f"--keep makes a profile's own figures the reference: leave {other} out")
     shipped = reference.is_relative_to(PACKAGE)
     if keep and shipped:
         raise ValueError("--keep renews what git keeps in figures/reference: ask it of a checkout")
@@ -178,15 +195,19 @@ def _execute(
     figures: Path,
     description: str,
     jobs: int,
+    looks: Mapping[str, str],
     say: Callable[[str], None],
 ) -> list[Outcome]:
-    """Execute `tasks`, whose figures go to `figures`; renew the page there as each is done."""
+    """Execute `tasks`, whose figures go to `figures`; renew the page there as each is done.
+
+    looks: what their kernels' environment says of how figures look, and are written.
+    """
     from . import gallery
 
     figures.mkdir(parents=True, exist_ok=True)
     before = _contents(figures)
     outcomes = [Outcome(t.notebook, t.output) for t in tasks]
-    environment = _environment(min(jobs, len(tasks)), figures.parent)
+    environment = _environment(min(jobs, len(tasks)), figures.parent) | looks
     with (
         ends_in_order(),
         _Progress(tasks, say) as progress,
@@ -225,7 +246,7 @@ def _environment(workers: int, figures: Path) -> dict[str, str]:
 
 def _contents(folder: Path) -> dict[str, str]:
     """Hashes of the figures in `folder` by name."""
-    files = [p for p in folder.glob("*") if p.suffix in (".png", ".csv")]
+    files = [p for p in folder.glob("*") if p.suffix[1:] in KINDS]
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 

@@ -195,11 +195,11 @@ def gallery(
     notes: Sequence[Sequence[str]] = (),
     labels: Sequence[str] = (),
     columns: int = 1,
-    size: float = 8.5,
+    size: str = "small",
 ) -> Figure:
     """Pictures in rows and columns: `titles` over columns, `labels` left of rows, `notes` below.
 
-    columns: at least so many, where rows may be shorter; size: of the notes, in points.
+    columns: at least so many, where rows may be shorter; size: of the notes' letters.
     """
     columns = max(columns, *map(len, rows))
     tall, wide = rows[0][0].shape[:2]
@@ -224,17 +224,19 @@ def gallery(
             if notes:
                 axes[r, c].set_xlabel(notes[r][c], fontsize=size, labelpad=1)
         if labels:
-            axes[r, 0].set_ylabel(labels[r], fontsize=9, rotation=0, ha="right", va="center")
+            axes[r, 0].set_ylabel(labels[r], fontsize="small", rotation=0, ha="right", va="center")
     for c, title in enumerate(titles):
-        axes[0, c].set_title(title.replace(", ", "\n"), fontsize=9, loc="center")
+        axes[0, c].set_title(title.replace(", ", "\n"), fontsize="small", loc="center")
     return figure
 
 
 def poster(picture: Picture) -> Figure:
     """Return a figure that is just the picture, pixel for pixel as `save` writes it."""
     tall, wide = picture.shape[:2]
-    figure = plt.figure(figsize=(wide / DPI, tall / DPI), dpi=DPI, layout="none")
-    figure.figimage(picture)
+    figure, axis = plt.subplots(figsize=(wide / DPI, tall / DPI), dpi=DPI)
+    axis.set_position((0, 0, 1, 1))  # no layout moves it
+    axis.set_axis_off()
+    axis.imshow(picture, interpolation="nearest", aspect="auto")
     return figure
 
 

@@ -4,7 +4,8 @@ A value's 95 % interval stands in the columns `<value>_low` and `<value>_high`, 
 `high`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from textwrap import fill
 from typing import Literal
 
@@ -13,6 +14,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from .style import AFTER, BEFORE, WIDTH, Colour, label
@@ -52,8 +55,8 @@ def panels(
     """
     n = len(titles)
     columns = min(columns or n, n)
-    if columns > 2 and n % columns == 1 and n % (columns - 1) != 1:
-        columns -= 1  # leave none alone in the last row
+    if columns > 2 and n % columns == 1:  # leave none alone in the last row
+        columns = next((c for c in (columns - 1, columns + 1) if n % c != 1), columns)
     lines = -(-n // columns)
     size = (WIDTH, tall * lines + around)
     figure, grid = plt.subplots(
@@ -91,6 +94,8 @@ def row_panels(
     )
     for axis, what in zip(grid[0], labels, strict=True):
         axis.set_xlabel(what)
+        if len(labels) > 2:  # numbers at the ends of neighbouring axes would touch
+            axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         places = name_rows(axis, names, apart, text)
         if against is not None:
             level(axis, against, upright=True)
@@ -117,7 +122,7 @@ def beside(axis: Axes, places: ArrayLike, notes: Sequence[str]) -> None:
     """Write notes at the right of rows."""
     for y, note in zip(np.asarray(places), notes, strict=True):
         right = axis.get_yaxis_transform()
-        axis.text(1.01, y, note, transform=right, va="center", fontsize=8.5)
+        axis.text(1.01, y, note, transform=right, va="center", fontsize="small")
 
 
 def level(axis: Axes, at: float = 0.0, upright: bool = False) -> None:
@@ -136,7 +141,7 @@ def at_threshold(axis: Axes, threshold: float) -> None:
         textcoords="offset points",
         ha="right",
         va="top",
-        fontsize=8.5,
+        fontsize="small",
         color="0.45",
     )
 
@@ -148,12 +153,26 @@ def doubling(axis: Axes, ticks: Sequence[float]) -> None:
     axis.minorticks_off()
 
 
+def by_root(axis: Axes, ticks: Sequence[float], text: str) -> None:
+    """Let the upright axis grow with the root up to the last tick: small shares stand apart.
+
+    text: how ticks are written, as "{:.0%}".
+    """
+    axis.set_yscale("function", functions=(_root, np.square))
+    axis.set_yticks(ticks, [text.format(tick) for tick in ticks])
+    axis.set_ylim(0, ticks[-1])
+
+
+def _root(share: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.maximum(share, 0))
+
+
 def over_layers(
     axis: Axes, layers: Sequence[str], chosen: str | None = None, step: int = 1
 ) -> None:
     """Label every `step`-th layer, and shade the `chosen` one, which the findings are about."""
     place = np.arange(len(layers))
-    axis.set_xticks(place[::step], layers[::step], rotation=60, ha="right", fontsize=8)
+    axis.set_xticks(place[::step], layers[::step], rotation=60, ha="right", fontsize="small")
     axis.set_xlim(-0.6, len(layers) - 0.4)
     if chosen in layers:
         k = layers.index(chosen)
@@ -204,6 +223,38 @@ def faint(
     for column in values:
         at = np.asarray(places) - below
         axis.plot(values[column], at, "|", color=colour, ms=5, alpha=0.45, zorder=1)
+
+
+def name_ends(axis: Axes, ends: Mapping[str, float], colours: Mapping[str, Colour]) -> None:
+    """Write names at the right edge of an axis, each at its height, moved apart where they touch.
+
+    ends: name → value, where a line ends (NaN: nowhere); colours: by name, of the thin lines that
+    lead there from names which were moved.
+    """
+    ends = {name: value for name, value in ends.items() if np.isfinite(value)}
+    if not ends:
+        return
+    axis.figure.draw_without_rendering()  # the layout decides how high the axis is
+    points = axis.transData.transform([(1, y) for y in ends.values()])
+    heights = pd.Series(axis.transAxes.inverted().transform(points)[:, 1], index=list(ends))
+    letters = FontProperties(size="small").get_size_in_points() * axis.figure.dpi / 72
+    step, placed = 1.3 * letters / axis.bbox.height, heights.sort_values()
+    for up, down in pairwise(placed.index):
+        placed[down] = max(placed[down], placed[up] + step)
+    placed -= (placed - heights).mean()  # as many up as down
+    for name, at in heights.items():
+        look = {"arrowstyle": "-", "color": colours[name], "lw": 0.6, "shrinkA": 0, "shrinkB": 0}
+        axis.annotate(
+            name,
+            (1.01, at),
+            (1.06, placed[name]),
+            "axes fraction",
+            "axes fraction",
+            arrowprops=look,
+            annotation_clip=False,
+            va="center",
+            fontsize="small",
+        )
 
 
 def offsets(n: int, width: float = 0.36) -> np.ndarray:
@@ -271,10 +322,10 @@ def matrix(
         axis.text(
             j,
             i,
-            format(numbers[i, j], number),
+            format(numbers[i, j], number).replace("-", "−"),
             ha="center",
             va="center",
-            fontsize=8,
+            fontsize="small",
             color="white" if abs(numbers[i, j]) > 0.6 * most else "black",
             fontweight="bold" if bold is not None and bold.iat[i, j] else "normal",
         )

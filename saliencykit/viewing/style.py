@@ -1,21 +1,24 @@
-"""How every figure looks, and where it goes: a PNG with the CSV of its numbers beside it."""
+"""How every figure looks: letters, lines and axes by a style sheet, who is in which colour, names.
 
-from collections.abc import Mapping, Sequence
+The style sheet is a file, saliencykit.mplstyle, which a reader may change.
+"""
+
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
-import pandas as pd
 import seaborn as sns
-from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
 
 from ..datasets import CATEGORIES
 from ..evaluation import CENTRE
 from ..models import classical
-from ..paths import FIGURE_MIME, whole
+from ..paths import STYLE, STYLE_SHEET, regular
+from ..registry import check_name
 
 Colour = str | tuple[float, float, float]
 
@@ -67,34 +70,38 @@ def look_of(name: str, other: Colour = OTHER) -> Look:
 def model_looks(models: Sequence[str]) -> dict[str, Look]:
     """Return each model's look where many are told apart: classical ones in shades of a hue."""
     shaded = [m for m in dict.fromkeys([*classical.names(), *models]) if m not in LOOKS]
-    shades = sns.color_palette("RdPu", len(shaded) + 2)[2:]
+    shades = sns.color_palette("RdPu", len(shaded) + 4)[4:]  # the lightest fade on white
     looks = {m: Look(shades[k], MARKS[k % len(MARKS)]) for k, m in enumerate(shaded)} | LOOKS
     return {m: looks[m] for m in models}
 
 
-def use_style() -> None:
-    """Set fonts, lines and colours for every figure that follows."""
-    sns.set_theme(
-        context="notebook",
-        style="ticks",
-        rc={
-            "figure.dpi": 150,
-            "savefig.dpi": "figure",  # sheets of pictures have a lower one of their own
-            "figure.constrained_layout.use": True,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.titlesize": 10.5,
-            "axes.titleweight": "bold",
-            "axes.titlelocation": "left",
-            "axes.labelsize": 10.5,
-            "figure.labelsize": 10.5,
-            "xtick.labelsize": 9.5,
-            "ytick.labelsize": 9.5,
-            "legend.fontsize": 9.5,
-            "legend.frameon": False,
-            "image.cmap": "magma",
-        },
-    )
+def use_style(own: str | os.PathLike | None = None) -> None:
+    """Set fonts, lines and colours for every figure that follows: those of `STYLE_SHEET`.
+
+    own: a style sheet over it, None: that of `figures --style`, if any. Raises as `check_style`.
+    """
+    own = own or os.environ.get(STYLE)
+    plt.style.use([STYLE_SHEET, check_style(Path(own))] if own else STYLE_SHEET)
+
+
+def check_style(path: Path) -> Path:
+    """Return `path` if it is a style sheet of matplotlib's.
+
+    Raises FileNotFoundError if nothing is there, ValueError naming what is wrong with it, and
+    UnknownNameError for a line about something that matplotlib does not know, with the nearest.
+    """
+    try:
+        lines = regular(path).read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text: {error}. Save it as UTF-8.") from error
+    for number, line in enumerate(lines, 1):
+        if name := line.partition("#")[0].partition(":")[0].strip():
+            check_name(f"style in {path}, line {number}:", name, mpl.rcParams)
+    try:
+        mpl.rc_params_from_file(path, fail_on_error=True, use_default_template=False)
+    except ValueError as error:
+        raise ValueError(f"{path} is no style sheet of matplotlib's: {error}") from error
+    return path
 
 
 NAMES = {
@@ -124,37 +131,11 @@ def legend(
     axis: Axes | Sequence[Axes],
     side: Literal["left", "center", "right"] = "right",
     columns: int | None = None,
-    size: float = 9.5,
 ) -> Figure:
     """Name what `axis`, or several, show above the figure, in one line or so many columns."""
     axes = [axis] if isinstance(axis, Axes) else axis
     shown = [pair for each in axes for pair in zip(*each.get_legend_handles_labels(), strict=True)]
     handles, names = [handle for handle, _ in shown], [name for _, name in shown]
     where, columns = f"outside upper {side}", columns or len(names)
-    figure.legend(handles, names, loc=where, ncols=columns, fontsize=size, columnspacing=1.4)
+    figure.legend(handles, names, loc=where, ncols=columns, columnspacing=1.4)
     return figure
-
-
-def write_figure(figure: Figure, path: Path, table: pd.DataFrame) -> tuple[int, int]:
-    """Write a picture (PNG) and, beside it, its numbers (CSV), each whole or not at all.
-
-    Returns the picture's width and height in pixels.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path.with_suffix(".csv")) as part:
-        table.to_csv(part, index=False, float_format="%.6g")
-    with whole(path) as part:
-        figure.savefig(part, format="png", metadata={"Software": None})
-    plt.close(figure)  # the notebook shows the file, once
-    with Image.open(path) as picture:
-        return picture.size
-
-
-def show_figure(path: Path, about: Mapping[str, object]) -> None:
-    """Show a saved picture in the notebook, with what `figures` keeps of it in its record."""
-    with Image.open(path) as picture:  # as large on the page as it was drawn
-        scale = picture.info.get("dpi", (100, 100))[0] / 100
-        width, height = picture.size
-    bundle = {"image/png": path.read_bytes(), FIGURE_MIME: dict(about), "text/plain": path.stem}
-    look = {"image/png": {"width": round(width / scale), "height": round(height / scale)}}
-    display(bundle, raw=True, metadata=look)

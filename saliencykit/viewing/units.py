@@ -10,6 +10,7 @@ from ..dissection import singles
 from ..dissection.top_units import MIN_IMAGES
 from .plots import (
     at_threshold,
+    by_root,
     faint,
     level,
     offsets,
@@ -24,6 +25,7 @@ from .plots import (
 from .style import Colour, label, legend, look_of
 
 TOP = "mean region NSS of the ten best units"
+SHARES = (0, 1, 5, 20, 50, 100)  # per cent of units, on an axis that grows with the root
 
 
 def styles(names: Iterable[str]) -> dict[str, Colour]:
@@ -90,6 +92,7 @@ def counts(table: pd.DataFrame, styles: Mapping[str, Colour], threshold: float) 
                 chosen["threshold"], 100 * chosen["share"], color=colour, lw=1.8, label=encoder
             )
         at_threshold(axis, threshold)
+        by_root(axis, SHARES, "{:g}")
     reached = table.loc[table["units"] > 0, "threshold"].max()
     axes[0].set_xlim(0, max(threshold, reached) + 0.25)
     return legend(figure, axes[0])

@@ -58,8 +58,8 @@ def specificity(table: pd.DataFrame) -> Figure:
     beyond = only(table, units="beyond matched", where="difference")
     for way, fill, offset in zip(ways, ("0.2", "white"), offsets(len(ways)), strict=True):
         _over_trainings(axes[2], only(beyond, way=way), places - offset, "0.2", way, fill)
-    legend(figure, axes[0], "left", size=9)
-    return legend(figure, axes[2], size=9)
+    legend(figure, axes[0], "left")
+    return legend(figure, axes[2])
 
 
 def _alone(table: pd.DataFrame) -> Figure:
@@ -67,8 +67,8 @@ def _alone(table: pd.DataFrame) -> Figure:
     figure, axes, places = _rows(table, CHANGE, f"{CHANGE},\nnamed minus other units")
     _by_units(axes[0], table, places)
     _by_units(axes[1], table, places, "beyond ")
-    legend(figure, axes[0], "left", size=9)
-    return legend(figure, axes[1], size=9)
+    legend(figure, axes[0], "left")
+    return legend(figure, axes[1])
 
 
 def _by_units(axis: Axes, table: pd.DataFrame, places: pd.Series, beyond: str = "") -> None:

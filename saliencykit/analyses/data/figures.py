@@ -15,7 +15,7 @@ from ...intervals import interval
 from ...metrics import METRICS
 from ...viewing.pictures import Picture, as_picture, fit, gallery, stimulus, title_of
 from ...viewing.plots import beside, doubling, only, panels, points, row_panels
-from ...viewing.style import BEFORE, HUMAN, WIDTH, label, look_of
+from ...viewing.style import BEFORE, HUMAN, WIDTH, label, legend, look_of
 from .tables import scale
 
 
@@ -139,9 +139,11 @@ def observers(curves: Mapping[str, ObserverCurve]) -> tuple[Figure, pd.DataFrame
         axis.plot(n, [curve.law(k) for k in n], color=HUMAN, lw=1.3)
         if curve.law.determined:
             axis.axhspan(curve.law.low, curve.law.high, color=HUMAN, alpha=0.15, lw=0)
-            axis.axhline(curve.law.limit, color=HUMAN, lw=1.2, ls=":")
+            axis.axhline(curve.law.limit, color=HUMAN, lw=1.2, ls=":", label="infinitely many")
         doubling(axis, 2 ** np.arange(0, np.log2(n[-1]), 2))
         axis.set_ylabel(f"{METRICS[metric].label}, {METRICS[metric].unit}")
+    if any(curve.law.determined for curve in curves.values()):
+        legend(figure, next(axis for axis in axes if axis.get_legend_handles_labels()[1]))
     tables = [curve.table.assign(metric=metric) for metric, curve in curves.items()]
     columns = ["metric", "n", "mean", "low", "high", "fitted"]
     return figure, pd.concat(tables, ignore_index=True)[columns]

@@ -79,7 +79,7 @@ def forest(table: pd.DataFrame, by: str, title: str, share: bool = False) -> Fig
             axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     lines = max(2, *(1 + _broken(name).count("\n") for name in names))
     figure.set_size_inches(WIDTH, (0.12 + 0.17 * lines) * len(names) + 1.2)
-    figure.suptitle(title, fontsize=10.5, x=0.01, ha="left")
+    figure.suptitle(title, x=0.01, ha="left")
     return figure
 
 

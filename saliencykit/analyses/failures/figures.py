@@ -50,7 +50,7 @@ def excess(table: pd.DataFrame) -> Figure:
     """
     shown = table.sort_values("excess", ascending=False)
     names = shown["category"].replace(OUTSIDE, "outside all regions")
-    whats = ("% of people's share: too few ←  → too many", "the model's minus other people's")
+    whats = ("% of people's share:\ntoo few ←  → too many", "the model's minus\nother people's")
     figure, (left, right), y = row_panels(names, whats)
     y = np.asarray(y)
     points(left, shown, y - 0.16, "people", HUMAN, "other people", size=4)
@@ -95,7 +95,7 @@ def worst(
         notes.append([one.image, f"people {one.human:.2f}", f"model {one.model:.2f}", "residual"])
     pairs = range(0, len(lines), 2)
     pictures = [sum(lines[k : k + 2], []) for k in pairs]  # noqa: RUF017 (two short lists)
-    return gallery(pictures, notes=[sum(notes[k : k + 2], []) for k in pairs], size=7.5)  # noqa: RUF017
+    return gallery(pictures, notes=[sum(notes[k : k + 2], []) for k in pairs], size="x-small")  # noqa: RUF017
 
 
 def remedies(table: pd.DataFrame, plain: str) -> Figure:

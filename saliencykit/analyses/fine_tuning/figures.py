@@ -78,7 +78,7 @@ def favoured(table: pd.DataFrame, layer: str) -> Figure:
     axes[0].xaxis.set_major_formatter(PercentFormatter(1))
     figure.set_size_inches(WIDTH, 0.34 * len(parts) + 1.3)
     title = " minus ".join(f"change of {name}" for name in pair if name)
-    figure.suptitle(title, fontsize=10.5)
+    figure.suptitle(title)
     return figure
 
 
@@ -172,13 +172,13 @@ def _cell(axis: Axes, place: float, row: pd.Series, spec: str = ".2f") -> None:
     if not math.isnan(span.value):
         _print(axis, ENDS[key], place, text, ha="right", color=WHEN[what])
     if span.known and measure != OTHERS:
-        _print(axis, ENDS[key] + 0.05, place, interval, fontsize=7.5, color="0.45")
+        _print(axis, ENDS[key] + 0.05, place, interval, fontsize="x-small", color="0.45")
     if not math.isnan(said.least):
         about = "≈" if key == (ABOVE, AFTERWARDS) else ""
         _print(axis, REPORTED_ENDS[key], place, f"{about}{said}", ha="right")
 
 
-def _print(axis: Axes, x: float, y: float, text: str, fontsize: float = 9, **look: str) -> None:
+def _print(axis: Axes, x: float, y: float, text: str, fontsize: str = "small", **look: str) -> None:
     minus = re.sub(r"(?<!\w)-(?=\d)", "−", text)
     axis.text(x, y, minus, fontsize=fontsize, va="center", **look)
 

@@ -5,16 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from ...dissection import singles
 from ...intervals import RATE
 from ...viewing.plots import (
+    by_root,
     doubling,
     faint,
     level,
+    name_ends,
     offsets,
     only,
     panels,
@@ -22,7 +23,7 @@ from ...viewing.plots import (
     row_panels,
     unique,
 )
-from ...viewing.style import AFTER, BEFORE, CONTROL, MARKS, WIDTH, colours, label, legend
+from ...viewing.style import AFTER, BEFORE, CONTROL, MARKS, WIDTH, label, legend
 from ...worlds import FLAT
 
 MEANT = 0.07  # of worlds may alarm where `RATE` is promised
@@ -42,7 +43,9 @@ def dose(table: pd.DataFrame) -> Figure:
     figure, axes = panels(numbers, x, y, tall=3.0)
     for axis, number in zip(axes, numbers, strict=True):
         own = only(table, number=number)
-        looks = zip(names, colours(names), MARKS, offsets(len(names), 0.2), strict=False)
+        hues = sns.color_palette("colorblind", len(names))
+        ends = {}
+        looks = zip(names, hues, MARKS, offsets(len(names), 0.2), strict=False)
         for name, colour, mark, shift in looks:
             shown = only(own, category=name)
             shown = shown[shown["favoured"].isin(["", name])].sort_values("factor")
@@ -52,10 +55,12 @@ def dose(table: pd.DataFrame) -> Figure:
                 axis.plot(at * 2**0.03, each[column], "_", color=colour, ms=5, alpha=0.5)
             look = {"mark": mark, "size": 4.5, "line": 1.4, "upright": True}
             points(axis, shown, at, "value", colour, label(name), **look)
+            ends |= {label(name): value for value in shown["value"][-1:]}
         level(axis)
         doubling(axis, factors)
         axis.yaxis.set_major_formatter(PercentFormatter(1))
-    return legend(figure, axes[0])
+        name_ends(axis, ends, dict(zip(map(label, names), hues, strict=True)))
+    return figure
 
 
 def flip(table: pd.DataFrame, worlds: Sequence[str]) -> Figure:
@@ -100,14 +105,9 @@ def alarms(table: pd.DataFrame) -> Figure:
         axis.axhline(RATE, color=AFTER, lw=1.2, ls="--", label=f"promised, {RATE:.0%}")
         axis.axhline(MEANT, color=CONTROL, lw=1.2, ls=":", label=f"borne, {MEANT:.0%}")
         axis.set_xticks(range(len(sizes)), sizes)
-        axis.set_yscale("function", functions=(_root, np.square))  # small shares wide apart
+        by_root(axis, [0, 0.05, 0.2, 0.5, 1], "{:.0%}")
         axis.set_ylim(0, 1.05)
-        axis.set_yticks(ticks := [0, 0.05, 0.2, 0.5, 1], [f"{t:.0%}" for t in ticks])
     return legend(figure, axes[0])
-
-
-def _root(share: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.maximum(share, 0))
 
 
 def power(needed: pd.DataFrame, planted: pd.DataFrame) -> Figure:
@@ -120,32 +120,24 @@ def power(needed: pd.DataFrame, planted: pd.DataFrame) -> Figure:
     sizes = sorted(needed["trainings"].unique())
     y = "smallest difference found\n(% of people's)"
     figure, axes = panels(numbers, "trainings of each world", y, tall=3.4)
-    hues = sns.color_palette("cividis_r", len(images) + 1)[1:]
+    hues = sns.color_palette("viridis_r", len(images))
     for axis, number in zip(axes, numbers, strict=True):
-        for n, hue in zip(images, hues, strict=True):
+        for n, hue, mark in zip(images, hues, MARKS, strict=False):
             by = only(needed, number=number, images=n).groupby("trainings")["value"]
             half, low, high = (by.quantile(q).to_numpy() for q in (0.5, 0.25, 0.75))
             axis.fill_between(sizes, low, high, color=hue, alpha=0.15, lw=0)
-            axis.plot(sizes, half, "o-", color=hue, ms=4, label=f"{n} images")
+            axis.plot(sizes, half, f"{mark}-", color=hue, ms=4, label=f"{n} images")
         doubling(axis, sizes)
         axis.set_yscale("log")
         axis.set_yticks(ticks := [0.05, 0.1, 0.2, 0.5, 1.0, 2.0], [f"{t:.0%}" for t in ticks])
         axis.minorticks_off()
-        axis.set_xlim(0.85 * min(sizes))
-        _planted(axis, only(planted, number=number), max(sizes))
+        own = only(planted, number=number)
+        own = own[(own["category"] == own["favoured"]) & (own["value"] > 0.02)]
+        marked = {label(world): value for world, value in own[["world", "value"]].to_numpy()}
+        at = axis.get_yaxis_transform()
+        axis.hlines(list(marked.values()), 0.97, 1.01, AFTER, lw=1.6, transform=at, clip_on=False)
+        name_ends(axis, marked, dict.fromkeys(marked, AFTER))
     return legend(figure, axes[0])
-
-
-def _planted(axis: Axes, table: pd.DataFrame, right: float) -> None:
-    """Mark what planted weights made of the favoured categories, where that lies above 0."""
-    own = table[(table["category"] == table["favoured"]) & (table["value"] > 0.02)]
-    free = 0.0
-    for _, row in own.sort_values("value").iterrows():
-        y = row["value"]
-        axis.plot([right * 1.12, right * 1.2], [y, y], color=AFTER, lw=1.6, clip_on=False)
-        axis.text(right * 1.24, at := max(y, free), label(row["world"]), va="center", fontsize=8)
-        free = at * 1.11  # the lowest place for the next one's name
-    axis.set_xlim(axis.get_xlim()[0], right * 2.2)
 
 
 def order(table: pd.DataFrame) -> Figure:

@@ -68,8 +68,11 @@ def score_table(table: pd.DataFrame, raw: pd.DataFrame | None = None) -> Figure:
             if raw is not None:
                 score = only(raw, metric=metric, model=model)["value"]
                 axis.plot(score, [y] * len(score), "o", mfc="none", mec=colour, ms=5.5)
+        if raw is not None:
+            for name, fill in (("fitted", OTHER), ("as it is", "none")):
+                axis.plot([], [], "o", mec=OTHER, mfc=fill, ms=5, label=f"the map {name}")
         arrow = "→" if METRICS[metric].better == "higher" else "←"
-        axis.set_xlabel(f"{METRICS[metric].label} ({arrow} better)", fontsize=9.5)
+        axis.set_xlabel(f"{METRICS[metric].label} ({arrow} better)", fontsize="small")
     return legend(figure, axes[0])
 
 
@@ -115,5 +118,5 @@ def maps_of_images(
         for k in range(0, len(pictures), columns):
             rows.append(pictures[k : k + columns])
             notes.append(under[k : k + columns])
-    figure = gallery(rows, notes=notes, columns=columns, size=7.2)
+    figure = gallery(rows, notes=notes, columns=columns, size="x-small")
     return figure, pd.DataFrame(table, columns=["image", "model", "nss"])

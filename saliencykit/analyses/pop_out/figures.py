@@ -1,7 +1,6 @@
 """Figures about search arrays: what they are, who finds the odd item, whether the order inverts."""
 
 from collections.abc import Collection
-from itertools import product
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -43,7 +42,8 @@ from ...viewing.style import (
     CLASSICAL,
     CONTROL,
     HUMAN,
-    LOOKS,
+    MARKS,
+    OTHER,
     WIDTH,
     Look,
     label,
@@ -54,8 +54,9 @@ from .tables import ELSEWHERE, GSI, MSR, OURS
 
 SIDES = [(6, 5, "left"), (6, -13, "left"), (-6, 5, "right"), (-6, -13, "right"), (9, -4, "left")]
 """Where a point's name may stand: offset in points, and which side of the text is there."""
+ENDS = ("value", "low", "high")
 SEARCHES = (EFFICIENT, INEFFICIENT)
-COLOURS = {EFFICIENT: HUMAN, INEFFICIENT: CONTROL}
+SEARCH_LOOKS = {EFFICIENT: Look(HUMAN), INEFFICIENT: Look("0.45", "s")}
 CONDITIONS = ("feature", "set_size", "difference", "background")
 
 
@@ -160,7 +161,7 @@ def leads(table: pd.DataFrame) -> Figure:
         faint(axis, singles(rows), places[rows["who"]])
         points(axis, rows, places[rows["who"]])
         axis.xaxis.set_major_formatter(PercentFormatter(1, 0))
-    figure.suptitle("lead over the mean of the classical models", fontsize=10.5)
+    figure.suptitle("lead over the mean of the classical models")
     figure.set_size_inches(WIDTH, 0.34 * len(places) + 1.5)
     return figure
 
@@ -185,24 +186,34 @@ def natural_against_arrays(table: pd.DataFrame) -> Figure:
     axis.set_ylabel("efficient searches: target most salient")
     axis.yaxis.set_major_formatter(PercentFormatter(1, 0))
     share = axis.secondary_xaxis("top", (lambda x: 100 * x / human, lambda p: p * human / 100))
-    share.set_xlabel("% of the human ceiling", fontsize=9.5)
-    _name_points(figure, axis, pd.DataFrame({"x": x["value"], "y": y["value"]}).dropna())
+    share.set_xlabel("% of the human ceiling")
+    where = {f"{end} {side}": of[end] for side, of in (("x", x), ("y", y)) for end in ENDS}
+    _name_points(figure, axis, pd.DataFrame(where).dropna())
     return figure
 
 
 def _name_points(figure: Figure, axis: Axes, points: pd.DataFrame) -> None:
-    """Write each point's name where it overlaps points and other names least. points: x, y."""
-    figure.canvas.draw()  # the layout decides where points lie
-    places = axis.transData.transform(points.to_numpy())
-    taken = [Bbox.from_bounds(x - 8, y - 8, 16, 16) for x, y in places]
-    for name, at in zip(points.index, points.to_numpy(), strict=True):
+    """Write names inside where they overlap points, their intervals and other names least.
+
+    points: of x and of y "value", "low" and "high", as "low x".
+    """
+    figure.draw_without_rendering()  # the layout decides where points lie
+    value, low, high = (points[[f"{end} x", f"{end} y"]].to_numpy() for end in ENDS)
+    (x, y), (left, bottom), (right, top) = (
+        axis.transData.transform(p).T for p in (value, low, high)
+    )
+    boxes = [(x - 8, y - 8, x + 8, y + 8), (left, y - 3, right, y + 3), (x - 3, bottom, x + 3, top)]
+    taken = [Bbox.from_extents(*each) for box in boxes for each in zip(*box, strict=True)]
+    for name, at in zip(points.index, value, strict=True):
         tried = []
         for x, y, side in SIDES:
             text = axis.annotate(
-                label(name), at, (x, y), textcoords="offset points", fontsize=9, ha=side
+                label(name), at, (x, y), textcoords="offset points", fontsize="small", ha=side
             )
             box = text.get_window_extent()
-            tried.append((sum(_shared(box, other) for other in taken), len(tried), text, box))
+            outside = box.width * box.height - _shared(box, axis.bbox)
+            lost = outside + sum(_shared(box, other) for other in taken)
+            tried.append((lost, len(tried), text, box))
         _, _, best, box = min(tried)
         taken.append(box)
         for *_, text, _ in tried:
@@ -240,8 +251,8 @@ def by_feature(table: pd.DataFrame) -> Figure:
 def by_difference(table: pd.DataFrame) -> Figure:
     """A panel a model: the share of targets most salient against how much they differ.
 
-    table: `tables.by_condition` over "search" and "difference". Shaded: intervals; thin lines:
-    single trainings; dotted: chance.
+    table: `tables.by_condition` over "search" and "difference". Thin lines: single trainings;
+    grey: chance. Differences are equally far apart, each twice the one before.
     """
     figure, axes = panels(
         [label(m) for m in unique(table, "model")],
@@ -249,52 +260,41 @@ def by_difference(table: pd.DataFrame) -> Figure:
         "target most salient",
     )
     for axis, model in zip(axes, unique(table, "model"), strict=True):
-        for search, colour in COLOURS.items():
+        for (search, look), shift in zip(SEARCH_LOOKS.items(), (-0.06, 0.06), strict=True):
             rows = only(table, model=model, search=search).sort_values("difference")
-            x = rows["difference"]
-            trace(axis, x, rows, "value", colour, f"{search} for people", "o")
-            axis.plot(x, singles(rows), color=colour, lw=0.6, alpha=0.4, zorder=0)
+            at, how = rows["difference"] * 2**shift, {"mark": look.mark, "size": 4, "line": 1.6}
+            points(
+                axis, rows, at, "value", look.colour, f"{search} for people", upright=True, **how
+            )
+            axis.plot(at, singles(rows), color=look.colour, lw=0.6, alpha=0.4, zorder=0)
         level(axis, table["chance"].mean())
         axis.yaxis.set_major_formatter(PercentFormatter(1, 0))
-        axis.set_xticks(unique(table, "difference"))
-    return legend(figure, axes[0], "center")
+        doubling(axis, unique(table, "difference"))
+        axis.set_ylim(-0.03, 1.03)
+    return legend(figure, axes[0])
 
 
 def found(table: pd.DataFrame, networks: Collection[str]) -> Figure:
-    """Share of targets found within so many fixations, a panel a set size, a row a kind of model.
+    """Share of targets found within so many fixations: a panel a model, a line a set size.
 
-    table: `tables.found_within` over "set_size". Above: the networks and the centre; below: the
-    classical models, in colours of their own, which one hue has too few shades for; the others of
-    each row stand behind in grey. Dotted: looking at one item after the other at random.
+    table: `tables.found_within` over "set_size"; networks: those that stand first. Dotted: looking
+    at one item after the other at random. Shaded: intervals.
     """
     sizes, looks = (sorted(set(table[column])) for column in ("set_size", "looks"))
-    percent = table.assign(value=100 * table["value"])
-    models = unique(table, "model")
-    classical = [m for m in models if m not in LOOKS and m not in networks]
-    learned = [m for m in models if m not in classical]
-    kinds = {"networks": learned, "classical models": classical}
-    rows = [row for row in kinds.values() if row]
-    styles = model_looks(models)
-    hues = sns.color_palette("bright", len(classical))
-    styles |= {m: Look(hue, styles[m].mark) for m, hue in zip(classical, hues, strict=True)}
-    figure, axes = panels(
-        [f"{kind}, {n} items" for kind, row in kinds.items() if row for n in sizes],
-        "fixations",
-        "targets found (%)",
-        len(sizes),
-        tall=2.9,
-        around=1.0,
-    )
-    for axis, (row, n) in zip(axes, product(rows, sizes), strict=True):
-        for model in sorted(models, key=row.__contains__):  # its own in front
+    ends = {end: 100 * table[end] for end in ("value", "low", "high")}
+    percent, models = table.assign(**ends), unique(table, "model")
+    models.sort(key=lambda model: model not in networks)
+    titles = [label(model) for model in models]
+    figure, axes = panels(titles, "fixations", "targets found (%)", tall=1.9, around=0.8)
+    hues = sns.color_palette("viridis_r", len(sizes))
+    for axis, model in zip(axes, models, strict=True):
+        for n, hue, mark in zip(sizes, hues, MARKS, strict=False):
             line = only(percent, set_size=n, model=model).sort_values("looks")
-            colour, mark = styles[model] if model in row else Look("0.86", "")
-            look = {"mark": mark, "width": 2.2 if model in networks else 1.4, "shaded": False}
-            name = label(model) if model in row else None
-            trace(axis, line["looks"], line, "value", colour, name, **look)
-        one_by_one = 100 * np.minimum(1, np.array(looks) / n)
-        first = "item by item" if row is rows[0] else None
-        axis.plot(looks, one_by_one, color="0.5", ls=":", lw=1.4, label=first)
+            trace(axis, line["looks"], line, "value", hue, f"{n} items", mark)
+            axis.plot(
+                looks, 100 * np.minimum(1, np.array(looks) / n), ":", color=hue, lw=1, alpha=0.6
+            )
+        axis.plot([], [], ":", color=OTHER, lw=1, label="item by item")
         doubling(axis, looks)
         axis.set_ylim(0, 103)
-    return legend(figure, axes[:: len(sizes)], "center", columns=5, size=8.5)
+    return legend(figure, axes[0])

@@ -16,6 +16,7 @@ from ...viewing.activity import seen
 from ...viewing.pictures import at_region, gallery
 from ...viewing.plots import (
     at_threshold,
+    by_root,
     level,
     name_rows,
     only,
@@ -27,7 +28,7 @@ from ...viewing.plots import (
     unique,
 )
 from ...viewing.style import AFTER, BEFORE, CONTROL, WIDTH, label, legend
-from ...viewing.units import present
+from ...viewing.units import SHARES, present
 from .tables import PRETRAINED
 
 UNTRAINED = "untrained: mean, and each"
@@ -114,6 +115,7 @@ def units_above(table: pd.DataFrame, threshold: float) -> Figure:
         axis.plot(controls.mean(axis=1), color=CONTROL, lw=1.8, label=UNTRAINED)
         axis.plot(wide[PRETRAINED], color=BEFORE, lw=1.8, label=PRETRAINED)
         at_threshold(axis, threshold)
+        by_root(axis, SHARES, "{:g}")
     reached = table.loc[table["units"] > 0, "threshold"].max()
     axes[0].set_xlim(0, max(threshold, reached) + 0.25)
     return legend(figure, axes[0])
@@ -139,7 +141,8 @@ def decoding(table: pd.DataFrame, layer: str) -> Figure:
     chance = float(here["chance"].iloc[0])
     for axis, upright in ((left, False), (right, True)):
         level(axis, chance, upright)
-    left.annotate("chance", (0, chance), xytext=(2, 2), textcoords="offset points", color="0.5")
+    where = {"xytext": (2, 2), "textcoords": "offset points"}
+    left.annotate("chance", (0, chance), **where, fontsize="small", color="0.45")
     return legend(figure, left)
 
 

@@ -17,7 +17,7 @@ from ...viewing.plots import (
     trace,
     unique,
 )
-from ...viewing.style import BEFORE, legend, look_of
+from ...viewing.style import BEFORE, OTHER, legend, look_of
 from ...viewing.units import TOP, present
 from .tables import MEAN
 
@@ -37,8 +37,10 @@ def learning(table: pd.DataFrame) -> Figure:
         for _, single in of_task[of_task["training"] != MEAN].groupby("training"):
             axis.plot(single["epoch"], single["value"], color=colour, alpha=FAINT, lw=0.8)
         curve, measure = only(of_task, training=MEAN), of_task["measure"].iloc[0]
-        axis.plot(curve["epoch"], curve["train"], "--", color=colour, label="training images")
-        trace(axis, curve["epoch"], curve, "value", colour, "validation", "o")
+        axis.plot(curve["epoch"], curve["train"], "--", color=colour)
+        trace(axis, curve["epoch"], curve, "value", colour, mark="o")
+        for name, look in {"training images": "--", "validation": "o-"}.items():
+            axis.plot([], [], look, color=OTHER, ms=3.5, label=name)
         axis.axhline(curve["chance"].iloc[0], color="0.4", ls=":", label="constant answer")
         axis.set_ylabel(measure)
         axis.set_ylim(0, 1.02 if measure == "accuracy" else None)
