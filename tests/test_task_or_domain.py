@@ -1,6 +1,7 @@
 """Which networks became alike, by task: on networks whose likeness is known."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import torch
 
 from saliencykit.analyses.task_or_domain.tables import MEAN, apart, drift, gains, pairs
 from saliencykit.dissection import Dissection, change
+from saliencykit.findings import alike
 from saliencykit.findings.alike import (
     LIKENESSES,
     by_layer,
@@ -228,3 +230,19 @@ def test_gains_are_means_over_trainings_of_each_one_s_change():
         assert rows.loc[MEAN, name].tolist()[:3] == pytest.approx(values.mean(0).tolist())
     assert (rows.loc[MEAN, "after_high"] > rows.loc[MEAN, "after"])[:3].all()
     assert np.isnan(rows.loc[(MEAN, "never"), "after"])
+
+
+def test_layers_stand_as_in_the_network_also_where_a_file_holds_them_by_name(monkeypatch):
+    held = {"features.13": 1, "features.3": 2}
+    monkeypatch.setattr(alike, "similarities_cached", lambda *networks, **how: held)
+    monkeypatch.setattr(alike, "likeness", lambda similar, *dissections: similar)
+    study = SimpleNamespace(
+        taught={},
+        parts=lambda number: (None, None, None),
+        dissect=lambda *asked, **how: None,
+        pretrained=None,
+        dissected=["features.3", "features.13"],
+        size=(1, 1),
+    )
+    *_, found = alike.compared(study)
+    assert list(found) == study.dissected

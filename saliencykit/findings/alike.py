@@ -55,7 +55,8 @@ def compared(study: Study) -> tuple[Dissection, dict[str, list[Dissection]], Lik
     networks = [study.pretrained, *itertools.chain(*tuned.values())]
     how = {"blocks": BLOCKS, "size": study.size}
     similar = similarities_cached(networks, unseen, study.dissected, **how)
-    return before, after, likeness(similar, before, after)
+    ordered = {layer: similar[layer] for layer in study.dissected}  # files hold them by name
+    return before, after, likeness(ordered, before, after)
 
 
 def likeness(
