@@ -11,7 +11,7 @@ N      ?= 1000
 SEED   ?= 0
 KIND   ?=
 
-.PHONY: figures test test-fast fuzz lab explore site lint bench lock wheel help
+.PHONY: figures test test-fast fuzz lab explore page site lint bench lock wheel help
 help:      ## show this list
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
@@ -36,7 +36,10 @@ lab: $(READY)      ## open the notebooks in JupyterLab
 explore: $(READY)  ## the unit explorer as a page without code: make explore [PROFILE=osie]
 	$(RUN)/saliencykit explore --profile $(PROFILE) $(ARGS)
 
-site: $(READY)     ## README, docs, notebooks, figures and API as pages: open site/index.html
+page: $(READY)     ## the unit explorer to click without a kernel: open build/explorer/index.html
+	$(RUN)/saliencykit explore --export build/explorer $(ARGS)
+
+site: $(READY)     ## README, docs, notebooks, figures, API (and what `make page` made) as pages: open site/index.html
 	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict --quiet
 	@echo "All pages: site/index.html"
 

@@ -249,3 +249,25 @@ def test_search_works_from_disk(site, tab):
     tab.goto(first.evaluate("link => link.href"))
     assert "selectivity" in tab.locator("article").inner_text().lower()
     assert tab.errors == []
+
+
+def test_the_exported_explorer_has_its_place_if_it_was_made(hooks, monkeypatch, tmp_path):
+    from mkdocs.config import load_config
+    from mkdocs.structure.files import Files
+
+    config, page = load_config(str(ROOT / "mkdocs.yml")), tmp_path / "explorer"
+    config.plugins._current_plugin = "hooks"
+    monkeypatch.setattr(hooks, "EXPLORER", page)
+    monkeypatch.setattr(hooks, "ROOT", ROOT)
+    before = len(config.nav)
+    hooks.on_config(config)
+    assert len(config.nav) == before
+    page.mkdir()
+    (page / "index.html").write_text('<a href="../../docs/explorer.md">what is shown</a>')
+    (page / "layer0.js").write_text("maps")
+    hooks.on_config(config)
+    assert config.nav[1] == {"Click through the units": "explorer/index.html"}
+    files = hooks.on_files(Files([]), config)
+    shown = files.get_file_from_path("explorer/index.html").content_string
+    assert shown == '<a href="../docs/explorer.html">what is shown</a>'
+    assert files.get_file_from_path("explorer/layer0.js") is not None

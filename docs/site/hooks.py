@@ -22,6 +22,7 @@ from saliencykit.running import records
 from saliencykit.running.profiles import assign
 from saliencykit.settings import read_profile
 
+EXPLORER = ROOT / "build" / "explorer"  # of `make page`, if it was called
 PROFILE = "toy"  # its pictures are drawn by code: photographs are not ours to publish
 ABOVE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -31,6 +32,12 @@ REGISTERED = (
 )
 SLIDERS = "Its sliders move in JupyterLab: `make lab`."
 MEMBER = re.compile(r"(?<!`)`(?:sk|saliencykit)\.([\w.]+)(\([^`]*\))?`(?!`)")
+
+
+def on_config(config: MkDocsConfig) -> None:
+    """Give the explorer's page a place in the navigation, if it was made."""
+    if (EXPLORER / "index.html").is_file():
+        config.nav.insert(1, {"Click through the units": "explorer/index.html"})
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -45,6 +52,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         for name, content in pages(path):
             files.append(File.generated(config, f"notebooks/{name}", content=content))
+    for path in EXPLORER.glob("*"):
+        content = path.read_text("utf-8").replace("../../docs/explorer.md", "../docs/explorer.html")
+        files.append(File.generated(config, f"explorer/{path.name}", content=content))
     for name in re.findall(r"'api/([\w.]+)\.md'", str(config.nav)):
         files.append(File.generated(config, f"api/{name}.md", content=api(name)))
     return files
