@@ -534,3 +534,5 @@ def test_gallery_opens_from_disk_and_all_its_links_lead_somewhere(page, profile)
     assert all("ERR_FILE_NOT_FOUND" in error for error in page.errors)
     page.evaluate("window.scrollTo(0, 0)")
     keep(page, f"gallery_{profile}")
+    page.set_viewport_size({"width": 400, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
