@@ -19,8 +19,8 @@ from ..viewing.plots import faint, level, name_rows, only, points, unique, verdi
 from ..viewing.style import WIDTH, use_style
 
 PICTURE = "findings.png"
-NAMES = {"cka_debiased": "CKA", "change": "its change"}
-"""Of measures of alikeness: the change is selectivity's."""
+NAMES = {"cka_debiased": "CKA", "change": "Δ selectivity"}
+"""Of measures of alikeness; Δ: what training changed."""
 WHO = {"networks": "all networks", "fine-tuned": "fine-tuned"}
 SIDES = {
     "natural": "natural images",
