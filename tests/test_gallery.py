@@ -572,6 +572,11 @@ def test_the_four_findings_lead_the_page_and_are_drawn_from_the_tables(tmp_path)
     first = (folder / overview.PICTURE).read_bytes()
     gallery.write(folder)
     assert (folder / overview.PICTURE).read_bytes() == first
+    shown = pd.read_csv(folder / "findings.csv")
+    assert shown["finding"].unique().tolist() == ["F1", "F2", "F3", "F4"]
+    (heads,) = shown.query("finding == 'F2' and row == 'person_head'")["value"]
+    told = pd.read_csv(folder / "03_map.csv").query("measure == 'share' and what == 'change'")
+    assert heads == told.set_index("category")["value"]["person_head"]
     table = pd.read_csv(folder / "04_lead.csv").assign(value=0.5)
     table.to_csv(folder / "04_lead.csv", index=False)
     gallery.write(folder)

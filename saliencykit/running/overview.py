@@ -1,6 +1,7 @@
 """The paper's four findings in one picture, figures/<profile>/findings.png: a panel each.
 
-Drawn from nothing but the tables that the notebooks left in that folder.
+Its numbers stand beside it, findings.csv. Drawn from nothing but the tables that the notebooks left
+in that folder.
 """
 
 import warnings
@@ -14,11 +15,13 @@ from matplotlib.ticker import PercentFormatter
 
 from ..dissection import singles
 from ..intervals import RATE
-from ..paths import whole
+from ..viewing.files import write_figure
 from ..viewing.plots import faint, level, name_rows, only, points, unique, verdicts
 from ..viewing.style import WIDTH, use_style
 
 PICTURE = "findings.png"
+NUMBERS = ["row", "value", "low", "high", "p_adjusted"]
+"""Columns of the table beside it; p_adjusted: where tests were corrected."""
 NAMES = {"cka_debiased": "CKA", "change": "Δ selectivity"}
 """Of measures of alikeness; Δ: what training changed."""
 WHO = {"networks": "all networks", "fine-tuned": "fine-tuned"}
@@ -33,16 +36,13 @@ SIDES = {
 def write(folder: Path) -> Path | None:
     """Draw those of the four findings whose tables are in `folder`; None if there are none.
 
-    A picture that is newer than its tables stays; of tables that are not what a notebook writes
-    it warns.
+    Of tables that are not what a notebook writes it warns.
     """
     paths = [(title, folder / f"{stem}.csv", draw) for title, stem, draw in PANELS]
     found = [(title, draw, table) for title, table, draw in paths if table.is_file()]
     if not found:
         return None
-    path = folder / PICTURE
-    if path.exists() and all(path.stat().st_mtime > t.stat().st_mtime for _, _, t in found):
-        return path
+    path, shown = folder / PICTURE, []
     with plt.rc_context():
         use_style()
         lines = -(-len(found) // 2)
@@ -53,17 +53,16 @@ def write(folder: Path) -> Path | None:
             axis.set_title(title)
             level(axis, upright=True)
             try:
-                draw(axis, pd.read_csv(table))
+                shown.append(draw(axis, pd.read_csv(table)).assign(finding=title.partition(" ")[0]))
             except (KeyError, IndexError, ValueError) as error:
                 warnings.warn(f"{table} is not shown in {PICTURE}: {error!r}", stacklevel=2)
-        with whole(path) as part:
-            figure.savefig(part, format="png", metadata={"Software": None})
-        plt.close(figure)
+        numbers = pd.concat(shown or [pd.DataFrame()]).reindex(columns=["finding", *NUMBERS])
+        write_figure(figure, path, numbers)
     return path
 
 
-def _rows(axis: Axes, table: pd.DataFrame, by: str, what: str) -> None:
-    """Draw a row a value of `by`: its number with its interval, and single trainings.
+def _rows(axis: Axes, table: pd.DataFrame, by: str, what: str) -> pd.DataFrame:
+    """Draw a row a value of `by`: its number with its interval, and single trainings; return them.
 
     Where tests were corrected, what they leave undecided is.
     """
@@ -75,45 +74,45 @@ def _rows(axis: Axes, table: pd.DataFrame, by: str, what: str) -> None:
     points(axis, told[~held], places[~held.to_numpy()], colour="0.6")
     axis.tick_params(labelsize=8.5)
     axis.set_xlabel(what, fontsize=9.5)
+    return told.assign(row=told[by].str.replace("\n", ", "))
 
 
-def _units(axis: Axes, table: pd.DataFrame) -> None:
+def _units(axis: Axes, table: pd.DataFrame) -> pd.DataFrame:
     """F1: by how much the best tenth of units exceeds that of untrained networks."""
     chosen = table[table["best"] < 1]
     names = {"difference": "value", "difference_low": "low", "difference_high": "high"}
     what = (
         f"best tenth of {chosen['layer'].iloc[0]}'s units, region NSS,\nminus untrained networks'"
     )
-    _rows(axis, chosen.rename(columns=names), "category", what)
+    return _rows(axis, chosen.rename(columns=names), "category", what)
 
 
-def _favoured(axis: Axes, table: pd.DataFrame) -> None:
+def _favoured(axis: Axes, table: pd.DataFrame) -> pd.DataFrame:
     """F2: what fine-tuning adds to the map's region NSS."""
     what = "what fine-tuning adds to the map's\nregion NSS, share of people's"
-    _rows(axis, only(table, measure="share", what="change"), "category", what)
     axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    return _rows(axis, only(table, measure="share", what="change"), "category", what)
 
 
-def _lead(axis: Axes, table: pd.DataFrame) -> None:
+def _lead(axis: Axes, table: pd.DataFrame) -> pd.DataFrame:
     """F3: by how much networks lead classical models."""
     leads = only(table, what="lead")
     leads = leads[leads["side"].isin(list(SIDES)) & leads["who"].isin(list(WHO))]
     named = leads.assign(row=leads["side"].replace(SIDES) + "\n" + leads["who"].replace(WHO))
     what = "lead over classical models: of people's NSS;\nin searches, odd item most salient"
-    _rows(axis, named, "row", what)
     axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    return _rows(axis, named, "row", what)
 
 
-def _apart(axis: Axes, table: pd.DataFrame) -> None:
+def _apart(axis: Axes, table: pd.DataFrame) -> pd.DataFrame:
     """F4: by how much networks taught saliency are more like each other than like others."""
     chosen = only(table, first="saliency").sort_values("second", kind="stable")
     named = chosen.assign(row=chosen["second"] + ": " + chosen["measure"].replace(NAMES))
-    _rows(
-        axis, named, "row", "networks taught saliency, alike\nto each other minus to those taught …"
-    )
+    what = "networks taught saliency, alike\nto each other minus to those taught …"
+    return _rows(axis, named, "row", what)
 
 
-PANELS: list[tuple[str, str, Callable[[Axes, pd.DataFrame], None]]] = [
+PANELS: list[tuple[str, str, Callable[[Axes, pd.DataFrame], pd.DataFrame]]] = [
     ("F1 · Encoded before a fixation is seen?", "02_best_units", _units),
     ("F2 · What is favoured?", "03_map", _favoured),
     ("F3 · Is the odd one out missed?", "04_lead", _lead),
