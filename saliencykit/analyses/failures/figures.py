@@ -27,9 +27,10 @@ from .tables import OUTSIDE, residual
 def ranking(table: pd.DataFrame, model: str) -> Figure:
     """Images from the worst to the best: people's score, the model's, and the gap between.
 
-    table: `tables.gaps`.
+    table: `tables.gaps`, in any order.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 3.3))
+    table = table.sort_values("rank")
     x = table["rank"]
     axis.vlines(x, table["model"], table["human"], color="0.85", lw=1.2, zorder=0)
     axis.plot(x, table["human"], ".", ms=4, color=HUMAN, label="people")
