@@ -135,18 +135,29 @@ def test_a_ring_surrounds_its_inside():
 def test_region_moments_are_numpys():
     covsal = module("covsal")
     maps = torch.rand(2, 4, 24, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(7))
-    mean, covariance = covsal.moments(covsal.regions(maps, 8))
+    mean, scatter = covsal.moments(covsal.regions(maps, 8))
     assert mean.shape == (2, 3, 2, 4)
     region = maps[1, :, 16:24, 8:16].flatten(1).numpy()
     np.testing.assert_allclose(mean[1, 2, 1], region.mean(1))
-    np.testing.assert_allclose(covariance[1, 2, 1], np.cov(region))
+    np.testing.assert_allclose(scatter[1, 2, 1] / 63, np.cov(region))
+
+
+def test_moments_of_larger_regions_are_merged_from_those_of_their_parts():
+    covsal = module("covsal")
+    maps = torch.rand(2, 4, 32, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(7))
+    found = covsal.moments(covsal.regions(maps + 100, 2))
+    for side in (2, 4, 8):
+        found = covsal.merged(*found, count=side**2)
+        whole = covsal.moments(covsal.regions(maps + 100, 2 * side))
+        torch.testing.assert_close(found, whole)
 
 
 def test_descriptors_are_as_far_apart_as_sigma_points():
     covsal = module("covsal")
     rng = np.random.default_rng(8)
     samples = rng.normal(size=(5, 30, 7)) * rng.uniform(1, 9, size=(5, 1, 7))
-    means, covariances = (m.numpy() for m in covsal.moments(torch.from_numpy(samples)))
+    means, scatters = (m.numpy() for m in covsal.moments(torch.from_numpy(samples)))
+    covariances = scatters / 29
     points = []
     for mean, covariance in zip(means, covariances, strict=True):
         factor = scipy.linalg.cholesky(2 * 7.1 * (covariance + 1e-3 * np.eye(7)), lower=True)
