@@ -9,20 +9,19 @@ import pytest
 from saliencykit.paths import NOTEBOOKS, REFERENCE, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-TABLE = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
-PROFILES = ("osie", "osie_mobilenet", "toy")  # its columns
+FINDINGS = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
+PROFILES = {"OSIE, `vgg16`": "osie", "OSIE, `mobilenet_v2`": "osie_mobilenet", "toyworld": "toy"}
 LED_BY = "osie"  # the profile whose findings the README tells
 NUMBER = r"[-+−]?\d+(?:\.\d+)?"
 CLAIM = rf"{NUMBER} \[[^\]]+\](?: %)?|{NUMBER} → {NUMBER}|\d+ of (?:the )?\d+|{NUMBER} %|{NUMBER}"
 
 
 def rows():
-    """(notebook, profile, what is said) of each cell of the table and each of README's lines."""
-    for line in TABLE.splitlines():
-        if found := re.match(r"\| .*\(`(\d\d)`\) \| (.*) \|$", line):
-            for profile, cell in zip(PROFILES, found[2].split(" | "), strict=True):
-                if cell != "–":
-                    yield said(found[1], profile, cell)
+    """(notebook, profile, what is said) of each answer in docs/findings.md and README's lines."""
+    for section in FINDINGS.split("\n## ")[1:]:
+        number = re.match(r".*\(`(\d\d)`\)\n", section)[1]
+        for who, text in re.findall(r"^- \*\*(.*?)\*\*: (.*?)(?=^- |\n\n)", section, re.M | re.S):
+            yield said(number, PROFILES[who], " ".join(text.split()))
     line = r"^- \*\*.*?\(`(\d\d)`\)\*\* (.*?)(?=^- |\n\n)"
     for number, text in re.findall(line, README, re.M | re.S):
         yield said(number, LED_BY, " ".join(text.split()), "README-")
