@@ -591,3 +591,17 @@ def test_a_table_of_another_form_is_left_out_of_the_picture_with_a_warning(tmp_p
 
 def test_no_tables_no_picture(tmp_path):
     assert overview.write(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("findings.png", "my own"), ("findings.csv", "my own,table\n1,2\n")]
+)
+def test_findings_of_somebody_else_are_not_written_over(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(FileExistsError, match=f"{name} is not one of saliencykit's"):
+        gallery.write(tmp_path)
+    assert (tmp_path / name).read_text() == text
+    (tmp_path / name).unlink()
+    shutil.copy(REFERENCE / "toy" / "03_map.csv", tmp_path)
+    gallery.write(tmp_path)
+    gallery.write(tmp_path)  # our own are

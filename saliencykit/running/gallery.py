@@ -97,11 +97,13 @@ def write(folder: Path, description: str = "") -> Path:
 
 
 def check_page(folder: Path) -> None:
-    """Raise FileExistsError if the page in `folder` is somebody else's."""
-    page = folder / PAGE
+    """Raise FileExistsError if the page in `folder`, or its picture, is somebody else's."""
+    page, theirs = folder / PAGE, overview.others(folder)
     if page.exists() and MARK not in page.read_text(encoding="utf-8", errors="replace"):
+        theirs = page
+    if theirs:
         raise FileExistsError(
-            f"{page} is not a page of saliencykit's: nothing is written over. Name another folder "
+            f"{theirs} is not one of saliencykit's: nothing is written over. Name another folder "
             "of figures as SALIENCYKIT_FIGURES."
         )
 

@@ -20,7 +20,7 @@ from ..viewing.plots import faint, level, name_rows, only, points, unique, verdi
 from ..viewing.style import WIDTH, use_style
 
 PICTURE = "findings.png"
-NUMBERS = ["row", "value", "low", "high", "p_adjusted"]
+NUMBERS = ["finding", "row", "value", "low", "high", "p_adjusted"]
 """Columns of the table beside it; p_adjusted: where tests were corrected."""
 NAMES = {"cka_debiased": "CKA", "change": "Δ selectivity"}
 """Of measures of alikeness; Δ: what training changed."""
@@ -56,9 +56,22 @@ def write(folder: Path) -> Path | None:
                 shown.append(draw(axis, pd.read_csv(table)).assign(finding=title.partition(" ")[0]))
             except (KeyError, IndexError, ValueError) as error:
                 warnings.warn(f"{table} is not shown in {PICTURE}: {error!r}", stacklevel=2)
-        numbers = pd.concat(shown or [pd.DataFrame()]).reindex(columns=["finding", *NUMBERS])
+        numbers = pd.concat(shown or [pd.DataFrame()]).reindex(columns=NUMBERS)
         write_figure(figure, path, numbers)
     return path
+
+
+def others(folder: Path) -> Path | None:
+    """Return the picture of this name, or its table, that somebody else put into `folder`, if any.
+
+    Ours stand together, and the table, which is written first, has our columns.
+    """
+    picture = folder / PICTURE
+    table = picture.with_suffix(".csv")
+    if not table.exists():
+        return picture if picture.exists() else None
+    first = table.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
+    return None if first.strip() == ",".join(NUMBERS) else table
 
 
 def _rows(axis: Axes, table: pd.DataFrame, by: str, what: str) -> pd.DataFrame:
