@@ -1,4 +1,6 @@
 import os
+import time
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -116,6 +118,7 @@ def test_killed_training_goes_on_to_the_same_weights(encoder, settings, monkeypa
             raise Killed
         run_epoch(trainer)
 
+    monkeypatch.setattr(training, "DEAR", 0)
     monkeypatch.setattr(training.Trainer, "run_epoch", killed_in_the_third)
     with pytest.raises(Killed):
         train(encoder, data, settings=settings)
@@ -126,6 +129,18 @@ def test_killed_training_goes_on_to_the_same_weights(encoder, settings, monkeypa
         curve.drop(columns="seconds"), whole_curve.drop(columns="seconds")
     )
     assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_what_is_sooner_done_again_is_not_written_down(encoder, monkeypatch, tmp_path):
+    monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path))
+    written = []
+    monkeypatch.setattr(training, "write", lambda path, state: written.append(state.meta["epoch"]))
+    clock = iter([0.0, 3.0, 6.0, 6.0, 8.0, 10.0])  # the start, then after each epoch
+    shown = SimpleNamespace(monotonic=lambda: next(clock), perf_counter=time.perf_counter)
+    monkeypatch.setattr(training, "time", shown)
+    settings = training.Settings(size=(48, 64), frozen=True, epochs=5)
+    train(encoder, Blobs(8).split("train"), settings=settings)
+    assert written == [2]
 
 
 def test_loss_is_exact_nss_of_the_upsampled_map(encoder, blobs):

@@ -57,6 +57,10 @@ def one_cycle(done: float, rise: float = 0.2) -> float:
     return 0.5 * (1 + math.cos(math.pi * (done - rise) / (1 - rise)))
 
 
+DEAR = 5.0
+"""Seconds of training that a kill may cost: less is sooner done again than written each time."""
+
+
 class Trainer:
     """One training run, an epoch at a time; `state` and `resume` make it survive a kill."""
 
@@ -331,8 +335,8 @@ def train(
     task: what for; None: saliency. Returns the model in evaluation mode, and the learning curve:
     epoch, the task's score (NSS or accuracy) on the training images (as seen while learning) and
     on `validation`, seconds. Deterministic by `settings.seed`;
-    cached by content; a killed run goes on from its last whole epoch. The validation images decide
-    nothing: the last epoch's weights are returned.
+    cached by content; a killed run goes on from a whole epoch, `DEAR` seconds back and an epoch at
+    most. The validation images decide nothing: the last epoch's weights are returned.
     """
     settings, task = settings or Settings(), task or Saliency()
     asked = Training(encoder, data, validation, layer, settings, task)
@@ -347,9 +351,13 @@ def train(
                 trainer.resume(read(partial))
             except (ValueError, KeyError, RuntimeError) as error:
                 warnings.warn(f"{partial} is of no use ({error}); training anew.", stacklevel=2)
+        kept = time.monotonic()
         while trainer.epoch < settings.epochs:
             trainer.run_epoch()
-            write(partial, trainer.state())
+            last = trainer.epoch == settings.epochs
+            if not last and time.monotonic() - kept > DEAR:
+                write(partial, trainer.state())
+                kept = time.monotonic()
         about = {"encoder": encoder.name, "layers": layers, "curve": trainer.curve}
         return Entry(trainer.model.state_dict(), about)
 

@@ -6,7 +6,7 @@ cancelled. Which job has begun a cell is told by a file, made only where none is
 ended by another: one that kills its job is begun by no other, and the other jobs go on.
 
 A job that meets its time limit, or has to give way, is put into the queue again, and its training
-goes on from the last whole epoch. Jobs do not end with us: the same command finds them again.
+goes on from an epoch that was whole. Jobs do not end with us: the same command finds them again.
 """
 
 import shutil
