@@ -30,8 +30,16 @@ def upsample(maps: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def blank(name: str, like: Tapped | None = None) -> Tapped:
-    """Return an encoder to load weights into: built by its name, or, of your own, a copy of it."""
-    return build_encoder(name, None) if like is None or like.by_name else deepcopy(like)
+    """Return an encoder to load weights into: a copy of one alike, if given, or built by its name.
+
+    Building draws random weights and asks anew where layers are, which of vgg16 takes seconds.
+    """
+    if like is not None and (like.name == name or not like.by_name):
+        encoder = deepcopy(like)
+    else:
+        encoder = build_encoder(name, None)
+    encoder.weights, encoder.accuracy = "trained", None
+    return encoder
 
 
 class Readout(nn.Module):
