@@ -68,12 +68,13 @@ def __dir__() -> list[str]:
 
 def versions() -> str:
     """Return a line that says what a notebook was run with."""
+    from importlib.metadata import version
+
     import torch
-    import torchvision
 
     return (
         f"saliencykit {__version__}, Python {platform.python_version()}, "
-        f"torch {torch.__version__}, torchvision {torchvision.__version__}, "
+        f"torch {torch.__version__}, torchvision {version('torchvision')}, "
         f"{torch.get_num_threads()} threads, "
         f"{'GPU' if torch.cuda.is_available() else 'no GPU'}"
     )

@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import torchvision
-
 from ..registry import check_name
-from . import classical, from_timm
+from . import classical, from_timm, from_torchvision
 from .checkpoints import kept_models
 from .encoders import ENCODERS
 
@@ -90,12 +88,12 @@ def _all() -> Iterator[Listed]:
         yield Listed(name, "trained", "resized to what it learned from", "yours", str(path))
     for name in ENCODERS:
         yield Listed(name, "encoder", "any", OURS if name == "toyvgg" else "", _source(name))
-    for name in torchvision.models.list_models(module=torchvision.models):
+    for name in from_torchvision.names():
         yield _torchvision(name)
 
 
 def _torchvision(name: str) -> Listed:
-    about = torchvision.models.get_model_weights(name)["DEFAULT"].meta
+    about = from_torchvision.zoo().get_model_weights(name)["DEFAULT"].meta
     height, width = about["min_size"]  # of the classifier; without a head others take less
     takes = f"resized to {height} × {width}" if name.startswith(ONE_SIZE) else "any"
     takes = SMALLEST.get(name, takes)

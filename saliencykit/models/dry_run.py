@@ -1,5 +1,6 @@
 """Running a network on no values: what each module answers, how large, to which sizes of image."""
 
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -15,8 +16,8 @@ SIZES: tuple[Size, Size] = ((224, 448), (448, 672))
 """Multiples of all usual strides. From one to the other rows double, columns grow by half."""
 SQUARES = (224, 256, 299, 384, 32, 64, 96, 128, 160, 192, 240, 512)
 """Sides to try with a network that takes one size and does not say which."""
+FEW = 1_000_000  # weights
 STEPS = (1, 2, 4, 7, 8, 14, 16, 28, 32, 56, 64)  # sides may have to be multiples of one of these
-COMPILED = torch._dynamo.OptimizedModule  # what torch.compile makes of a module
 
 
 @dataclass(frozen=True)
@@ -33,20 +34,27 @@ class Trace:
     failed: Exception | None = None
 
 
+def is_compiled(net: nn.Module) -> bool:
+    """Whether a module is what torch.compile made of one; its compiler is not imported to ask."""
+    return "torch._dynamo" in sys.modules and isinstance(net, torch._dynamo.OptimizedModule)
+
+
 def trace(net: nn.Module, size: Size, images: int = 1, channels: int = 3) -> Trace:
-    """Run a network on black images, on the meta device, which computes shapes, not values.
+    """Run a network on black images, a large one on the meta device: shapes without values.
 
     What cannot run there (values that decide the way, tensors that are no buffers) runs where the
-    network is. Modes, weights and hooks stay as they were.
+    network is; so does a network of few weights, which is done before that device, which brings
+    torch's compiler along, is imported. Modes, weights and hooks stay as they were.
     """
     with evaluating([net]), eager(net), torch.no_grad():
-        meta = {k: v.to("meta") for k, v in (*net.named_parameters(), *net.named_buffers())}
         black = torch.zeros(images, channels, *size, dtype=dtype_of(net, torch.zeros(0)))
-        whole = partial(torch.func.functional_call, net, meta, black.to("meta"))
         place = next((v.device for v in net.parameters()), black.device)
-        found = _noted(net, size, whole)
-        if found.failed is None or place.type == "meta":
-            return found
+        if place.type == "meta" or sum(v.numel() for v in net.parameters()) > FEW:
+            meta = {k: v.to("meta") for k, v in (*net.named_parameters(), *net.named_buffers())}
+            whole = partial(torch.func.functional_call, net, meta, black.to("meta"))
+            found = _noted(net, size, whole)
+            if found.failed is None or place.type == "meta":
+                return found
         return _noted(net, size, lambda: net(black.to(place)))
 
 
@@ -121,7 +129,7 @@ def evaluating(modules: Sequence[nn.Module]) -> Iterator[None]:
 
 def eager(net: nn.Module) -> AbstractContextManager[None]:
     """Inside, what `torch.compile` made of parts of a network runs uncompiled, so with its taps."""
-    compiled = (isinstance(m, COMPILED) or m._compiled_call_impl for m in net.modules())
+    compiled = (is_compiled(m) or m._compiled_call_impl for m in net.modules())
     return torch.compiler.set_stance("force_eager") if any(compiled) else nullcontext()
 
 

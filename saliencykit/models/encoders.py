@@ -13,13 +13,12 @@ from inspect import signature
 from typing import TypeVar
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from ..cache import digest
 from ..registry import Registry, check_name
 from ..sources import code_of
-from . import from_timm
+from . import from_timm, from_torchvision
 from .classical.filters import LUMA, luma
 from .dry_run import Size, by, dtype_of, eager, first_of, runs, size_asked, sizes_taken
 from .folding import folded, pairs
@@ -58,7 +57,7 @@ def encoder_names(pattern: str = "") -> list[str]:
     """
     if pattern.startswith(from_timm.PREFIX):
         return from_timm.names(pattern.removeprefix(from_timm.PREFIX))
-    known = [*ENCODERS, *torchvision.models.list_models(module=torchvision.models)]
+    known = [*ENCODERS, *from_torchvision.names()]
     return [name for name in known if pattern in name]
 
 
@@ -334,7 +333,7 @@ def changing(
 
 def public_names(net: nn.Module, paths: list[str]) -> list[str]:
     """Name VGG layers conv1_1 … conv5_3 as the paper does; others keep their modules' names."""
-    if not isinstance(net, torchvision.models.VGG) and not getattr(net, "vgg_shaped", False):
+    if not (from_torchvision.is_vgg(net) or getattr(net, "vgg_shaped", False)):
         return paths
     block, index, names = 1, 0, {}
     for path, module in net.named_modules():
@@ -425,7 +424,8 @@ def _timm_net(name: str, weights: str | os.PathLike | None) -> tuple[nn.Module, 
 
 def _torchvision_net(name: str, weights: str | os.PathLike | None) -> tuple[nn.Module, tuple]:
     """Build one of torchvision's networks or of ours."""
-    check_name("encoder", name, encoder_names())
+    if name not in ENCODERS:
+        check_name("encoder", name, encoder_names())
     if weights == DEFAULT:
         weights = usual_weights(name)
     path = _path(name, weights)

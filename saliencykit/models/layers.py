@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from math import ceil, floor, prod, sqrt
 
 from torch import Tensor, nn
-from torchvision.models.swin_transformer import PatchMerging, PatchMergingV2
-from torchvision.ops import Permute
 
 from ..registry import check_name
-from .dry_run import COMPILED, SIZES, SQUARES, Shape, Size, Trace, by, lowest, trace
+from . import from_torchvision
+from .dry_run import SIZES, SQUARES, Shape, Size, Trace, by, is_compiled, lowest, trace
 
 PREFIX = 16  # as many tokens, class and registers, may stand before those of the grid
 HEADS = ("classifier", "fc", "head", "heads", "AuxLogits", "aux1", "aux2")
@@ -38,12 +37,14 @@ LINEAR = (
     nn.MaxPool2d,
     nn.AvgPool2d,
     nn.AdaptiveAvgPool2d,
-    Permute,
-    PatchMerging,
-    PatchMergingV2,
 )
 VECTORS = (nn.Linear, nn.BatchNorm1d)  # what a head is made of, beside activations
-WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel, COMPILED)
+WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+
+
+def wraps(module: nn.Module) -> bool:
+    """Whether a module only holds another: in parallel, or compiled."""
+    return isinstance(module, WRAPPERS) or is_compiled(module)
 
 
 @dataclass(frozen=True)
@@ -159,10 +160,11 @@ class Finder:
     def _found(self, first: Trace, second: Trace) -> dict[str, Layout]:
         self.first, self.second, self.others = first, second, {}
         self.layers = {k: v for k in self.maps if isinstance(v := self.judge(k), Layout)}
+        linear = (*LINEAR, *from_torchvision.reshaping())
         if not self.layers:
-            self._walk(self.net, LINEAR)
+            self._walk(self.net, linear)
         if not self.layers:  # activations that are functions, not modules: then what they act on
-            self._walk(self.net, tuple(kind for kind in LINEAR if kind not in UNITS))
+            self._walk(self.net, tuple(kind for kind in linear if kind not in UNITS))
             self.linear = True
         self.layers = self._in_order(self.layers)
         return self.layers
@@ -205,7 +207,7 @@ class Finder:
             if trunk and name in HEADS:
                 self.others[path] = "a head, which is not run"
             elif _is_container(child):
-                self._walk(child, plain, f"{path}.", isinstance(child, WRAPPERS) and trunk)
+                self._walk(child, plain, f"{path}.", wraps(child) and trunk)
             elif trunk and self._is_trunk(path, child):
                 self._walk(child, plain, f"{path}.")
             elif isinstance(child, plain):
@@ -331,7 +333,7 @@ class Finder:
 
 def _is_container(module: nn.Module) -> bool:
     plain = type(module) is nn.Sequential or type(module) in (nn.ModuleList, nn.ModuleDict)
-    return plain or isinstance(module, WRAPPERS)
+    return plain or wraps(module)
 
 
 def _prefix(tokens: int, more: int) -> int | None:

@@ -10,7 +10,7 @@ from types import CodeType, FunctionType, ModuleType
 from torch import Tensor, nn
 
 from ..cache import digest
-from .layers import WRAPPERS
+from .layers import wraps
 
 PLAIN = (bool, int, float, str, type(None))
 Code = type | FunctionType
@@ -18,7 +18,7 @@ Code = type | FunctionType
 
 def unwrapped(net: nn.Module) -> nn.Module:
     """Return the network inside `DataParallel` and what `torch.compile` made of it."""
-    while isinstance(net, WRAPPERS):
+    while wraps(net):
         inside = dict(net.named_children())
         net = inside["_orig_mod" if "_orig_mod" in inside else "module"]
     return net

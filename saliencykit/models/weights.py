@@ -12,12 +12,12 @@ from pickle import UnpicklingError
 from zipfile import ZipFile, is_zipfile
 
 import torch
-import torchvision
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..cache import Entry, cached, entry_path, read, write
+from .from_torchvision import zoo
 
 # Suffixes of files of weights; another file is taken for one if it is there.
 SUFFIXES = r"\.(pth|pt|tar|ckpt|bin|safetensors)$"
@@ -260,13 +260,13 @@ def _score(one: _State, own: Mapping[str, Tensor]) -> int:
 def torchvision_net(name: str, imagenet: bool) -> nn.Module:
     """Build a torchvision classifier, with its default ImageNet weights or at random."""
     if not imagenet:
-        return torchvision.models.get_model(name, weights=None)
-    told = torchvision.models.get_model_weights(name)["DEFAULT"]
+        return zoo().get_model(name, weights=None)
+    told = zoo().get_model_weights(name)["DEFAULT"]
     file = Path(torch.hub.get_dir(), "checkpoints", told.url.rpartition("/")[2])
     try:
         _check_download(file, told.meta["_file_size"])
         with _weights_only():
-            return torchvision.models.get_model(name, weights="DEFAULT")
+            return zoo().get_model(name, weights="DEFAULT")
     except OSError as error:  # URLError is one
         raise FileNotFoundError(
             f"The ImageNet weights of {name} are not in {file.parent} and "
@@ -328,7 +328,7 @@ def check_finite(net: nn.Module, whose: str, unused: Sequence[str] = ()) -> None
 
 def torchvision_normalise(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation by channel of what a classifier's weights were taught."""
-    shown = torchvision.models.get_model_weights(name)["DEFAULT"].transforms()
+    shown = zoo().get_model_weights(name)["DEFAULT"].transforms()
     return tuple(shown.mean), tuple(shown.std)
 
 
