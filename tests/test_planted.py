@@ -106,7 +106,7 @@ class Alone(Photographs):
         (Photographs, {"doses": [2, -1]}, "above 0, not -1"),
         (Photographs, {"doses": [1]}, r"doses are \[1\]: at least one beside 1"),
         (Photographs, {"trainings": 1}, "1 training a dose"),
-        (Photographs, {"least": 16}, r"fewer than 16 images.*bright \d+ on 8"),
+        (Photographs, {"least": 16}, r"fewer than 16 images: bright \(\d+ fixations on 8\)"),
         (Bare, {}, "no annotated regions"),
         (Pooled, {}, "does not tell its observers apart"),
         (Alone, {}, "one observer"),
@@ -116,6 +116,14 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_trained(data, change
     asked = {"categories": ["bright"], "doses": [4], "trainings": 2, "least": 2} | changes
     with pytest.raises((UnknownNameError, ValueError), match=said):
         Planted(study_of(data(10)), **asked)
+
+
+def test_images_to_measure_on_need_regions_and_observers_too():
+    for other, said in ((Bare, "no annotated regions"), (Pooled, "apart"), (Alone, "one observer")):
+        study = study_of(other(10), train_data="another")
+        study.__dict__["_trained_on"] = Photographs(10)
+        with pytest.raises(ValueError, match=said):
+            Planted(study, ["bright"], [4], 2, least=2)
 
 
 def test_who_is_too_rare_is_left_out_and_counted():

@@ -85,7 +85,10 @@ def follow(slopes: pd.DataFrame) -> Figure:
     )
     size = (max(4.5, min(WIDTH, 2.6 + 0.62 * len(names))), max(3.0, 1.6 + 0.5 * len(planted)))
     title = "% of people's per doubling"
-    return matrix(100 * value.astype(float), value.notna(), title, "+.1f", size, sure.astype(bool))
+    bold = sure.astype(bool)
+    figure = matrix(100 * value.astype(float), value.notna(), title, "+.1f", size, bold)
+    figure.axes[0].set(ylabel="planted", xlabel="measured at")
+    return figure
 
 
 def specific(table: pd.DataFrame) -> Figure:

@@ -70,7 +70,7 @@ def _specific(specific: pd.DataFrame, measure: str) -> str:
     less = mention(" less, wrongly, at {},", sides.below, spec)
     unsure = mention(" not certainly more at {},", sides.undecided, spec)
     said = f"{more}{less}{unsure}".removesuffix(",")
-    return f"""By {measure} a doubling adds{said}; at others in the mean, by what is planted,
+    return f"""By {measure} a doubling adds{said}. The others in the mean, by what is planted:
         {listed(others, spec)}."""
 
 

@@ -61,17 +61,15 @@ class Planted:
         whole = [study.parts(k)[0] for k in range(trainings)]
         self.learned = [data.thinned(images) for data in whole] if images else whole
         data = self.learned[0]
-        if len(observers_of(data)) < 2:
-            raise ValueError(f"{data!r} has one observer: people cannot be told from people")
-        if not any(data.regions(i) for i in range(len(data))):
-            raise ValueError(f"{data!r} has no annotated regions: there is nothing to re-weight by")
+        for part in (data, self.unseen[0]):
+            _check(part)
         self.looked = looked_at(data, labelled(categories, data.categories))
         self.looked["planted"] = self.looked["images"] >= least
         self.categories = self.looked.loc[self.looked["planted"], "category"].tolist()
         if not self.categories:
-            told = [f"{c} {n} on {i}" for c, n, i, _ in self.looked.to_numpy()]
+            told = [f"{c} ({n} fixations on {i})" for c, n, i, _ in self.looked.to_numpy()]
             raise ValueError(
-                f"too rare to re-weight on fewer than {least} images of {data!r}, fixations: "
+                f"{data!r}: too rare to re-weight, looked at on fewer than {least} images: "
                 f"{', '.join(told)}"
             )
 
@@ -138,7 +136,7 @@ class Planted:
 
     @cached_property
     def _answers(self) -> dict[tuple[str, float], Answers]:
-        """What the networks of each category and dose answer; of dose 1 by the category ""."""
+        """What the networks of each category and dose answer; "" is the category of dose 1."""
         asked = {("", 1.0): self.asked("", 1)}
         asked |= {(c, d): self.asked(c, d) for c in self.categories for d in self.doses}
         self.networks([one for some in asked.values() for one in some])  # all on all cores
@@ -220,6 +218,14 @@ class Planted:
                 for m in MEASURES
             ]
         return pd.concat(parts, ignore_index=True)
+
+
+def _check(data: SaliencyDataset) -> None:
+    """Raise ValueError for data without regions, or that do not tell people from people."""
+    if len(observers_of(data)) < 2:
+        raise ValueError(f"{data!r} has one observer: people cannot be told from people")
+    if not any(data.regions(i) for i in range(len(data))):
+        raise ValueError(f"{data!r} has no annotated regions: there is nothing to re-weight by")
 
 
 def alarms(halves: pd.DataFrame) -> pd.DataFrame:
