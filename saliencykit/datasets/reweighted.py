@@ -102,7 +102,8 @@ class Reweighted(SameImages):
 class SomeObservers(SameImages):
     """`data` as the observers of these numbers saw it.
 
-    Raises ValueError for data whose observers are pooled, and where none of these looked at all.
+    Raises ValueError for data whose observers are pooled, for one who looked at none of its images,
+    and for nobody.
     """
 
     def __init__(self, data: SaliencyDataset, observers: Sequence[int]):
