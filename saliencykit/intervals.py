@@ -85,6 +85,16 @@ def wilson(hits: ArrayLike, n: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     return np.maximum(0.0, middle - reach), np.minimum(1.0, middle + reach)
 
 
+def exact(hits: int, n: int) -> tuple[float, float]:
+    """Return the exact interval, at `LEVEL`, of the share that `hits` of `n` trials are.
+
+    Clopper & Pearson 1934, Biometrika 26, 404–413: it holds at least as often as it says, also of
+    few, as long as they are independent. Raises ValueError for no trials, or more hits than trials.
+    """
+    ends = stats.binomtest(hits, n).proportion_ci(LEVEL, method="exact")
+    return float(ends.low), float(ends.high)
+
+
 def jackknife(value: Tensor, left_out: Tensor) -> tuple[Tensor, Tensor]:
     """Return the ends (m,) of the interval around `value`, from `left_out` (blocks, m).
 

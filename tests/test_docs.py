@@ -51,6 +51,15 @@ def test_the_example_of_order_and_duration_is_one(tmp_path, monkeypatch):
     assert len(made["units"].regions) == 8
 
 
+def test_the_example_of_a_planted_preference_is_one():
+    made = {}
+    (source,) = blocks(ROOT / "docs" / "planted.md", "python")
+    exec(source, made)
+    data, twice, some = (made[name] for name in ("data", "twice", "some"))
+    assert [str(twice.weight), some.observers] == ["2", [0, 2, 5]]
+    assert len(twice.fixations(0)) >= len(data.fixations(0)) > len(some.fixations(0)) > 0
+
+
 @pytest.fixture
 def annotated(tmp_path, monkeypatch):
     """A folder of the user's with regions, an untrained network for all, and an empty cache."""

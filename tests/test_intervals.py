@@ -16,6 +16,7 @@ from saliencykit import intervals
 from saliencykit.intervals import (
     adjusted,
     bounds,
+    exact,
     image_weights,
     interval,
     jackknife,
@@ -52,6 +53,19 @@ def test_bounds_of_tensors_and_arrays_are_the_same_percentiles():
     narrow = bounds(draws, level=0.5)
     assert (low < narrow[0]).all()
     assert (narrow[1] < high).all()
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 4), (1, 4), (7, 20), (20, 20)])
+def test_the_exact_interval_leaves_a_fortieth_on_either_side(hits, n):
+    low, high = exact(hits, n)
+    assert stats.binom.sf(hits - 1, n, low) == pytest.approx(0.025) if hits else low == 0
+    assert stats.binom.cdf(hits, n, high) == pytest.approx(0.025) if hits < n else high == 1
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 0), (3, 2)])
+def test_no_share_is_told_of_no_trials(hits, n):
+    with pytest.raises(ValueError, match=r"."):
+        exact(hits, n)
 
 
 def test_wilson_s_interval_is_the_textbook_s():

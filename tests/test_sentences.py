@@ -15,6 +15,8 @@ from saliencykit.analyses.failures import sentences as failures
 from saliencykit.analyses.fine_tuning import sentences as fine_tuning
 from saliencykit.analyses.known_truth import sentences as known_truth
 from saliencykit.analyses.models import sentences as models
+from saliencykit.analyses.planted_photographs import sentences as planted_photographs
+from saliencykit.analyses.planted_photographs.tables import MEASURES, OTHERS
 from saliencykit.analyses.pop_out import sentences as pop_out
 from saliencykit.analyses.pretrained_units import sentences as pretrained_units
 from saliencykit.analyses.task_or_domain import sentences as task_or_domain
@@ -167,6 +169,13 @@ CASES = {
               test=[known_truth.TWO, known_truth.OWN], trainings=[1, 3]).assign(share=0.1),
         table(number=NUMBERS, images=[40, 80], trainings=[3, 5], category=KINDS),
     ),
+    planted_photographs: (
+        pd.DataFrame({"category": KINDS, "fixations": 9, "images": 3, "planted": [0, 1, 1]})
+        .astype({"planted": bool}),
+        table(measure=MEASURES, planted=["text", "plant"], category=KINDS),
+        table(measure=MEASURES, planted=["text"], category=["text", OTHERS, f"text − {OTHERS}"]),
+        pd.DataFrame({"measure": MEASURES, "alarms": 3, "comparisons": 3, "low": 0.3, "high": 1.0}),
+    ),
     unit_explorer: (
         table(("mean",), encoder=["one", "other"], category=KINDS).assign(layer="b", unit=3),
     ),
@@ -183,7 +192,8 @@ CLAIMS = (  # what may only be said of an interval that lies off 0
     r"(more|less) than 50|whatever the|"
     r"is favoured at [1-9]|they (cost|carry).*\*\*[1-9]|"
     r"above a world that favours nothing in [1-9]|weight in [1-9]|\(yes\)|"
-    r"fine-tuning favoured, (up|down): (person|text)"
+    r"fine-tuning favoured, (up|down): (person|text)|"
+    r"rises with|falls, wrongly|more than others|less, wrongly|(up|down) go |that beyond doubt"
 )
 
 

@@ -20,6 +20,7 @@ from . import (  # noqa: F401 (each registers)
 from .base import DATASETS, SaliencyDataset
 from .joined import Joined
 from .pysaliency_data import from_pysaliency, to_pysaliency
+from .reweighted import Reweighted, SomeObservers
 from .types import CATEGORIES, Fixations, Region, Sample
 
 Setting = bool | int | float | str | os.PathLike | Sequence[Any] | Mapping[str, float] | None
@@ -46,8 +47,10 @@ __all__ = [
     "Fixations",
     "Joined",
     "Region",
+    "Reweighted",
     "SaliencyDataset",
     "Sample",
+    "SomeObservers",
     "from_pysaliency",
     "load",
     "names",

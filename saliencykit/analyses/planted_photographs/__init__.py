@@ -1,0 +1,1 @@
+"""Preferences planted in real photographs (notebook 11)."""

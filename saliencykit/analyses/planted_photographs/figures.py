@@ -1,0 +1,127 @@
+"""Figures about preferences planted in photographs: dose and answer, who follows, alarms."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from ...dissection import singles
+from ...viewing.plots import (
+    decided,
+    doubling,
+    faint,
+    level,
+    matrix,
+    offsets,
+    only,
+    panels,
+    points,
+    row_panels,
+    unique,
+    verdicts,
+)
+from ...viewing.style import WIDTH, Colour, colours, label, legend
+from .tables import MAP, MEASURES, OTHERS, UNITS
+
+UNIT = {MAP: "% of people's", UNITS: "region NSS"}
+
+
+def dose(table: pd.DataFrame) -> Figure:
+    """What each dose adds to the answer to dose 1: a panel a planted category and measure.
+
+    The planted category thick, with intervals, the others thin; small marks are single trainings of
+    the planted one. table: `Planted.responses`.
+    """
+    planted, names = unique(table, "planted"), told(table)
+    hues = dict(zip(names, colours(names), strict=True))
+    titles = [f"{label(c)} planted: {measure}" for measure in MEASURES for c in planted]
+    x = "what a fixation on the planted category counts (all others 1)"
+    figure, axes = panels(titles, x, "answer, minus that to dose 1", len(planted), 2.9,
+                          sharey="row")  # fmt: skip
+    places = [(measure, category) for measure in MEASURES for category in planted]
+    for axis, (measure, category) in zip(axes, places, strict=True):
+        own = only(table, measure=measure, planted=category)
+        level(axis)
+        doubling(axis, unique(own, "dose"))
+        for name in names:
+            _line(axis, only(own, category=name), hues[name], label(name), name == category)
+        if measure == MAP:
+            axis.yaxis.set_major_formatter(PercentFormatter(1))
+        if category == planted[0]:
+            axis.set_ylabel(UNIT[measure])
+    return legend(figure, axes[0], columns=6)
+
+
+def _line(axis: Axes, shown: pd.DataFrame, colour: Colour, name: str, thick: bool) -> None:
+    if not thick:
+        axis.plot(shown["dose"], shown["value"], color=colour, lw=0.9, zorder=1, label=name)
+        return
+    each = singles(shown)
+    for column in each:
+        axis.plot(shown["dose"] * 2**0.06, each[column], "_", color=colour, ms=5, alpha=0.5)
+    look = {"size": 4.5, "line": 2.2, "upright": True}
+    points(axis, shown, shown["dose"], "value", colour, name, **look)
+
+
+def told(table: pd.DataFrame) -> list[str]:
+    """Return the categories that have an interval somewhere, or, if none has, a value."""
+    some = table.dropna(subset="low")
+    return unique(some if len(some) else table.dropna(subset="value"), "category")
+
+
+def follow(slopes: pd.DataFrame) -> Figure:
+    """What a doubling adds at each category (columns) when each is planted (rows), by the map.
+
+    In percent of people's; bold where the interval excludes 0. slopes: `Planted.slopes`.
+    """
+    table = only(slopes, measure=MAP)
+    names, planted = told(table), unique(table, "planted")
+    names = [*planted, *(name for name in names if name not in planted)]
+    value, sure = (
+        table.assign(sure=decided(table))
+        .pivot(index="planted", columns="category", values=v)
+        .reindex(index=planted, columns=names)
+        for v in ("value", "sure")
+    )
+    size = (max(4.5, min(WIDTH, 2.6 + 0.62 * len(names))), max(3.0, 1.6 + 0.5 * len(planted)))
+    title = "% of people's per doubling"
+    bold = sure.astype(bool)
+    figure = matrix(100 * value.astype(float), value.notna(), title, "+.1f", size, bold)
+    figure.axes[0].set(ylabel="planted", xlabel="measured at")
+    return figure
+
+
+def specific(table: pd.DataFrame) -> Figure:
+    """What a doubling adds at its own category, at the others, and the gap: a panel a measure.
+
+    table: `Planted.specific`. Small marks are single trainings.
+    """
+    kinds = {OTHERS: "others"} | dict.fromkeys(table["planted"], "itself")
+    kind = table["category"].map(kinds).fillna("minus others")
+    named = table.assign(row=table["planted"].map(label) + "\n" + kind)
+    labels = [f"{measure}, {UNIT[measure]} per doubling" for measure in MEASURES]
+    figure, axes, places = row_panels(unique(named, "row"), labels, text=str)
+    for axis, measure in zip(axes, MEASURES, strict=True):
+        shown = only(named, measure=measure).set_index("row")
+        faint(axis, singles(shown), places[shown.index])
+        verdicts(axis, shown, places[shown.index], "value")
+        if measure == MAP:
+            axis.xaxis.set_major_formatter(PercentFormatter(1))
+    return figure
+
+
+def halves(table: pd.DataFrame) -> Figure:
+    """By how much networks of two halves of the observers differ, in colour where an alarm is.
+
+    table: `Planted.halves`. A row a category, in it a point a comparison.
+    """
+    names, numbers = told(table), unique(table, "comparison")
+    labels = [f"{measure}, one half − the other, {UNIT[measure]}" for measure in MEASURES]
+    figure, axes, places = row_panels(names, labels)
+    for axis, measure in zip(axes, MEASURES, strict=True):
+        for number, shift in zip(numbers, offsets(len(numbers), 0.6), strict=True):
+            shown = only(table, measure=measure, comparison=number).set_index("category").loc[names]
+            verdicts(axis, shown, places[names] - shift, "value")
+        if measure == MAP:
+            axis.xaxis.set_major_formatter(PercentFormatter(1))
+    return figure

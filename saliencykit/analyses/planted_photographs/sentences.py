@@ -1,0 +1,107 @@
+"""Does the analysis follow what is planted in photographs? In sentences: notebook 11."""
+
+import pandas as pd
+
+from ...intervals import RATE
+from ...viewing.claims import Sides, bullets, listed, mention, percent, spans
+from ...viewing.plots import only, unique
+from ...viewing.style import label
+from .tables import MAP, MEASURES, OTHERS, UNITS
+
+SPEC = {MAP: ".1%", UNITS: ".2f"}
+
+
+def what_we_see(
+    looked: pd.DataFrame,
+    slopes: pd.DataFrame,
+    specific: pd.DataFrame,
+    alarms: pd.DataFrame,
+) -> str:
+    """Words under 11_planted_photographs.
+
+    looked, slopes, specific: of `Planted`, by the same names; alarms: `tables.alarms`.
+    """
+    return bullets(f"""
+        - **What was planted.** {_planted(looked)}
+        - **Does the answer follow?** {" ".join(_follows(specific, m) for m in MEASURES)}
+        - **Is it specific?** {" ".join(_specific(specific, m) for m in MEASURES)}
+        - **Who moves along?** {_along(slopes)}
+        - **Where nothing is planted**, {_quiet(alarms)}
+        - **What this cannot tell.** A map is z-scored, so what one category draws, others lose on
+          the images that they share; and photographs show things together, so that a network that
+          is taught one may raise its neighbours. Both are in the numbers of the others.
+    """)
+
+
+def _planted(looked: pd.DataFrame) -> str:
+    """Say how many fixations each planted category has, and what was too rare."""
+    said, rare = (
+        [f"{label(c)} {n:,} on {i} images" for c, n, i in rows.to_numpy()]
+        for rows in (
+            looked.loc[looked["planted"] == planted, ["category", "fixations", "images"]]
+            for planted in (True, False)
+        )
+    )
+    left = f" Too rare, and left out: {listed(rare, text=str)}." if rare else ""
+    return f"Fixations that the first training learns from: {listed(said, text=str)}.{left}"
+
+
+def _follows(specific: pd.DataFrame, measure: str) -> str:
+    """Say by how much a doubling raises the answer at the category itself."""
+    own = specific[specific["category"] == specific["planted"]]
+    sides, spec = Sides.of(spans(only(own, measure=measure), by="planted")), SPEC[measure]
+    rises = mention(" rises with the dose at {},", sides.above, spec)
+    falls = mention(" falls, wrongly, at {},", sides.below, spec)
+    unsure = mention(" is not decided at {},", sides.undecided, spec)
+    said = f"{rises}{falls}{unsure}".removesuffix(",") or " tells nothing"
+    unit = "share of people's" if measure == MAP else "region NSS"
+    return f"{measure.capitalize()} ({unit}, per doubling){said}{sides.too_few}."
+
+
+def _specific(specific: pd.DataFrame, measure: str) -> str:
+    """Say by how much more the planted category rises than others do in the mean."""
+    others = spans(only(specific, measure=measure, category=OTHERS), by="planted")
+    gap = specific["category"].str.contains(" − ", regex=False)
+    sides = Sides.of(spans(only(specific[gap], measure=measure), by="planted"))
+    if not sides.known:
+        return ""
+    spec = SPEC[measure]
+    more = mention(" more than others at {},", sides.above, spec)
+    less = mention(" less, wrongly, at {},", sides.below, spec)
+    unsure = mention(" not certainly more at {},", sides.undecided, spec)
+    said = f"{more}{less}{unsure}".removesuffix(",")
+    return f"""By {measure} a doubling adds{said}. The others in the mean, by what is planted:
+        {listed(others, spec)}."""
+
+
+def _along(slopes: pd.DataFrame) -> str:
+    """Say of each planted category which others rise or fall with it, by the map."""
+    parts = []
+    for planted in unique(slopes, "planted"):
+        rows, spec = only(slopes, measure=MAP, planted=planted), SPEC[MAP]
+        sides = Sides.of(spans(rows[rows["category"] != planted]))
+        up = mention("up go {}", sides.above, spec)
+        down = mention("down go {}", sides.below, spec)
+        held = f"of {len(sides.known)} others {len(sides.undecided)} are not decided"
+        said = ", ".join(part for part in (up, down, held) if part)
+        parts.append(f"{label(planted)}: {said}" if sides.known else "")
+    told = "; ".join(part for part in parts if part)
+    return f"""By the map, per doubling of what is planted, share of people's, intervals that hold
+        together: {told or "too few images to say"}."""
+
+
+def _quiet(alarms: pd.DataFrame) -> str:
+    """Say how often halves of the observers were told apart, and how often they might be."""
+    if alarms.empty:
+        return "too few images to say."
+    told = [
+        f"by {row.measure} {row.alarms} of {row.comparisons}"
+        f" (exact interval of the share: {percent(row.low)} to {percent(row.high)})"
+        for row in alarms.itertuples()
+    ]
+    more = alarms[alarms["low"] > RATE]["measure"].tolist()
+    kept = mention("More than that beyond doubt: {}.", more)
+    kept = kept or "That is no more than promised, as far as so few comparisons can tell."
+    return f"""networks taught one half of the observers were told from those taught the other half,
+        in some category, in this many comparisons, where {percent(RATE)} is promised:
+        {listed(told, text=str)}. {kept} A weight of 1 changes no digit, which a test asserts."""

@@ -1,0 +1,255 @@
+"""Does a network follow what is planted in real photographs?
+
+Fixations in regions of one category count a dose as much as all others, everything else as it was;
+networks fine-tuned on that are measured on images that they never saw, at where people looked there
+as it is. Training k of every dose has the same seed, fold and order of images, so that doses pair.
+Numbers are those of 03: region NSS of the map as a share of people's own (`MAP`), and the mean
+region NSS of the best units of the deepest layer that is read (`UNITS`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from ...datasets import Reweighted, SaliencyDataset, SomeObservers
+from ...datasets.reweighted import as_fraction, looked_at, observers_of
+from ...dissection import OverTrainings, best_of, dissect_cached, mean_of
+from ...dissection.readout_maps import MAP as LAYER
+from ...dissection.readout_maps import WithMap
+from ...evaluation import PEOPLE, human_regions_cached
+from ...findings import labelled
+from ...intervals import IMAGES, exact
+from ...models import SaliencyModel, Training, train_side_by_side
+from ...study import Study
+
+MAP, UNITS = MEASURES = ("the map", "best units")
+OTHERS = "other categories"
+Answers = dict[str, OverTrainings]
+"""By measure, one number a category."""
+
+
+class Planted:
+    """Networks taught on re-weighted fixations of a study's images, and how they answer.
+
+    categories: those to plant, one at a time; those that people looked at on fewer than `least`
+    training images are left out. doses: what a fixation there counts; trainings: of each dose; k:
+    how many best units a mean is over; images: learn from so many of the training images (0: all,
+    so that dose 1 are the study's own trainings). Raises UnknownNameError for a category;
+    ValueError where none is left, for data without regions or observers, for doses of 0 or below,
+    none beside 1, or fewer than two trainings.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        categories: Sequence[str],
+        doses: Sequence[float],
+        trainings: int = 3,
+        k: int = 10,
+        least: int = IMAGES,
+        images: int = 0,
+    ):
+        if trainings < 2:
+            raise ValueError(f"{trainings} training a dose tells no spread; at least 2 are needed")
+        self.study, self.trainings, self.k = study, trainings, k
+        self.doses = sorted({float(as_fraction(dose)) for dose in doses} - {1.0})
+        if not self.doses:
+            raise ValueError(f"doses are {list(doses)}: at least one beside 1 is needed")
+        whole = [study.parts(k)[0] for k in range(trainings)]
+        self.learned = [data.thinned(images) for data in whole] if images else whole
+        data = self.learned[0]
+        for part in (data, self.unseen[0]):
+            _check(part)
+        self.looked = looked_at(data, labelled(categories, data.categories))
+        self.looked["planted"] = self.looked["images"] >= least
+        self.categories = self.looked.loc[self.looked["planted"], "category"].tolist()
+        if not self.categories:
+            told = [f"{c} ({n} fixations on {i})" for c, n, i, _ in self.looked.to_numpy()]
+            raise ValueError(
+                f"{data!r}: too rare to re-weight, looked at on fewer than {least} images: "
+                f"{', '.join(told)}"
+            )
+
+    # Trainings
+
+    @property
+    def layer(self) -> str:
+        """The deepest layer that is read."""
+        return (self.study.read or self.study.pretrained.layers[-1:])[-1]
+
+    @cached_property
+    def unseen(self) -> list[SaliencyDataset]:
+        """The images that each training never saw."""
+        return [self.study.parts(k)[2] for k in range(self.trainings)]
+
+    def asked(self, category: str, dose: float) -> list[Training]:
+        """Return the trainings of a dose, undone; nothing is re-weighted at dose 1."""
+        if dose != 1:
+            return self._taught([Reweighted(data, category, dose) for data in self.learned])
+        own = self.study.asked(False, count=self.trainings)
+        return own if own[0].data.names == self.learned[0].names else self._taught(self.learned)
+
+    def asked_halves(self, number: int) -> tuple[list[Training], list[Training]]:
+        """Return trainings on one half of the observers and on the other, undone.
+
+        Each training deals the observers anew, so that who is in a half is part of what differs
+        between trainings; of an odd number of observers one is in neither.
+        """
+        halves: tuple[list[SaliencyDataset], list[SaliencyDataset]] = [], []
+        for k, data in enumerate(self.learned):
+            rng = np.random.default_rng([self.study.first_seed + k, number])
+            dealt = rng.permutation(observers_of(data)).tolist()
+            n = len(dealt) // 2
+            for half, chosen in zip(halves, (dealt[:n], dealt[n : 2 * n]), strict=True):
+                half.append(SomeObservers(data, chosen))
+        return self._taught(halves[0]), self._taught(halves[1])
+
+    def _taught(self, data: Sequence[SaliencyDataset]) -> list[Training]:
+        """Return training k of the study, but on data[k]; not validated."""
+        asked = self.study.asked(False, count=self.trainings, curve=False)
+        return [replace(one, data=own) for one, own in zip(asked, data, strict=True)]
+
+    def networks(self, asked: Sequence[Training]) -> list[SaliencyModel]:
+        """Return each training's network; what is not in the cache is trained side by side."""
+        found = [model for model, _ in train_side_by_side(asked)]
+        return [model for model in found if isinstance(model, SaliencyModel)]
+
+    # What they answer
+
+    @cached_property
+    def people(self) -> OverTrainings:
+        """People's own region NSS, on the images of each training."""
+        return OverTrainings.of([human_regions_cached(one) for one in self.unseen], mean_of(PEOPLE))
+
+    def _measured(self, networks: Sequence[SaliencyModel]) -> Answers:
+        found = [
+            dissect_cached(WithMap(net), own, [self.layer, LAYER], size=self.study.size)
+            for net, own in zip(networks, self.unseen, strict=True)
+        ]
+        return {
+            MAP: OverTrainings.of(found, mean_of(LAYER)) / self.people,
+            UNITS: OverTrainings.of(found, best_of(self.layer, self.k)),
+        }
+
+    @cached_property
+    def _answers(self) -> dict[tuple[str, float], Answers]:
+        """What the networks of each category and dose answer; "" is the category of dose 1."""
+        asked = {("", 1.0): self.asked("", 1)}
+        asked |= {(c, d): self.asked(c, d) for c in self.categories for d in self.doses}
+        self.networks([one for some in asked.values() for one in some])  # all on all cores
+        return {key: self._measured(self.networks(some)) for key, some in asked.items()}
+
+    def _series(self, measure: str, category: str) -> list[tuple[float, OverTrainings]]:
+        """Return what each dose of a category, by size, adds to the answer to dose 1."""
+        base = self._answers["", 1.0][measure]
+        found = {d: self._answers[category, d][measure] - base for d in self.doses}
+        return sorted({**found, 1.0: base - base}.items())
+
+    def responses(self) -> pd.DataFrame:
+        """Return what doses add to the answer to dose 1, paired by training.
+
+        measure, planted, dose, category, value, low, high (each by itself) …
+        """
+        parts = [
+            added.table(measure=measure, planted=category, dose=dose)
+            for measure in MEASURES
+            for category in self.categories
+            for dose, added in self._series(measure, category)
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    def slope(self, measure: str, category: str) -> OverTrainings:
+        """Return what each doubling of a category's dose adds, by least squares over the doses."""
+        doses, added = zip(*self._series(measure, category), strict=True)
+        return replace(added[0], values=steepness(doses, [one.values for one in added]))
+
+    def slopes(self) -> pd.DataFrame:
+        """Return what a doubling of each planted category's dose adds at each category.
+
+        measure, planted, category, value, low, high (of a planted category's all together) …
+        """
+        parts = [
+            self.slope(measure, planted).table(together=True, measure=measure, planted=planted)
+            for measure in MEASURES
+            for planted in self.categories
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    def specific(self) -> pd.DataFrame:
+        """Return what a doubling adds at its own category, at others in the mean, and the gap.
+
+        measure, planted, category (planted, `OTHERS`, "planted − other categories"), value, low,
+        high (each by itself) … Others are those on enough images for an interval. Data of one
+        category have none.
+        """
+        parts = []
+        for measure in MEASURES:
+            for planted in self.categories:
+                slope = self.slope(measure, planted)
+                own, told = slope.favouring(planted), [slope.favouring(planted)]
+                if len(slope.categories) > 1:
+                    others = without(slope, planted).averaged(OTHERS)
+                    images = np.minimum(own.images, others.images)
+                    gap = replace(own, values=own.values - others.values, images=images)
+                    told += [others, replace(gap, categories=(f"{planted} − {OTHERS}",))]
+                parts += [one.table(measure=measure, planted=planted) for one in told]
+        return pd.concat(parts, ignore_index=True)
+
+    # Where nothing is planted
+
+    def halves(self, comparisons: int) -> pd.DataFrame:
+        """Return by how much networks of one half of the observers differ from the other half's.
+
+        comparison, measure, category, value, low, high (of a comparison's all together) … Nothing
+        sets the halves apart but chance, see `asked_halves`. Raises ValueError for no comparison.
+        """
+        if comparisons < 1:
+            raise ValueError(f"{comparisons} comparisons of halves; at least 1 is needed")
+        asked = [self.asked_halves(number) for number in range(comparisons)]
+        self.networks([one for pair in asked for half in pair for one in half])
+        parts = []
+        for number, pair in enumerate(asked, 1):
+            first, second = (self._measured(self.networks(half)) for half in pair)
+            parts += [
+                (first[m] - second[m]).table(together=True, comparison=number, measure=m)
+                for m in MEASURES
+            ]
+        return pd.concat(parts, ignore_index=True)
+
+
+def _check(data: SaliencyDataset) -> None:
+    """Raise ValueError for data without regions, or that do not tell people from people."""
+    if len(observers_of(data)) < 2:
+        raise ValueError(f"{data!r} has one observer: people cannot be told from people")
+    if not any(data.regions(i) for i in range(len(data))):
+        raise ValueError(f"{data!r} has no annotated regions: there is nothing to re-weight by")
+
+
+def alarms(halves: pd.DataFrame) -> pd.DataFrame:
+    """Return how many comparisons alarm in a category: measure, alarms, comparisons, low, high.
+
+    low, high: the exact interval of the share that does. halves: `Planted.halves`; a comparison
+    none of whose categories has an interval is none.
+    """
+    rows = []
+    for measure, table in halves.dropna(subset="low").groupby("measure", sort=False):
+        wrong = ((table["low"] > 0) | (table["high"] < 0)).groupby(table["comparison"]).any()
+        rows.append((measure, int(wrong.sum()), len(wrong), *exact(int(wrong.sum()), len(wrong))))
+    return pd.DataFrame(rows, columns=["measure", "alarms", "comparisons", "low", "high"])
+
+
+def steepness(doses: Sequence[float], values: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the least-squares slope over log2 of the doses of values (…), one array a dose."""
+    x = np.log2(doses) - np.log2(doses).mean()
+    return np.tensordot(x / (x @ x), np.stack(values), 1)
+
+
+def without(found: OverTrainings, category: str) -> OverTrainings:
+    """Return the numbers of all categories but one."""
+    kept = [k for k, name in enumerate(found.categories) if name != category]
+    names = tuple(found.categories[k] for k in kept)
+    values, images = found.values[..., kept], found.images[kept]
+    return replace(found, values=values, categories=names, images=images)

@@ -1,0 +1,339 @@
+"""Notebook 11: preferences planted in data, what is said of them, and what must stay quiet."""
+
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import saliencykit as sk
+from saliencykit.analyses.planted_photographs import browser, figures, sentences, tables
+from saliencykit.analyses.planted_photographs.tables import MAP, MEASURES, OTHERS, UNITS, Planted
+from saliencykit.datasets import Fixations, Reweighted
+from saliencykit.dissection import OverTrainings
+from saliencykit.registry import UnknownNameError
+from tests.conftest import Blobs
+
+# --- What is asked -------------------------------------------------------------------------------
+
+
+class Photographs(Blobs):
+    """Blobs that people also look past; no split of its own."""
+
+    own_split = False
+
+    def fixations(self, i):
+        near, draw = Blobs.fixations(self, i), np.random.default_rng(i)
+        x, y = (draw.uniform(0, n, 8) for n in (64, 48))
+        observer = [*near.observer.tolist(), *range(8)]
+        return Fixations.of([*near.x.tolist(), *x], [*near.y.tolist(), *y], np.array(observer) % 4)
+
+
+def study_of(data, **changes):
+    study = sk.Study(weights=None, size=(48, 64), epochs=1, batch=4, read=["conv3_1"], **changes)
+    study.__dict__["annotated"] = data
+    return study
+
+
+@pytest.fixture
+def planted(monkeypatch):
+    in_turn = "saliencykit.analyses.planted_photographs.tables.train_side_by_side"
+    monkeypatch.setattr(in_turn, lambda wanted: [one.run() for one in wanted])
+    data = Photographs(25)  # five a fold: as few as best units may be told of
+    data.names = [name for name in data.names if name != "b11"]  # that nobody looks at
+    return Planted(study_of(data), ["bright"], [4, 1, 0.5], 2, k=3, least=2)
+
+
+def test_doses_differ_in_what_fixations_weigh_and_nothing_else(planted):
+    assert planted.doses == [0.5, 4]  # 1 is always asked
+    base, weak, strong = (planted.asked("bright", dose) for dose in (1, 0.5, 4))
+    own = planted.study.asked(False, count=2)
+    assert [one.key for one in base] == [one.key for one in own]  # what 03 trained
+    for k in range(2):
+        assert base[k].settings == weak[k].settings == strong[k].settings
+        assert base[k].layers == weak[k].layers == strong[k].layers
+        assert base[k].data.names == weak[k].data.names == strong[k].data.names
+        assert not set(base[k].data.names) & set(planted.unseen[k].names)
+        assert isinstance(strong[k].data, Reweighted)
+        assert strong[k].data.weight == 4
+    assert base[0].settings.seed != base[1].settings.seed
+    assert not any(isinstance(images, Reweighted) for images in planted.unseen)
+
+
+def test_fewer_images_are_the_same_for_every_dose():
+    planted = Planted(study_of(Photographs(10)), ["bright"], [4], 2, least=2, images=5)
+    base, strong = (planted.asked("bright", dose) for dose in (1, 4))
+    assert [len(one.data) for one in base] == [5, 5]
+    assert [one.data.names for one in base] == [one.data.names for one in strong]
+
+
+def test_halves_share_nobody_and_each_training_deals_anew():
+    planted = Planted(study_of(Photographs(10)), ["bright"], [4], 5, least=2)
+    pairs = list(zip(*planted.asked_halves(0), strict=True))
+    for one, other in pairs:
+        assert len(one.data.observers) == len(other.data.observers) == 2
+        assert not set(one.data.observers) & set(other.data.observers)
+        assert one.settings == other.settings
+    assert len({tuple(one.data.observers) for one, _ in pairs}) > 1
+    again = planted.asked_halves(0)[0]
+    assert [one.key for one in again] == [one.key for one, _ in pairs]
+    assert [one.key for one in planted.asked_halves(1)[0]] != [one.key for one in again]
+
+
+class Bare(Photographs):
+    categories = ("bright",)
+
+    def regions(self, i):
+        return []
+
+
+class Pooled(Photographs):
+    pooled = True
+
+
+class Alone(Photographs):
+    def fixations(self, i):
+        return replace(super().fixations(i), observer=torch.zeros(28, dtype=torch.long))
+
+
+@pytest.mark.parametrize(
+    ("data", "changes", "said"),
+    [
+        (Photographs, {"categories": ["brihgt"]}, "bright"),
+        (Photographs, {"doses": [4, 0]}, "above 0, not 0"),
+        (Photographs, {"doses": [2, -1]}, "above 0, not -1"),
+        (Photographs, {"doses": [1]}, r"doses are \[1\]: at least one beside 1"),
+        (Photographs, {"trainings": 1}, "1 training a dose"),
+        (Photographs, {"least": 16}, r"fewer than 16 images: bright \(\d+ fixations on 8\)"),
+        (Bare, {}, "no annotated regions"),
+        (Pooled, {}, "does not tell its observers apart"),
+        (Alone, {}, "one observer"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_anything_is_trained(data, changes, said):
+    asked = {"categories": ["bright"], "doses": [4], "trainings": 2, "least": 2} | changes
+    with pytest.raises((UnknownNameError, ValueError), match=said):
+        Planted(study_of(data(10)), **asked)
+
+
+def test_images_to_measure_on_need_regions_and_observers_too():
+    for other, said in ((Bare, "no annotated regions"), (Pooled, "apart"), (Alone, "one observer")):
+        study = study_of(other(10), train_data="another")
+        study.__dict__["_trained_on"] = Photographs(10)
+        with pytest.raises(ValueError, match=said):
+            Planted(study, ["bright"], [4], 2, least=2)
+
+
+def test_who_is_too_rare_is_left_out_and_counted():
+    class Rare(Photographs):
+        categories = ("bright", "dark", "text")
+
+        def regions(self, i):
+            found = super().regions(i)
+            return [replace(found[0], category="text"), *found] if self.names[i] < "b02" else found
+
+    found = Planted(study_of(Rare(10)), ["text", "dark"], [4], 2, least=5)
+    assert found.categories == ["dark"]
+    rare = found.looked.set_index("category").loc["text"]
+    assert not rare["planted"]
+    assert 1 <= rare["images"] <= 2
+    said = sentences._planted(found.looked)
+    assert f"Too rare, and left out: text {rare['fixations']} on {rare['images']} images" in said
+
+
+# --- What is found -------------------------------------------------------------------------------
+
+
+def test_small_networks_follow_in_every_table(planted):
+    responses, slopes, specific = planted.responses(), planted.slopes(), planted.specific()
+    assert set(responses["dose"]) == {0.5, 1.0, 4.0}
+    at_one = responses[responses["dose"] == 1]
+    assert (at_one["value"].dropna() == 0).all()
+    for measure in (MAP, UNITS):
+        own = responses[(responses["measure"] == measure) & (responses["category"] == "bright")]
+        for column in ("value", "training 1", "training 2"):
+            expected = np.polyfit(np.log2(own["dose"]), own[column], 1)[0]
+            row = slopes[(slopes["measure"] == measure) & (slopes["category"] == "bright")]
+            assert row[column].item() == pytest.approx(expected, abs=1e-9)
+        by = specific[specific["measure"] == measure].set_index("category")["value"]
+        # Of "dark" people have no region NSS above 0, so that a map has no share.
+        gap = pytest.approx(by["bright"] - by[OTHERS], nan_ok=measure == MAP)
+        assert by["bright − other categories"] == gap
+
+
+def test_the_answer_is_the_map_s_region_nss_as_a_share_of_people_s(planted):
+    network = planted.networks(planted.asked("bright", 4))[0]
+    found = planted._answers["bright", 4.0][MAP]
+    data, means = planted.unseen[0], []
+    with torch.inference_mode():
+        for i in range(len(data)):
+            saliency = network(data.image(i)[None].float() / 255)
+            counts = data.fixations(i).count_map(48, 64) * data.regions(i)[0].mask
+            means.append(sk.metrics.nss(saliency[0], counts).item())
+    people = planted.people.values[0, 0, 0]
+    assert found.values[0, 0, 0] == pytest.approx(np.mean(means) / people, rel=1e-3)
+
+
+def of(values, images=100):
+    """`OverTrainings` of values (S, 1 + n, K) on the same images."""
+    regions = pd.DataFrame({"image": ["a"]})
+    names = ("text", "plant", "food")[: values.shape[-1]]
+    count = np.full(values.shape[-1], images)
+    return OverTrainings(values, names, count, (regions,) * len(values))
+
+
+def answering(steep, noise=0.01, seed=0):
+    """`Planted` whose planted category rises by `steep` a doubling, and no other."""
+    rng = np.random.default_rng(seed)
+    found = object.__new__(Planted)
+    found.categories, found.doses, found.trainings = ["text"], [0.25, 0.5, 2.0, 4.0], 3
+    shared = rng.normal(size=(3, 201, 3))  # of a training, whatever its dose
+
+    def answer(dose):
+        rise = np.array([steep, 0, 0]) * np.log2(dose)
+        return of(1 + shared + rise + noise * rng.normal(size=shared.shape))
+
+    doses = {("text", d): answer(d) for d in found.doses} | {("", 1.0): answer(1)}
+    found.__dict__["_answers"] = {k: dict.fromkeys(MEASURES, v) for k, v in doses.items()}
+    return found
+
+
+def test_a_planted_slope_is_found_with_its_doses_paired():
+    found = answering(0.1)
+    slopes = found.slopes()
+    own = slopes[slopes["measure"] == MAP].set_index("category")
+    assert own.loc["text", "value"] == pytest.approx(0.1, abs=0.01)
+    assert own.loc["text", "low"] > 0.05  # trainings differ by ten times as much, but pair
+    assert (own.loc[["plant", "food"], "low"] < 0).all()
+    gap = found.specific().query("category == 'text − other categories'")
+    assert (gap["low"] > 0.05).all()
+
+
+def test_intervals_hold_nothing_that_was_not_planted_as_often_as_promised():
+    slopes = [answering(0.0, seed=seed).slope(MAP, "text") for seed in range(100)]
+    found = [one.learned(together=True) for one in slopes]
+    wrong = [((one.low > 0) | (one.high < 0)).any() for one in found]
+    assert np.mean(wrong) <= 0.12  # 5 % are promised, of 100
+
+
+def test_data_of_one_category_have_no_others():
+    found = answering(0.1)
+    answers = found.__dict__["_answers"]
+    for key, by in answers.items():
+        answers[key] = {m: of(one.values[..., :1]) for m, one in by.items()}
+    assert set(found.specific()["category"]) == {"text"}
+    assert sentences._specific(found.specific(), MAP) == ""
+
+
+def halves(alarm=()):
+    """A table of three comparisons; `alarm`: those in which text differs by the map."""
+    rows = []
+    for number in (1, 2, 3):
+        for measure in MEASURES:
+            for category in ("text", "plant"):
+                off = 1.0 * (number in alarm and measure == MAP and category == "text")
+                rows.append((number, measure, category, off, off - 0.5, off + 0.5))
+    return pd.DataFrame(rows, columns=["comparison", "measure", "category", "value", "low", "high"])
+
+
+@pytest.mark.parametrize("alarm", [(), (2,), (1, 3), (1, 2, 3)])
+def test_an_alarm_is_a_comparison_that_is_wrong_somewhere(alarm):
+    table = tables.alarms(halves(alarm)).set_index("measure")
+    assert table["alarms"].to_dict() == {MAP: len(alarm), UNITS: 0}
+    assert (table["comparisons"] == 3).all()
+    low, high = table.loc[MAP, ["low", "high"]]
+    assert (low, high) == sk.intervals.exact(len(alarm), 3)
+    said = sentences._quiet(table.reset_index())
+    assert f"by the map {len(alarm)} of 3" in said
+    assert ("beyond doubt" in said) == (len(alarm) >= 2)
+
+
+def test_halves_are_compared_training_by_training(planted):
+    table = planted.halves(1)
+    assert table["low"].isna().all()  # on two images nothing is told
+    assert set(table["measure"]) == set(MEASURES)
+    assert tables.alarms(table).empty
+    assert "too few" in sentences._quiet(tables.alarms(table))
+    with pytest.raises(ValueError, match="0 comparisons"):
+        planted.halves(0)
+
+
+# --- Figures, words, browser ---------------------------------------------------------------------
+
+
+def test_the_planted_category_is_thick_and_all_are_named():
+    responses = answering(0.1).responses()
+    figure = figures.dose(responses)
+    own = responses.query("measure == @MAP and category == 'text'")
+    lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 5]
+    (thick,) = [line for line in lines if line.get_lw() > 2]
+    assert thick.get_ydata() == pytest.approx(own["value"].to_numpy())
+    assert thick.get_xdata() == pytest.approx(own["dose"].to_numpy())
+    assert sum(line.get_lw() < 1 for line in lines) >= 2
+    named = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert named == {"text", "plant", "food"}
+    plt.close(figure)
+
+
+def test_the_matrix_has_the_planted_first_and_decided_numbers_bold():
+    slopes = answering(0.1).slopes()
+    figure = figures.follow(slopes)
+    texts = {t.get_position(): t for t in figure.axes[0].texts}
+    assert texts[0, 0].get_fontweight() == "bold"
+    assert float(texts[0, 0].get_text()) == pytest.approx(10, abs=1)
+    assert texts[1, 0].get_fontweight() == "normal"
+    plt.close(figure)
+    for draw, table in (
+        (figures.specific, answering(0.1).specific()),
+        (figures.halves, halves((2,))),
+    ):
+        figure = draw(table)
+        assert len(figure.axes) == 2
+        plt.close(figure)
+
+
+@pytest.mark.parametrize(
+    ("steep", "follows", "more"),
+    [
+        (0.1, "rises with the dose at text", "more than others at text"),
+        (-0.1, "falls, wrongly, at text", "less, wrongly, at text"),
+        (0.0, "is not decided at text", "not certainly more at text"),
+    ],
+)
+def test_words_follow_what_is_found(steep, follows, more):
+    found = answering(steep, seed=1)
+    row = {"category": "text", "fixations": 6886, "images": 138, "planted": True}
+    looked = pd.DataFrame([row])
+    said = sentences.what_we_see(looked, found.slopes(), found.specific(), tables.alarms(halves()))
+    assert "text 6,886 on 138 images" in said
+    assert follows in said
+    assert more in said
+    assert "text: of 2 others 2 are not decided" in said
+    assert "nan" not in said
+
+
+def test_who_moves_along_is_named():
+    slopes = answering(0.1).slopes()
+    moved = slopes["category"] == "plant"
+    slopes.loc[moved, ["value", "low", "high"]] = [-0.04, -0.05, -0.03]
+    said = sentences._along(slopes)
+    assert "down go plant -4.0 % [-5.0, -3.0]" in said
+
+
+def test_the_slider_shows_the_map_of_its_dose(planted):
+    shown = browser.DoseBrowser(planted, images=2)
+    strong, weak, again = (shown.draw("bright", dose) for dose in (4, 0.5, 4))
+    assert strong.shape == weak.shape
+    assert not np.array_equal(strong, weak)
+    assert np.array_equal(strong, again)
+    network = planted.networks(planted.asked("bright", 4)[:1])[0]
+    data = shown.shown["bright"]
+    with torch.inference_mode():
+        own = network.coarse(torch.stack([data.image(i).float() / 255 for i in range(2)]))
+    seen = shown.maps("bright", 4)
+    assert np.corrcoef(own[1].flatten(), seen[1].flatten())[0, 1] == pytest.approx(1, abs=1e-4)
+    with pytest.raises(UnknownNameError, match="bright"):
+        shown.draw("dark", 4)
+    assert shown.widget().children
