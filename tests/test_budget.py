@@ -120,7 +120,7 @@ def test_places_run_from_the_centre_and_orders_from_the_first(budget):
         inside = off[place[name] == 1]
         assert ((inside >= low) & (inside <= low + 0.2)).all()
     assert (order["1"] == (seen["order"] == 0)).all()
-    assert (order["after 8"] == (seen["order"] >= 8)).all()
+    assert (order["9 and later"] == (seen["order"] >= 8)).all()
 
 
 def test_people_s_bits_are_their_curve_and_shares_are_of_them(budget):

@@ -10,7 +10,9 @@ from saliencykit import models
 from saliencykit.datasets import Fixations
 from saliencykit.evaluation import fixation_gains, looks, observer_curve, read_layers
 from saliencykit.evaluation.bits import _shares, bits_of
+from saliencykit.evaluation.people import BLURS, WEIGHTS, _each
 from saliencykit.intervals import interval
+from saliencykit.metrics import InformationGain, leave_one_out
 from saliencykit.models import CentrePrior
 from saliencykit.models.fitted import log_prior
 from saliencykit.models.loglinear import (
@@ -206,6 +208,21 @@ def test_people_s_bits_of_fixations_are_their_curve():
     curve = observer_curve(data, "ig", PRIOR)
     last = curve.limits.mean().item() if curve.law.determined else curve.table["mean"].iloc[-2]
     assert (seen["weight"].to_numpy() * found.values.numpy()).sum() == pytest.approx(last)
+
+
+def test_each_fixation_has_the_bits_that_all_others_give_it():
+    """Against leaving observers out one by one: means over an observer's fixations."""
+    data, blur, weights = Drawn(worlds(smooth(n=3)[:, 0] * 9), looks=30), 2, 7
+    setting = blur * len(WEIGHTS) + weights
+    found = _each(data, 1, PRIOR, [1, 4, 9], [setting] * 3)
+    gain = InformationGain(PRIOR.map(SIZE), *WEIGHTS[weights].tolist())
+    seen = data.fixations(1)
+    sigma = BLURS[blur] * max(SIZE)
+    others = leave_one_out(seen.x, seen.y, seen.observer, SIZE, gain, sigma)
+    means = [found[seen.observer == o, 1].mean().item() for o in range(5)]
+    assert means == pytest.approx(others.tolist())
+    assert found[:, 0].isfinite().all()
+    assert found[:, 2].isnan().all()  # there are no nine others
 
 
 def test_without_others_people_have_no_bits():

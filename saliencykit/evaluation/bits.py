@@ -16,8 +16,9 @@ from tqdm.auto import tqdm
 
 from ..cache import Entry, cached
 from ..datasets import SaliencyDataset
+from ..metrics.upsampling import Size
 from ..models import CentrePrior, Tapped, upsample
-from ..models.loglinear import Size, coarse_features, coarse_grid, fit_densities
+from ..models.loglinear import coarse_features, coarse_grid, fit_densities
 from ..sources import code_of
 
 

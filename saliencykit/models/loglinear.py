@@ -27,6 +27,7 @@ from tqdm.auto import tqdm
 
 from ..cache import Entry, cached
 from ..datasets import SaliencyDataset
+from ..metrics.upsampling import Size, size_of
 from ..sources import code_of
 from .centre import CentrePrior
 from .encoders import Tapped
@@ -41,8 +42,6 @@ STEPS = 500  # of the optimiser, at most; some ten are usual
 SAMPLE = 100  # images that tell how channels vary, which sets scales and no optimum
 CONSTANT = 1e-10  # variance, as a share of the mean square, that is rounding
 HALF = torch.finfo(torch.half).max
-
-Size = tuple[int, int]
 
 
 def coarse_grid(size: Size) -> Size:
@@ -141,7 +140,7 @@ class _Layer:
     """A layer's log-linear model on the grid, for several readouts at a time, one a column."""
 
     def __init__(self, seen: Tensor, share: Tensor, prior: CentrePrior):
-        self.own, self.grid = tuple(seen.shape[-2:]), tuple(share.shape[-2:])
+        self.own, self.grid = size_of(seen), size_of(share)
         self.rows = seen.permute(0, 2, 3, 1).flatten(1, 2).float()  # (N, hw, C)
         self.share = share.double().flatten(1)
         self.prior = log_prior(prior, self.grid).flatten().log_softmax(0)

@@ -38,7 +38,7 @@ def layers(table: pd.DataFrame, control: str) -> Figure:
         axis.axhspan(row.low, row.high, color=HUMAN, alpha=0.15, lw=0)
         axis.axhline(row.value, color=HUMAN, ls=":", label=row.encoder)
     level(axis)
-    axis.annotate("centre prior", (1.02, 0), (0, -3), textcoords="offset points", va="top")
+    axis.annotate("centre prior", (1.02, 0), (0, 2), textcoords="offset points", fontsize="small")
     axis.set(xlim=(-0.04, 1.16), xlabel="depth of the layer, of all layers of its encoder")
     axis.set_ylabel("bits per fixation over the centre prior")
     return legend(figure, axis)

@@ -42,14 +42,13 @@ def _ranking(layers: pd.DataFrame, budget: Budget) -> str:
 
 
 def _control(layers: pd.DataFrame, budget: Budget) -> str:
-    """Say what the untrained network explains, whose units nobody taught anything."""
+    """Say what the untrained network explains."""
     rows = only(layers, encoder=budget.control)
     row = rows[rows["best"]].iloc[0]
     behind = Span.of(row, "behind")
     return f"""The same of an untrained {label(budget.own)}: at best {Span.of(row):.2f} bits, at
         `{row["layer"]}`, {behind:surely less|surely more|not surely less} than the best layer
-        (by {behind:.2f}). What random filters tell, contrast and place at the edge, is in every
-        network's number."""
+        (by {behind:.2f})."""
 
 
 def _whole(left: pd.DataFrame, budget: Budget) -> str:
@@ -106,8 +105,7 @@ def _by(left: pd.DataFrame, by: str, where: str) -> str:
         return ""
     first, last = rows.iloc[0], rows.iloc[-1]
     return f"""At {where.format(first["what"])} the best layer leaves {Span.of(first):.2f} of
-        {first["limit"]:.2f} bits, at {where.format(last["what"])} {Span.of(last):.2f} of
-        {last["limit"]:.2f}."""
+        {first["limit"]:.2f} bits, at {last["what"]} {Span.of(last):.2f} of {last["limit"]:.2f}."""
 
 
 def _by_layer(categories: pd.DataFrame, encoder: str) -> str:

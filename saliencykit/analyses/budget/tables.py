@@ -3,8 +3,8 @@
 All is told per fixation and over the centre prior, whose bits are 0. Fixations weigh as
 `evaluation.looks` says, so that a part's bits times its `share` of the weight are what it adds to
 the whole: exactly, category by category, place by place, one fixation after the other. Readouts
-have one optimum each, so intervals are over images alone; they know nothing of readouts that would
-learn from other images.
+have one optimum each, so intervals are over images alone: they know nothing of readouts that would
+learn from other images, and take the exponent of people's law as known.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ ANY = "best of all at each fixation"
 RINGS = (0, 20, 40, 60, 80, 100)  # from the centre to a corner, per cent
 ORDERS = 8  # fixations told one by one; all later ones together
 RING_NAMES = [f"{low}–{high} %" for low, high in pairwise(RINGS)]
-ORDER_NAMES = [*map(str, range(1, ORDERS + 1)), f"after {ORDERS}"]
+ORDER_NAMES = [*map(str, range(1, ORDERS + 1)), f"{ORDERS + 1} and later"]
 
 
 class Budget:
@@ -201,7 +201,8 @@ class Budget:
         """Return what each layer of the study's own encoder explains, category by category.
 
         A row a category and layer: category, layer, share (of fixations), value, low, high (bits
-        per fixation in it), images, limit (people's there), of_limit. Without regions no rows.
+        per fixation in it), images, limit (people's there), of_limit (value as a share of it, where
+        it is above 0). Without regions no rows.
         """
         if "category" not in self.parts:
             return pd.DataFrame()
@@ -213,7 +214,7 @@ class Budget:
             about = {"category": names, "layer": layer, "share": share}
             rows.append(pd.DataFrame(about).join(found).assign(limit=limit))
         table = pd.concat(rows, ignore_index=True)
-        return table.assign(of_limit=table["value"] / table["limit"])
+        return table.assign(of_limit=table["value"] / table["limit"].where(table["limit"] > 0))
 
 
 def _networks(study: Study, encoders: Sequence[str]) -> Mapping[str, Encoder]:
