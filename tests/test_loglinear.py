@@ -13,7 +13,7 @@ from saliencykit.evaluation.bits import _shares, bits_of
 from saliencykit.evaluation.people import BLURS, WEIGHTS, _each
 from saliencykit.intervals import interval
 from saliencykit.metrics import InformationGain, leave_one_out
-from saliencykit.models import CentrePrior
+from saliencykit.models import CentrePrior, loglinear
 from saliencykit.models.fitted import log_prior
 from saliencykit.models.loglinear import (
     PENALTIES,
@@ -133,6 +133,14 @@ def test_a_dead_channel_and_a_picture_without_fixations_change_nothing():
     torch.testing.assert_close(again.maps, plain.maps, atol=1e-3, rtol=1e-3)
     share[3] = 0
     assert fit_densities(seen, share, PRIOR, FOLDS).maps.isfinite().all()
+
+
+def test_a_readout_short_of_its_optimum_is_told_of(monkeypatch):
+    monkeypatch.setattr(loglinear, "STEPS", 1)
+    seen = smooth(n=9)
+    share = _shares(Drawn(worlds(seen[:, 0] * 9)), SIZE)
+    with pytest.warns(UserWarning, match="not at its optimum"):
+        fit_densities(seen, share, PRIOR, torch.arange(9) % 3)
 
 
 @pytest.mark.parametrize(("folds", "said"), [(2, "3 are needed"), (40, "fewer folds")])

@@ -10,12 +10,14 @@ a layer has one best readout, whatever the seed.
 
 It is fitted on a grid that all images share, since the network sees them at one size: `SIDE` cells
 along the longer side. A finer layer is averaged down to it; a coarser one is read at its own
-resolution, and its map Σ_c w_c a_c brought there bilinearly.
+resolution, and its map Σ_c w_c a_c brought there bilinearly. Scored it is on the image's own pixels
+(`evaluation.bits`), to which the map is brought likewise, and over which p then sums to 1.
 
 Source: Baddeley & Turner 2000, Australian & New Zealand Journal of Statistics 42, 283–322;
 Barthelmé, Trukenbrod, Engbert & Wichmann 2013, Journal of Vision 13(12):1 (of fixations).
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -110,8 +112,8 @@ def fit_densities(seen: Tensor, share: Tensor, prior: CentrePrior, fold: Tensor)
     0 where nobody looked; fold: (N,) from 0. The penalty is chosen among `PENALTIES`, from the
     largest on until a smaller one gains nothing, by the readout's gain on the next fold, when it
     learned from neither. The penalised likelihood is then maximised (L-BFGS) until no component of
-    its gradient exceeds `TOLERANCE`. Raises ValueError for fewer than three folds, or for folds
-    without a fixation.
+    its gradient exceeds `TOLERANCE`; a warning says where rounding or `STEPS` leave it ten times as
+    large. Raises ValueError for fewer than three folds, or for folds without a fixation.
     """
     folds, looked = int(fold.max()) + 1, share.sum((1, 2)) > 0
     if folds < 3:
@@ -189,6 +191,11 @@ class _Layer:
         first = (root * (self.axes.T @ known)).flatten().numpy()
         how = {"gtol": TOLERANCE, "ftol": 0.0, "maxiter": STEPS}
         found = minimize(loss, first, jac=True, method="L-BFGS-B", options=how)
+        if (off := float(abs(found.jac).max())) > 10 * TOLERANCE:
+            warnings.warn(
+                f"a readout is not at its optimum: gradient {off:.1g} after {found.nit} steps",
+                stacklevel=3,
+            )
         return weights(torch.from_numpy(found.x).view_as(root)) / self.spread[:, None]
 
 
