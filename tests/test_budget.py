@@ -131,7 +131,7 @@ def test_people_s_bits_are_their_curve_and_shares_are_of_them(budget):
     known = curve.law.limit if curve.law.determined else curve.table["mean"].iloc[-2]
     assert people["value"] == pytest.approx(known)
     read = table.iloc[:-1]
-    np.testing.assert_allclose(read["share"], read["value"] / people["value"])
+    np.testing.assert_allclose(read["of_limit"], read["value"] / people["value"])
     np.testing.assert_allclose(read["behind"], read["value"].max() - read["value"], atol=1e-9)
     assert (read["low"] <= read["value"]).all()
     assert read["images"].eq(23).all()  # nobody looked at one
@@ -143,7 +143,7 @@ def test_the_best_layer_is_a_taught_encoder_s_and_any_is_no_worse(budget):
     budget.bits[3:] += 100  # however much the untrained one knows
     try:
         assert read.loc[int(Budget.best.func(budget)), "encoder"] == "toyvgg"
-        best, any_of = budget.names.values()
+        best, any_of = budget.readers.values()
     finally:
         budget.bits[3:] -= 100
     assert (any_of >= best).all()
@@ -154,6 +154,8 @@ def test_the_best_layer_is_a_taught_encoder_s_and_any_is_no_worse(budget):
 def test_layers_are_chosen_evenly():
     assert evenly(list("abcdefg"), 3) == ["a", "d", "g"]
     assert evenly(["a", "b"], 5) == ["a", "b"]
+    with pytest.raises(ValueError, match="each is 0"):
+        evenly(["a", "b"], 0)
 
 
 # --- Of what little is known ---------------------------------------------------------------------
@@ -163,7 +165,7 @@ def test_without_observers_nothing_is_told_of_what_is_left(alone):
     assert alone.people == ""
     assert alone.unexplained().empty
     table = alone.layers()
-    assert table["share"].isna().all()
+    assert table["of_limit"].isna().all()
     assert table["value"].notna().all()
     assert table["encoder"].tolist() == ["toyvgg"] * 2 + [CONTROL] * 2  # and no people
     said = words(alone)
@@ -176,7 +178,7 @@ def test_without_observers_nothing_is_told_of_what_is_left(alone):
 def test_without_regions_or_order_nothing_is_told_by_them(alone):
     assert set(alone.parts) == {"place"}
     assert alone.categories().empty
-    assert "regions, so nothing is told by category and the order" in words(alone)
+    assert "regions, so nothing is told by category and the order of all" in words(alone)
 
 
 def test_images_of_which_people_s_bits_are_unknown_are_left_out():

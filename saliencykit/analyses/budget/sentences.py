@@ -29,7 +29,7 @@ def _ranking(layers: pd.DataFrame, budget: Budget) -> str:
     found = layers[layers["best"] & layers["depth"].notna()]
     found = found[found["encoder"] != budget.control].sort_values("value", ascending=False)
     first = found.iloc[0]
-    share = Span.of(first, "share")
+    share = Span.of(first, "of_limit")
     of = f", {share:.0%} of what {budget.people} have" if budget.people else ""
     others = [
         f"{row['encoder']} at `{row['layer']}` {Span.of(row):.2f}"
@@ -131,5 +131,5 @@ def _not_asked(budget: Budget) -> str:
     if "category" not in budget.parts:
         said.append("regions, so nothing is told by category")
     if "order" not in budget.parts:
-        said.append("the order of fixations")
+        said.append("the order of all fixations")
     return f"These data do not tell {listed(said, text=str)}." if said else ""

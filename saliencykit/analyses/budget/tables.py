@@ -40,7 +40,7 @@ class Budget:
     layers of the encoder), units; `bits` (readings, fixations); `seen`, the fixations (`looks`), of
     images of which people's bits are known, if any are; `limit` (fixations,), people's; `people`,
     what these are called, "" if nothing is known of them. Raises UnknownNameError for an encoder,
-    ValueError for fewer images than folds.
+    ValueError for fewer images than folds, or no layers.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Budget:
         return int(np.where(taught, self.bits @ self.weight, -np.inf).argmax())
 
     @property
-    def names(self) -> dict[str, np.ndarray]:
+    def readers(self) -> dict[str, np.ndarray]:
         """The best reading, and the best of all at each fixation: name → bits (fixations,)."""
         encoder, layer = self.readings.loc[self.best, ["encoder", "layer"]]
         taught = (self.readings["encoder"] != self.control).to_numpy()
@@ -122,8 +122,8 @@ class Budget:
         found = {"place": pd.get_dummies(pd.Series(place), dtype=float)}
         if any(self.data.regions(i) for i in range(len(self.data))):
             found = {"category": self._categories(), **found}
-        if self.seen["order"].notna().any():
-            number = self.seen["order"].clip(upper=ORDERS).fillna(ORDERS).astype(int)
+        if self.seen["order"].notna().all():
+            number = self.seen["order"].clip(upper=ORDERS).astype(int)
             order = pd.Categorical.from_codes(number, ORDER_NAMES)
             found["order"] = pd.get_dummies(pd.Series(order), dtype=float)
         return found
@@ -148,17 +148,17 @@ class Budget:
     def layers(self) -> pd.DataFrame:
         """Return what each layer explains: a row a reading, and last, if known, people.
 
-        encoder, layer, depth, units, value, low, high (bits per fixation), images, share (of
-        people's), behind (bits less than the best reading, paired by fixation) with intervals, and
-        best (whether it is its encoder's). The best of several are chosen on the images that they
-        are scored on.
+        encoder, layer, depth, units, value, low, high (bits per fixation), images, of_limit (value
+        as a share of people's) and behind (bits less than the best reading, fixation by fixation),
+        both with intervals, and best (whether it is its encoder's). The best of several are chosen
+        on the images that they are scored on.
         """
         weight, bits = self.weight[:, None], self.bits.T
         one = np.broadcast_to(weight, bits.shape)
         table = pd.concat([self.readings, self.ratios(weight * bits, one)], axis=1)
         share = self.ratios(weight * bits, one * self.limit[:, None])
         behind = self.ratios(weight * (bits[:, [self.best]] - bits), one)
-        for name, found in (("share", share), ("behind", behind)):
+        for name, found in (("of_limit", share), ("behind", behind)):
             ends = {f"{name}_{end}": found[end] for end in ("low", "high")}
             table = table.assign(**{name: found["value"], **ends})
         table["best"] = table.groupby("encoder")["value"].transform("max") == table["value"]
@@ -170,7 +170,7 @@ class Budget:
     def unexplained(self) -> pd.DataFrame:
         """Return people's bits less what is explained, of all and part by part; no rows if unknown.
 
-        A row a part and reader (`names`): by (what deals the fixations, `ALL`: nothing), what,
+        A row a part and reader (of `readers`): by (what deals the fixations, `ALL`: nothing), what,
         reader, share (of the fixations' weight), limit, explained, value (the one less the other),
         low, high, images, and adds (value times share, which sum to the whole).
         """
@@ -178,7 +178,7 @@ class Budget:
         rows = [
             self._left(by, part, reader, bits)
             for by, part in {ALL: whole, **self.parts}.items()
-            for reader, bits in self.names.items()
+            for reader, bits in self.readers.items()
             if self.people
         ]
         return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
@@ -226,6 +226,11 @@ def _networks(study: Study, encoders: Sequence[str]) -> Mapping[str, Encoder]:
 
 
 def evenly(names: Sequence[str], most: int) -> list[str]:
-    """Return at most so many of the names, first and last among them, evenly."""
+    """Return at most so many of the names, first and last among them, evenly.
+
+    Raises ValueError for none at all.
+    """
+    if most < 1:
+        raise ValueError(f"each is {most}; at least 1 layer of each encoder is needed")
     at = np.linspace(0, len(names) - 1, min(most, len(names))).round().astype(int)
     return [names[k] for k in at]
