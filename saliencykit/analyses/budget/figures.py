@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from ...viewing.plots import level, matrix, name_rows, only, points, trace, unique
+from ...viewing.plots import beside, level, matrix, name_rows, only, points, trace, unique
 from ...viewing.style import AFTER, BEFORE, CONTROL, HUMAN, WIDTH, label, legend
 from .tables import ALL
 
@@ -65,17 +65,10 @@ def unexplained(table: pd.DataFrame) -> Figure:
             axis.axvline(whole, color=colour, ls="--", lw=0.9, zorder=0)
         level(axis, upright=True)
         axis.set_title(f"by {TITLES[by]}", fontsize="medium")
-        _shares(axis, only(own, reader=next(iter(colours))), places)
+        shares = only(own, reader=next(iter(colours)))["share"]
+        beside(axis, places, [f"{100 * s:.0f} %" if s >= 0.01 else "< 1 %" for s in shares])
     figure.supxlabel("bits per fixation that people have and readouts leave unexplained")
     return legend(figure, axes[0, 0])
-
-
-def _shares(axis: plt.Axes, table: pd.DataFrame, places: pd.Series) -> None:
-    """Write at the right of each row which share of the fixations it holds."""
-    for what, share in zip(table["what"], table["share"], strict=True):
-        right = axis.get_yaxis_transform()
-        said = f"{100 * share:.0f} %" if share >= 0.01 else "< 1 %"
-        axis.text(1.01, places[what], said, transform=right, va="center", fontsize="small")
 
 
 def categories(table: pd.DataFrame, encoder: str) -> Figure:
