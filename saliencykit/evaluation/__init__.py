@@ -1,7 +1,17 @@
 """Models × images × metrics: whose maps are scored, the scores, people's, and what they say."""
 
+from .bits import looks, read_layers, weighed
 from .fitted import FITTED_METRICS, evaluate_fitted, fitted_to
-from .people import BLURS, ObserverCurve, human_baselines, human_blur, human_ceiling, observer_curve
+from .people import (
+    BLURS,
+    FixationGains,
+    ObserverCurve,
+    fixation_gains,
+    human_baselines,
+    human_blur,
+    human_ceiling,
+    observer_curve,
+)
 from .predictors import (
     CENTRE,
     Kind,
@@ -25,6 +35,7 @@ __all__ = [
     "PEOPLE",
     "Evaluation",
     "Evaluations",
+    "FixationGains",
     "Kind",
     "ObserverCurve",
     "Predictor",
@@ -33,15 +44,19 @@ __all__ = [
     "evaluate_fitted",
     "file_maps",
     "fitted_to",
+    "fixation_gains",
     "human_baselines",
     "human_blur",
     "human_ceiling",
     "human_regions",
     "human_regions_cached",
+    "looks",
     "model_maps",
     "network_maps",
     "observer_curve",
     "prior_maps",
+    "read_layers",
     "spread",
     "summary",
+    "weighed",
 ]

@@ -118,6 +118,72 @@ def observer_curve(
     return ObserverCurve(table, law, torch.from_numpy(limits(numbers, scores, law)))
 
 
+@dataclass(frozen=True)
+class FixationGains:
+    """How many bits other people have of each fixation, beyond the prior.
+
+    values: (F,) float64, of each row of `bits.looks`; NaN where nobody else looked, or, of images
+    that fewer looked at than the curve is measured at; observers: how many others there are: inf,
+    or, where the curve does not tell its limit, the most that it was measured at.
+    """
+
+    values: Tensor
+    observers: float
+
+
+def fixation_gains(data: SaliencyDataset, prior: CentrePrior) -> FixationGains:
+    """Return what people's information gain (`observer_curve`) is of each fixation.
+
+    Each fixation by the groups, blur and weights of the curve, so that the weighted mean over all
+    is the curve itself. Infinitely many observers: by the power law of the curve, whose exponent
+    all fixations share. A limit is then linear in the scores of growing groups, and so is that of
+    any set of fixations the mean of theirs. Cached.
+    """
+    curve, numbers = observer_curve(data, "ig", prior), _numbers(data)
+    settings = _tuned(data, "ig", prior, "growing", numbers)["settings"].tolist()
+
+    def compute() -> Entry:
+        images = tqdm(range(len(data)), desc=f"people's bits, {data.name}", leave=False)
+        return Entry(
+            {"values": torch.cat([_each(data, i, prior, numbers, settings) for i in images])}
+        )
+
+    key = {
+        "code": code_of(fixation_gains),
+        "data": data.fingerprint,
+        "numbers": numbers,
+        "prior": asdict(prior),
+    }
+    values = cached("fixation_gains", key, compute).tensors["values"]
+    if not curve.law.determined:
+        return FixationGains(values[:, -1], numbers[-1])
+    return FixationGains(torch.from_numpy(limits(numbers, values.numpy(), curve.law)), np.inf)
+
+
+def _each(
+    data: SaliencyDataset,
+    i: int,
+    prior: CentrePrior,
+    numbers: Sequence[int],
+    settings: Sequence[int],
+) -> Tensor:
+    """Return (n, numbers): the gain of each of image i's fixations alone."""
+    size = data.size_of(i)
+    seen = data.fixations(i).inside(*size, data.names[i])
+    found = torch.full((len(seen), len(numbers)), torch.nan, dtype=torch.float64)
+    for k, (number, setting) in enumerate(zip(numbers, settings, strict=True)):
+        blur, (uniform, centre) = BLURS[setting // len(WEIGHTS)], WEIGHTS[setting % len(WEIGHTS)]
+        points, member = fixated(seen.x, seen.y, seen.observer, size, blur * max(size))
+        trials = growing(member, [number], seed=i)
+        if trials.target.any():
+            whose = trials.target.argmax(0)  # which trial has it as a target
+            alone = Trials(trials.predict[whose], torch.eye(len(seen), dtype=torch.float64))
+            found[:, k] = InformationGain(prior.map(size), float(uniform), float(centre))(
+                points, alone
+            )
+    return found
+
+
 def _numbers(data: SaliencyDataset) -> list[int]:
     """Numbers of observers to predict with, evenly spread in their logarithm."""
     looked = [len(data.fixations(i).observer.unique()) for i in range(len(data))]

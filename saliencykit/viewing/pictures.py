@@ -74,14 +74,23 @@ def grey(values: Tensor) -> Image.Image:
     return Image.fromarray((255 * normalised(values)).round().to(torch.uint8).numpy())
 
 
-def with_fixations(picture: Picture, fixations: Fixations, radius: int | None = None) -> Picture:
-    """Draw fixations as white-rimmed dots; coordinates are the picture's pixels."""
+def with_fixations(
+    picture: Picture,
+    fixations: Fixations,
+    radius: int | None = None,
+    inks: Sequence[Ink] | None = None,
+) -> Picture:
+    """Draw fixations as white-rimmed dots; coordinates are the picture's pixels.
+
+    inks: each one's colour, None: all have the same.
+    """
     canvas = Image.fromarray(picture)
     pen = ImageDraw.Draw(canvas)
     radius = radius or max(2, picture.shape[1] // 160)
-    for x, y in zip(fixations.x.tolist(), fixations.y.tolist(), strict=True):
+    inks = [(213, 94, 0)] * len(fixations) if inks is None else inks
+    for x, y, ink in zip(fixations.x.tolist(), fixations.y.tolist(), inks, strict=True):
         box = (x - radius, y - radius, x + radius, y + radius)
-        pen.ellipse(box, fill=(213, 94, 0), outline=(255, 255, 255))
+        pen.ellipse(box, fill=ink, outline=(255, 255, 255))
     return np.array(canvas)
 
 

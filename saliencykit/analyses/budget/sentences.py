@@ -1,0 +1,135 @@
+"""What layers explain of people's fixations, and what nobody does, in sentences: notebook 12."""
+
+import pandas as pd
+
+from ...viewing.claims import Span, bullets, extremes, listed, percent, spans
+from ...viewing.plots import only, unique
+from ...viewing.style import label
+from .tables import ALL, ANY, NONE, Budget
+
+
+def what_we_see(
+    budget: Budget, layers: pd.DataFrame, left: pd.DataFrame, categories: pd.DataFrame
+) -> str:
+    """Words under 12_budget. layers, left, categories: `Budget.layers`, `unexplained` …"""
+    return bullets(f"""
+        - {_ranking(layers, budget)}
+        - {_control(layers, budget)}
+        - {_whole(left, budget)}
+        - {_by_category(left)}
+        - {_by_layer(categories, budget.own)}
+        - {_by(left, "place", "{} of the way from the centre to a corner")}
+        - {_by(left, "order", "fixation {}")}
+        - {_not_asked(budget)}
+    """)
+
+
+def _ranking(layers: pd.DataFrame, budget: Budget) -> str:
+    """Say what each encoder's best layer explains, and who is surely behind the best."""
+    found = layers[layers["best"] & layers["depth"].notna()]
+    found = found[found["encoder"] != budget.control].sort_values("value", ascending=False)
+    first = found.iloc[0]
+    share = Span.of(first, "of_limit")
+    of = f", {share:.0%} of what {budget.people} have" if budget.people else ""
+    others = [
+        f"{row['encoder']} at `{row['layer']}` {Span.of(row):.2f}"
+        f" ({Span.of(row, 'behind'):surely less|surely more|not surely less})"
+        for _, row in found.iloc[1:].iterrows()
+    ]
+    then = f" Then {listed(others, text=str)}, compared fixation by fixation." if others else ""
+    return f"""A linear readout of **{first["encoder"]}**'s frozen layer `{first["layer"]}` explains
+        most: **{Span.of(first):.2f} bits per fixation** over the centre prior{of}.{then}"""
+
+
+def _control(layers: pd.DataFrame, budget: Budget) -> str:
+    """Say what the untrained network explains."""
+    rows = only(layers, encoder=budget.control)
+    row = rows[rows["best"]].iloc[0]
+    behind = Span.of(row, "behind")
+    return f"""The same of an untrained {label(budget.own)}: at best {Span.of(row):.2f} bits, at
+        `{row["layer"]}`, {behind:surely less|surely more|not surely less} than the best layer
+        (by {behind:.2f})."""
+
+
+def _whole(left: pd.DataFrame, budget: Budget) -> str:
+    """Say what is left of all fixations."""
+    if left.empty:
+        return ""
+    best, any_of = (only(left, by=ALL, reader=reader).iloc[0] for reader in unique(left, "reader"))
+    count = int((budget.readings["encoder"] != budget.control).sum())
+    return f"""Of the {best["limit"]:.2f} bits that {budget.people} have, the best layer leaves
+        {Span.of(best):.2f}. If at each fixation the one of {count} readouts could be asked that
+        happens to know most, which nobody can know beforehand, {Span.of(any_of):.2f} would be
+        left{": what is above 0 there, all of them miss" if any_of["value"] > 0 else ""}."""
+
+
+def _by_category(left: pd.DataFrame) -> str:
+    """Say in which category most is left, and which adds most to the whole."""
+    rows = _own(left, "category")
+    if rows.empty:
+        return ""
+    whole = rows["adds"].sum()
+    adds = rows.sort_values("adds", ascending=False).iloc[0]
+    outside = only(rows, what=NONE)
+    rest = ""
+    if len(outside) and adds["what"] != NONE:
+        rest = f"; what lies in no region adds {percent(outside['adds'].item() / whole)}"
+    missed = only(left, by="category", reader=ANY)
+    missed = [what for what, span in spans(missed, by="what").items() if span.low > 0]
+    nobody = f"""Even the best of all at each fixation surely leaves some in
+        {listed(missed)}.""" if missed else """The best of all at each fixation surely leaves
+        nothing in any category."""  # fmt: skip
+    return f"""{_ends(rows)} Most of all that is left is of **{label(adds["what"])}**,
+        {percent(adds["adds"] / whole)}{rest}. {nobody}"""
+
+
+def _own(left: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Return the rows of the best reading, of parts dealt `by`."""
+    return left[(left["by"] == by) & (left["reader"] != ANY)] if len(left) else left
+
+
+def _ends(rows: pd.DataFrame) -> str:
+    """Say of which parts the best layer leaves most and least of a fixation."""
+    if rows["low"].notna().sum() < 2:
+        return "Too few images to say of which parts most is left."
+    most, least = extremes(rows)
+    return f"""Per fixation the best layer leaves most of {label(most["what"])}
+        ({Span.of(most):.2f} of {most["limit"]:.2f} bits), least of {label(least["what"])}
+        ({Span.of(least):.2f} of {least["limit"]:.2f})."""
+
+
+def _by(left: pd.DataFrame, by: str, where: str) -> str:
+    """Say what is left at the first and last place, or fixation: `where`, its name for {}."""
+    rows = _own(left, by)
+    if len(rows) < 2:
+        return ""
+    first, last = rows.iloc[0], rows.iloc[-1]
+    return f"""At {where.format(first["what"])} the best layer leaves {Span.of(first):.2f} of
+        {first["limit"]:.2f} bits, at {last["what"]} {Span.of(last):.2f} of {last["limit"]:.2f}."""
+
+
+def _by_layer(categories: pd.DataFrame, encoder: str) -> str:
+    """Say at which layer each category is known best."""
+    if categories.empty:
+        return ""
+    best = categories.loc[categories.groupby("category", sort=False)["value"].idxmax()]
+    best = best[best["category"] != NONE]
+    known = [
+        f"{listed(best[best['layer'] == layer]['category'].tolist())} at `{layer}`"
+        for layer in unique(categories, "layer")
+        if (best["layer"] == layer).any()
+    ]
+    return f"""By category, layers of {label(encoder)} that explain most:
+        {listed(known, text=str)}."""
+
+
+def _not_asked(budget: Budget) -> str:
+    """Say what the data do not tell."""
+    said = []
+    if not budget.people:
+        said.append("whose fixations are whose, so what people have, and nobody explains, is open")
+    if "category" not in budget.parts:
+        said.append("regions, so nothing is told by category")
+    if "order" not in budget.parts:
+        said.append("the order of all fixations")
+    return f"These data do not tell {listed(said, text=str)}." if said else ""

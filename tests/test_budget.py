@@ -1,0 +1,261 @@
+"""Notebook 12: bits that layers explain, that people have, and that nobody explains, add up."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+from saliencykit import models
+from saliencykit.analyses.budget import browser, figures, sentences, tables
+from saliencykit.analyses.budget.tables import ALL, ANY, NONE, Budget, evenly
+from saliencykit.datasets import Fixations, Region
+from saliencykit.evaluation import observer_curve
+from saliencykit.models import CentrePrior
+from saliencykit.registry import UnknownNameError
+from tests.conftest import Blobs
+
+PRIOR = CentrePrior(0.5, 0.5, 0.2, 0.25)
+LAYERS = ["conv1_1", "conv3_3", "conv5_3"]
+CONTROL = "toyvgg, untrained"
+
+
+class Told(Blobs):
+    """Blobs whose fixations have an order, two regions that overlap, and a place without any."""
+
+    name = "told"
+
+    def fixations(self, i):
+        seen = super().fixations(i)
+        return replace(seen, order=torch.arange(len(seen)) // 2) if len(seen) else seen
+
+    def regions(self, i):
+        bright, _ = super().regions(i)
+        both = bright.mask.roll(4, 1)  # right of the blob, and half over it
+        return [bright, Region("dark", mask=both)]
+
+
+class Alone(Told):
+    """All fixations are one observer's, and no region is annotated."""
+
+    name = "alone"
+
+    def fixations(self, i):
+        seen = super().fixations(i)
+        return Fixations.of(seen.x, seen.y)
+
+    def regions(self, i):
+        return []
+
+
+def encoder(seed):
+    torch.manual_seed(seed)
+    return models.build_encoder("toyvgg", None)
+
+
+def study_of(data):
+    how = {"encoder": "toyvgg", "size": (24, 32), "dissected": LAYERS}
+    nets = {"pretrained": encoder(0), "untrained": encoder(1)}
+    return SimpleNamespace(scored=data, centre=PRIOR, **how, **nets)
+
+
+@pytest.fixture(scope="module")
+def budget():
+    return Budget(study_of(Told(n=24)), folds=3)
+
+
+@pytest.fixture(scope="module")
+def alone():
+    return Budget(study_of(Alone(n=18)), each=2, folds=3)
+
+
+def words(budget):
+    left, categories = budget.unexplained(), budget.categories()
+    return sentences.what_we_see(budget, budget.layers(), left, categories)
+
+
+# --- What is told --------------------------------------------------------------------------------
+
+
+def test_parts_add_up_to_the_whole(budget):
+    left = budget.unexplained()
+    assert set(left["by"]) == {ALL, "category", "place", "order"}
+    np.testing.assert_allclose(left["limit"], left["explained"] + left["value"], atol=1e-12)
+    for reader, rows in left.groupby("reader"):
+        whole = rows[rows["by"] == ALL].iloc[0]
+        for by, part in rows.groupby("by"):
+            assert part["share"].sum() == pytest.approx(1), by
+            assert part["adds"].sum() == pytest.approx(whole["value"]), (reader, by)
+            told = (part["share"] * part["explained"]).sum()
+            assert told == pytest.approx(whole["explained"])
+
+
+def test_categories_add_up_to_what_each_layer_explains(budget):
+    layers = budget.layers().set_index(["encoder", "layer"])["value"]
+    found = budget.categories()
+    assert list(found["category"].unique()) == ["bright", "dark", NONE]
+    for layer, rows in found.groupby("layer"):
+        assert (rows["share"] * rows["value"]).sum() == pytest.approx(layers["toyvgg", layer])
+
+
+def test_a_fixation_in_two_regions_is_half_of_each(budget):
+    parts, data = budget.parts["category"], budget.data
+    kinds = set()
+    for k, row in budget.seen.iterrows():
+        at = int(row["y"]), int(row["x"])
+        held = [r.category for r in data.regions(int(row["image"])) if r.mask[at]]
+        wanted = {name: held.count(name) / len(held) for name in held} or {NONE: 1.0}
+        assert parts.loc[k][parts.loc[k] > 0].to_dict() == pytest.approx(wanted)
+        kinds.add(len(held))
+    assert kinds == {0, 1, 2}
+
+
+def test_places_run_from_the_centre_and_orders_from_the_first(budget):
+    place, order = budget.parts["place"], budget.parts["order"]
+    seen, (height, width) = budget.seen, budget.data.shape
+    off = np.hypot(seen["x"] / width - 0.5, seen["y"] / height - 0.5) / np.sqrt(0.5)
+    for name, low in zip(tables.RING_NAMES, (0, 0.2, 0.4, 0.6, 0.8), strict=True):
+        inside = off[place[name] == 1]
+        assert ((inside >= low) & (inside <= low + 0.2)).all()
+    assert (order["1"] == (seen["order"] == 0)).all()
+    assert (order["9 and later"] == (seen["order"] >= 8)).all()
+
+
+def test_people_s_bits_are_their_curve_and_shares_are_of_them(budget):
+    table = budget.layers()
+    people = table.iloc[-1]
+    assert people["encoder"] == budget.people
+    curve = observer_curve(budget.data, "ig", PRIOR)
+    known = curve.law.limit if curve.law.determined else curve.table["mean"].iloc[-2]
+    assert people["value"] == pytest.approx(known)
+    read = table.iloc[:-1]
+    np.testing.assert_allclose(read["of_limit"], read["value"] / people["value"])
+    np.testing.assert_allclose(read["behind"], read["value"].max() - read["value"], atol=1e-9)
+    assert (read["low"] <= read["value"]).all()
+    assert read["images"].eq(23).all()  # nobody looked at one
+
+
+def test_the_best_layer_is_a_taught_encoder_s_and_any_is_no_worse(budget):
+    read = budget.readings
+    assert read["encoder"].tolist() == ["toyvgg"] * 3 + [CONTROL] * 3
+    budget.bits[3:] += 100  # however much the untrained one knows
+    try:
+        assert read.loc[int(Budget.best.func(budget)), "encoder"] == "toyvgg"
+        best, any_of = budget.readers.values()
+    finally:
+        budget.bits[3:] -= 100
+    assert (any_of >= best).all()
+    assert (any_of == budget.bits[:3].max(0)).all()
+    assert read["depth"].tolist()[:3] == [0, pytest.approx(6 / 12), 1]
+
+
+def test_layers_are_chosen_evenly():
+    assert evenly(list("abcdefg"), 3) == ["a", "d", "g"]
+    assert evenly(["a", "b"], 5) == ["a", "b"]
+    with pytest.raises(ValueError, match="each is 0"):
+        evenly(["a", "b"], 0)
+
+
+# --- Of what little is known ---------------------------------------------------------------------
+
+
+def test_without_observers_nothing_is_told_of_what_is_left(alone):
+    assert alone.people == ""
+    assert alone.unexplained().empty
+    table = alone.layers()
+    assert table["of_limit"].isna().all()
+    assert table["value"].notna().all()
+    assert table["encoder"].tolist() == ["toyvgg"] * 2 + [CONTROL] * 2  # and no people
+    said = words(alone)
+    assert "whose fixations are whose" in said
+    assert "have" not in said.splitlines()[0]
+    assert browser.BudgetBrowser(alone).draw(1).shape[2] == 3
+    plt.close(figures.layers(table, alone.control))
+
+
+def test_without_regions_or_order_nothing_is_told_by_them(alone):
+    assert set(alone.parts) == {"place"}
+    assert alone.categories().empty
+    assert "regions, so nothing is told by category and the order of all" in words(alone)
+
+
+def test_images_of_which_people_s_bits_are_unknown_are_left_out():
+    class Some(Told):
+        name = "some"
+
+        def fixations(self, i):
+            seen = super().fixations(i)
+            return seen[seen.observer == 0] if self.names[i] == "b00" else seen
+
+    found = Budget(study_of(Some(n=24)), each=1, folds=3)
+    assert 0 not in set(found.seen["image"])
+    assert found.seen["weight"].sum() == pytest.approx(1)
+    assert found.bits.shape == (2, len(found.seen))
+
+
+def test_of_many_images_some_are_read():
+    assert len(Budget(study_of(Told(n=24)), each=1, folds=3, most=18).data) == 18
+
+
+def test_what_cannot_be_asked_is_refused_at_once():
+    study = study_of(Told(n=4))
+    with pytest.raises(UnknownNameError, match="squeezenet1_1"):
+        Budget(study, ["toyvgg", "squezenet1_1"])
+    with pytest.raises(ValueError, match="cannot be dealt into 5 parts"):
+        Budget(study)
+
+
+# --- What is shown -------------------------------------------------------------------------------
+
+
+def test_the_ranking_shows_every_encoder_people_and_the_best_layer(budget):
+    table = budget.layers()
+    (axis,) = figures.layers(table, budget.control).axes
+    lines = {line.get_label() for line in axis.lines}
+    assert {"toyvgg", CONTROL, budget.people} <= lines
+    stars = [line for line in axis.lines if line.get_marker() == "*"]
+    best = table[table["best"] & table["depth"].notna()]
+    assert [star.get_ydata()[0] for star in stars] == pytest.approx(best["value"].tolist())
+    plt.close("all")
+
+
+def test_what_is_left_has_a_panel_a_part_and_two_points_a_row(budget):
+    left = budget.unexplained()
+    axes = figures.unexplained(left).axes
+    titles = [axis.get_title(loc="left") or axis.get_title() for axis in axes]
+    assert [title.split()[1] for title in titles] == ["category", "distance", "fixation"]
+    drawn = axes[0].containers
+    rows = left[(left["by"] == "category") & (left["reader"] == ANY)]
+    assert drawn[1][0].get_xdata().tolist() == pytest.approx(rows["value"].tolist())
+    plt.close("all")
+
+
+def test_the_map_holds_every_layer_and_people(budget):
+    figure = figures.categories(budget.categories(), "toyvgg")
+    names = [text.get_text() for text in figure.axes[0].get_xticklabels()]
+    assert names == [*LAYERS, "people"]
+    plt.close("all")
+
+
+def test_sentences_hold_the_tables_numbers(budget):
+    said, table = words(budget), budget.layers()
+    best = table.loc[budget.best]
+    assert f"frozen layer `{best['layer']}` explains most: **{best['value']:.2f}" in said
+    whole = budget.unexplained().query("by == @ALL")
+    for value in whole["value"]:
+        assert f"{value:.2f} [" in said
+    assert "one of 3 readouts" in said
+    assert "do not tell" not in said
+
+
+def test_fixations_are_coloured_by_what_is_left_of_them(budget):
+    shown = browser.BudgetBrowser(budget)
+    left = shown.seen.groupby("image").apply(lambda of: (of["left"] * of["weight"]).sum())
+    assert left[shown.ranked].is_monotonic_decreasing
+    first, last = shown.draw(1), shown.draw(len(shown.ranked))
+    assert first.shape == last.shape
+    assert not np.array_equal(first, last)
+    reds = [(p[..., 0].astype(int) - p[..., 2] > 60).sum() for p in (first, last)]
+    assert reds[0] != reds[1]
