@@ -98,9 +98,11 @@ def write(folder: Path, description: str = "") -> Path:
 
 def check_page(folder: Path) -> None:
     """Raise FileExistsError if the page in `folder`, or its picture, is somebody else's."""
-    page, theirs = folder / PAGE, overview.others(folder)
-    if page.exists() and MARK not in page.read_text(encoding="utf-8", errors="replace"):
-        theirs = page
+    page = folder / PAGE
+    told = page.read_text(encoding="utf-8", errors="replace") if page.exists() else ""
+    theirs = page if page.exists() and MARK not in told else None
+    if overview.PICTURE not in told:  # our page tells of no such picture
+        theirs = theirs or overview.others(folder)
     if theirs:
         raise FileExistsError(
             f"{theirs} is not one of saliencykit's: nothing is written over. Name another folder "
