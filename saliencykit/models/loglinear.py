@@ -39,7 +39,7 @@ from .stimuli import device_of, stimuli, to_float
 
 SIDE = 32  # cells along the longer side of the grid
 PENALTIES = (10.0, 1.0, 0.1, 0.01, 0.001)  # on squared weights of channels of variance 1, tried
-TOLERANCE = 1e-4  # of the gradient, nats per fixation, where the curvature is about 1
+TOLERANCE = 3e-4  # of the gradient, nats per fixation, where the curvature is about 1
 STEPS = 500  # of the optimiser, at most; some ten are usual
 SAMPLE = 100  # images that tell how channels vary, which sets scales and no optimum
 CONSTANT = 1e-10  # variance, as a share of the mean square, that is rounding
@@ -189,7 +189,7 @@ class _Layer:
 
         known = torch.where(self.spread.isinf()[:, None], 0, start * self.spread[:, None])
         first = (root * (self.axes.T @ known)).flatten().numpy()
-        how = {"gtol": TOLERANCE, "ftol": 0.0, "maxiter": STEPS}
+        how = {"gtol": TOLERANCE, "ftol": 1e-9, "maxiter": STEPS}
         found = minimize(loss, first, jac=True, method="L-BFGS-B", options=how)
         if (off := float(abs(found.jac).max())) > 10 * TOLERANCE:
             warnings.warn(
