@@ -1,3 +1,4 @@
+import pickle
 from dataclasses import replace
 from itertools import product
 
@@ -330,3 +331,15 @@ def test_scene_class_shows_in_the_background():
         for v in vs[6:]
     ]
     assert np.mean(hits) > 0.75
+
+
+def test_what_was_read_is_shared_by_subsets_and_sent_to_no_other_process():
+    whole = world()
+    part = whole.subset(whole.names[:2])
+    assert torch.equal(whole.image(0), part.image(0))
+    assert part._read is whole._read
+    sent = pickle.dumps(part)
+    assert len(sent) < 10_000
+    again = pickle.loads(sent)
+    assert again.fingerprint == part.fingerprint
+    assert torch.equal(again.image(1), part.image(1))

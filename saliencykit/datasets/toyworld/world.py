@@ -21,6 +21,13 @@ from .scenes import SCENES, render
 VAL, TEST = (3, 10, 17), (6, 13, 19)  # of every 20 scenes; the other 14 are for training
 
 
+class _Read(dict[str, Entry]):
+    """What was read from the cache; another process is sent none of it, and reads its own."""
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return type(self), ()
+
+
 @DATASETS.register("toyworld")
 class ToyWorld(SaliencyDataset):
     """Scenes drawn by code, of which all is known: what shows where, and why people look there.
@@ -60,7 +67,7 @@ class ToyWorld(SaliencyDataset):
         self.observers = Observers(self.planted, count=observers, **habits)
         self.n, self.group = int(n), int(group)
         self.names = [f"toy_{i:05d}" for i in range(self.n)]
-        self._read: dict[str, Entry] = {}  # shared with the subsets of this world
+        self._read = _Read()  # shared with the subsets of this world
 
     def contents(self) -> dict[str, object]:
         """Return all settings that images and fixations depend on, and the code's version."""
@@ -93,7 +100,7 @@ class ToyWorld(SaliencyDataset):
             return super().thinned(n)
         view = copy.copy(self)
         view.n = min(n, self.n)
-        view.names, view._read = self.names[: view.n], {}
+        view.names, view._read = self.names[: view.n], _Read()
         return view
 
     def image(self, i: int) -> Tensor:
