@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
-from saliencykit.models import build_encoder, by_name, toyvgg, weights
+from saliencykit.models import SaliencyModel, build_encoder, by_name, toyvgg, weights
 from saliencykit.models.weights import load_weights
 from saliencykit.paths import ROOT
 from tests.fuzz import checkpoints
@@ -359,6 +359,16 @@ def test_masks_may_be_infinite_and_heads_anything():
 def test_weights_are_the_right_ones_or_refused_in_words(seed):
     with tempfile.TemporaryDirectory() as folder:
         assert checkpoints.trial(seed, Path(folder)) in ("right", "refused")
+
+
+@pytest.mark.parametrize("name", [b'"digest"', b'"meta"'])
+def test_our_own_file_is_checked_whatever_part_of_it_is_damaged(name, tmp_path):
+    path = tmp_path / "harmed.safetensors"
+    SaliencyModel(build_encoder(network(3))).save(path)
+    data = path.read_bytes().replace(name, name[:2] + b"x" + name[3:])
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))  # and a weight
+    with pytest.raises(ValueError, match=r"harmed\.safetensors is damaged"):
+        build_encoder(network(1), path)
 
 
 # What is a path
