@@ -7,7 +7,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from ...viewing.plots import beside, level, matrix, name_rows, only, points, trace, unique
-from ...viewing.style import AFTER, BEFORE, CONTROL, HUMAN, WIDTH, label, legend
+from ...viewing.style import AFTER, BEFORE, CONTROL, HUMAN, WIDTH, legend
 from .tables import ALL
 
 TITLES = {
@@ -86,7 +86,7 @@ def categories(table: pd.DataFrame, encoder: str) -> Figure:
     most = values[columns].max(axis=1)
     bold = values.eq(most, axis=0) & np.isin(values.columns, columns)
     size = (min(WIDTH, 2.6 + 0.75 * values.shape[1]), 1.4 + 0.34 * len(values))
-    title = f"bits per fixation, layers of {label(encoder)}"
+    title = f"bits per fixation, layers of {encoder}"
     figure = matrix(values, printed, title, ".2f", size, bold)
     figure.axes[0].set_xticklabels(values.columns)  # a layer's name as it is
     return figure

@@ -46,7 +46,7 @@ def _control(layers: pd.DataFrame, budget: Budget) -> str:
     rows = only(layers, encoder=budget.control)
     row = rows[rows["best"]].iloc[0]
     behind = Span.of(row, "behind")
-    return f"""The same of an untrained {label(budget.own)}: at best {Span.of(row):.2f} bits, at
+    return f"""The same of an untrained {budget.own}: at best {Span.of(row):.2f} bits, at
         `{row["layer"]}`, {behind:surely less|surely more|not surely less} than the best layer
         (by {behind:.2f})."""
 
@@ -119,7 +119,7 @@ def _by_layer(categories: pd.DataFrame, encoder: str) -> str:
         for layer in unique(categories, "layer")
         if (best["layer"] == layer).any()
     ]
-    return f"""By category, layers of {label(encoder)} that explain most:
+    return f"""By category, layers of {encoder} that explain most:
         {listed(known, text=str)}."""
 
 
