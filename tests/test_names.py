@@ -20,9 +20,9 @@ from saliencykit.settings import DEFAULTS, profile_names
 OTHERS = {
     *("AUC_Borji", "AUC_shuffled", "MIT_KLDiv", "image_based_kl_divergence", "information_gain"),
     *("CURRENT_FIX_INDEX", "CURRENT_FIX_X", "RECORDING_SESSION_LABEL", "TRIAL_INDEX"),
-    *("relu", "dissect_memory", "folder_looked"),
+    *("relu", "conv4_1", "dissect_memory", "folder_looked"),
 }
-"""Names that are not the package's: of pysaliency, the MIT's code, trackers, torch, and files."""
+"""Names that are not the package's: of pysaliency, the MIT's code, trackers, torch, layers and files."""
 PLACEHOLDERS = {"mine", "P"}  # profiles that a reader makes
 RULES = ROOT / "tests" / "test_house.py"  # of which CONTRIBUTING names each
 

@@ -359,7 +359,7 @@ def test_words_on_pretrained_units_follow_the_interval_of_the_only_category():
     given[2] = given[2].assign(own=np.nan)
     above = pretrained_sentences.what_we_see(*given)
     assert "respond more than" in above
-    assert "above an untrained network's at a and b; below at none" in above
+    assert "By layer, above an untrained network's at a and b." in above
     assert "**For person head, the paper's first finding holds at this layer**" in above
     ends = {"difference": -2.0, "difference_low": -3.0, "difference_high": -1.0}
     given[0] = given[0].assign(**ends)

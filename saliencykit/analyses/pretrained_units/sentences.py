@@ -87,12 +87,13 @@ def _by_layer(layers: Mapping[str, Sides]) -> str:
 
 def _one_by_layer(layers: Mapping[str, Sides]) -> str:
     """Say at which layers units exceed untrained ones in the only category, and fall short."""
-    more, less, unsure = (
-        listed([layer for layer, sides in layers.items() if getattr(sides, side)], text=str)
-        for side in ("above", "below", "undecided")
-    )
-    return f"""By layer, above an untrained network's at {more}; below at {less}; not decided at
-        {unsure}."""
+    said = [("above", "above an untrained network's at"), ("below", "below at")]
+    told = [
+        f"{words} {listed(some, text=str)}"
+        for side, words in [*said, ("undecided", "not decided at")]
+        if (some := [layer for layer, sides in layers.items() if getattr(sides, side)])
+    ]
+    return f"By layer, {'; '.join(told)}." if told else ""
 
 
 def _shared(shown: pd.DataFrame) -> str:
