@@ -22,7 +22,7 @@ OTHERS = {
     *("CURRENT_FIX_INDEX", "CURRENT_FIX_X", "RECORDING_SESSION_LABEL", "TRIAL_INDEX"),
     *("relu", "conv4_1", "dissect_memory", "folder_looked"),
 }
-"""Names that are not the package's: of pysaliency, the MIT's code, trackers, torch, layers and files."""
+"""Not the package's names: of pysaliency, the MIT's code, trackers, torch, layers and files."""
 PLACEHOLDERS = {"mine", "P"}  # profiles that a reader makes
 RULES = ROOT / "tests" / "test_house.py"  # of which CONTRIBUTING names each
 
