@@ -10,7 +10,12 @@ from saliencykit.paths import NOTEBOOKS, REFERENCE, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FINDINGS = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
-PROFILES = {"OSIE, `vgg16`": "osie", "OSIE, `mobilenet_v2`": "osie_mobilenet", "toyworld": "toy"}
+PROFILES = {
+    "OSIE, `vgg16`": "osie",
+    "OSIE, `mobilenet_v2`": "osie_mobilenet",
+    "Crowd, `vgg16`": "crowd",
+    "toyworld": "toy",
+}
 LED_BY = "osie"  # the profile whose findings the README tells
 NUMBER = r"[-+−]?\d+(?:\.\d+)?"
 CLAIM = rf"{NUMBER} \[[^\]]+\](?: %)?|{NUMBER} → {NUMBER}|\d+ of (?:the )?\d+|{NUMBER} %|{NUMBER}"
