@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from typing import Any
 
 import torch
@@ -17,7 +18,9 @@ SIZES: tuple[Size, Size] = ((224, 448), (448, 672))
 SQUARES = (224, 256, 299, 384, 32, 64, 96, 128, 160, 192, 240, 512)
 """Sides to try with a network that takes one size and does not say which."""
 FEW = 1_000_000  # weights
+FIRST = 8  # runs of such networks in a process before the compiler is worth its import
 STEPS = (1, 2, 4, 7, 8, 14, 16, 28, 32, 56, 64)  # sides may have to be multiples of one of these
+_runs = count()
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,14 @@ def trace(net: nn.Module, size: Size, images: int = 1, channels: int = 3) -> Tra
     """Run a network on black images, a large one on the meta device: shapes without values.
 
     What cannot run there (values that decide the way, tensors that are no buffers) runs where the
-    network is; so does a network of few weights, which is done before that device, which brings
-    torch's compiler along, is imported. Modes, weights and hooks stay as they were.
+    network is; so do the first networks of few weights in a process, which is sooner done than the
+    compiler imported that this device brings along. Modes, weights and hooks stay as they were.
     """
     with evaluating([net]), eager(net), torch.no_grad():
         black = torch.zeros(images, channels, *size, dtype=dtype_of(net, torch.zeros(0)))
         place = next((v.device for v in net.parameters()), black.device)
-        if place.type == "meta" or sum(v.numel() for v in net.parameters()) > FEW:
+        here = sum(v.numel() for v in net.parameters()) <= FEW and next(_runs) < FIRST
+        if place.type == "meta" or not here:
             meta = {k: v.to("meta") for k, v in (*net.named_parameters(), *net.named_buffers())}
             whole = partial(torch.func.functional_call, net, meta, black.to("meta"))
             found = _noted(net, size, whole)
