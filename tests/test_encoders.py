@@ -1,3 +1,6 @@
+import itertools
+import subprocess
+import sys
 from contextlib import nullcontext
 
 import pytest
@@ -8,7 +11,7 @@ from torch import nn
 
 from saliencykit.cache import read
 from saliencykit.datasets import toyworld
-from saliencykit.models import build_encoder, encoder_names, encoders, folding, toyvgg
+from saliencykit.models import build_encoder, dry_run, encoder_names, encoders, folding, toyvgg
 from saliencykit.models.encoders import ENCODERS, Encoder
 from saliencykit.registry import UnknownNameError
 
@@ -285,3 +288,23 @@ def test_what_is_watched_or_learns_its_statistics_is_not_folded():
     torch.testing.assert_close(seen[0], plain)
     assert not torch.allclose(learning, plain)  # its own images' statistics
     assert all("forward" not in vars(m) for net in rows for m in net)
+
+
+def test_a_small_network_is_traced_alike_with_values_and_without(monkeypatch):
+    net = build_encoder("toyvgg").net
+    monkeypatch.setattr(dry_run, "_runs", itertools.count())
+    with_values = dry_run.trace(net, (96, 128), images=2)
+    monkeypatch.setattr(dry_run, "FIRST", 0)
+    assert dry_run.trace(net, (96, 128), images=2) == with_values
+    assert len(with_values.answers) > 40
+
+
+@pytest.mark.slow
+def test_a_network_of_ours_wants_neither_torchvision_nor_a_compiler():
+    code = (
+        "import sys, saliencykit.viewing; from saliencykit.models import build_encoder; "
+        "build_encoder('toyvgg'); "
+        "print([m for m in ('torchvision', 'torch._dynamo') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -17,7 +17,7 @@ from tests.miniature import write_osie, write_osie_sr, write_salicon
 
 pytestmark = pytest.mark.slow
 FIRST_FOUR = ["00", "01", "02", "03"]
-SMOKED = [*FIRST_FOUR, "04", "05", "06", "07", "08", "09", "10", "12"]
+SMOKED = [*FIRST_FOUR, "04", "05", "06", "07", "08", "09", "10", "11", "12"]
 
 
 @pytest.fixture(scope="module")

@@ -127,7 +127,7 @@ def test_killed_training_goes_on_to_the_same_weights(encoder, task, monkeypatch,
             raise KeyboardInterrupt
         run_epoch(trainer)
 
-    monkeypatch.setattr(training, "DEAR", 0)
+    monkeypatch.setattr(training, "DEAR", -1)
     monkeypatch.setattr(training.Trainer, "run_epoch", killed_in_the_second)
     with pytest.raises(KeyboardInterrupt):
         train(encoder, *parts)

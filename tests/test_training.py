@@ -118,7 +118,7 @@ def test_killed_training_goes_on_to_the_same_weights(encoder, settings, monkeypa
             raise Killed
         run_epoch(trainer)
 
-    monkeypatch.setattr(training, "DEAR", 0)
+    monkeypatch.setattr(training, "DEAR", -1)
     monkeypatch.setattr(training.Trainer, "run_epoch", killed_in_the_third)
     with pytest.raises(Killed):
         train(encoder, data, settings=settings)

@@ -46,7 +46,7 @@ def _control(layers: pd.DataFrame, budget: Budget) -> str:
     rows = only(layers, encoder=budget.control)
     row = rows[rows["best"]].iloc[0]
     behind = Span.of(row, "behind")
-    return f"""The same of an untrained {budget.own}: at best {Span.of(row):.2f} bits, at
+    return f"""The same of one untrained {budget.own}: at best {Span.of(row):.2f} bits, at
         `{row["layer"]}`, {behind:surely less|surely more|not surely less} than the best layer
         (by {behind:.2f})."""
 
