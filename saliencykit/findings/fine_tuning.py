@@ -73,8 +73,8 @@ class FineTuning:
         return len({n for s in range(self.study.trainings) for n in self.study.parts(s)[-1].names})
 
     @cached_property
-    def maps(self) -> Mapping[str, Change]:
-        """Region NSS of the map, and the part of each layer read: by "map" and layer."""
+    def mapped(self) -> Mapping[str, Sequence[Dissection]]:
+        """Each training's map and its parts, in regions of its unseen images, before and after."""
         before, after = (
             [
                 map_parts(contributions_cached(t.model, t.unseen, size=self.study.size))
@@ -82,14 +82,24 @@ class FineTuning:
             ]
             for frozen in (True, False)
         )
+        return {BEFORE: before, AFTER: after}
+
+    @cached_property
+    def maps(self) -> Mapping[str, Change]:
+        """Region NSS of the map, and the part of each layer read: by "map" and layer."""
+        before, after = self.mapped[BEFORE], self.mapped[AFTER]
         return {part: _change(before, after, part) for part in before[0].layers}
+
+    @cached_property
+    def looked(self) -> Sequence[Dissection]:
+        """People's own region NSS in the regions of each training's unseen images."""
+        unseen = (self.study.parts(s)[-1] for s in range(self.study.trainings))
+        return [human_regions_cached(images) for images in unseen]
 
     @cached_property
     def people(self) -> OverTrainings:
         """People's own region NSS, on the images of each training."""
-        unseen = (self.study.parts(s)[-1] for s in range(self.study.trainings))
-        found = [human_regions_cached(images) for images in unseen]
-        return OverTrainings.of(found, mean_of(PEOPLE))
+        return OverTrainings.of(self.looked, mean_of(PEOPLE))
 
     @cached_property
     def _one_layer(self) -> Sequence[Trained]:

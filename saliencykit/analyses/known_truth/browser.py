@@ -19,8 +19,8 @@ from ...viewing.pictures import (
 )
 from ...viewing.plots import decided, only
 from ...viewing.style import AFTER, BEFORE, CONTROL, label
-from ...worlds import FLAT, Plan
-from .tables import MAP, KnownTruth
+from ...worlds import FLAT, MAP, Plan
+from .tables import KnownTruth
 
 
 class WorldBrowser:

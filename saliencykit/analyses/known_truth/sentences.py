@@ -7,8 +7,9 @@ from ...intervals import RATE
 from ...viewing.claims import Sides, Span, bullets, listed, mention, percent, spans
 from ...viewing.plots import decided, only, unique
 from ...viewing.style import label
+from ...worlds.calibration import CHANGE, NUMBERS, OWN, POWER, READOUTS, TWO
 from .figures import MEANT
-from .tables import ALONE, BEYOND, CHANGE, NUMBERS, OWN, POWER, READOUTS, TWO
+from .tables import ALONE, BEYOND
 
 
 def what_we_see(

@@ -1,6 +1,8 @@
 """Scenes: figures placed on a background, with the exact truth of what shows where."""
 
-from dataclasses import dataclass
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +27,32 @@ FAVOURED = {
 }
 """Scene class → the kinds found there three times as often as others."""
 VISIBLE = 0.5  # of every part that much must show, or its figure is left out
+OVERLAP = 0.22  # of the smaller box of two figures at most is shared
+CLOSER = (OVERLAP, 0.45, 0.7)  # where more is asked for than finds room
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A thing that a scene is to hold: its kind, and which category of its parts is a region.
+
+    area: what that is to cover, as a share of the image. Its other parts are drawn, and no regions.
+    """
+
+    kind: str
+    category: str
+    area: float
+
+    def times(self, figure: Figure, size: tuple[int, int]) -> float:
+        """Return how many times as tall a thing like `figure` is to be, in images of `size`."""
+        labels, parts = label([Placed(figure, 0, 0, True)], figure.shape)
+        now = (labels == 1 + parts.index(self.category)).sum()
+        return float(np.sqrt(self.area * size[0] * size[1] / max(1, now)))
+
+    def told(self, figure: Figure) -> Figure:
+        """Return the figure with that region alone."""
+        kept = (one.category if one.category == self.category else None for one in figure.layers)
+        layers = zip(figure.layers, kept, strict=True)
+        return Figure([replace(one, category=category) for one, category in layers])
 
 
 @dataclass
@@ -67,16 +95,52 @@ def compose(seed: int, i: int, size: tuple[int, int]) -> tuple[Backdrop, list[Pl
     kinds = rng.choice(KINDS, count, replace=False, p=chance / chance.sum()).tolist()
     if rng.random() < 0.35:
         kinds.append(kinds[0])  # company of its own kind
+    return back, _placed([(kind, None) for kind in kinds], back, size, rng)
+
+
+def compose_asked(
+    seed: int, i: int, size: tuple[int, int], asked: Sequence[Asked]
+) -> tuple[Backdrop, list[Placed]]:
+    """Place what is asked for before the backdrop of scene `i`, the largest first.
+
+    Where not all find room they stand `CLOSER`; what then finds none is left out.
+    """
+    largest_first = sorted(asked, key=lambda one: -one.area)
+    found: list[tuple[Backdrop, list[Placed]]] = []
+    for attempt, overlap in enumerate(CLOSER):
+        rng = np.random.default_rng([seed, i, 1, attempt])
+        back = backdrop(scene_class(seed, i), size, rng)
+        things = [(one.kind, one) for one in largest_first]
+        found.append((back, _placed(things, back, size, rng, overlap)))
+        if len(found[-1][1]) == len(asked):
+            break
+    return max(found, key=lambda one: len(one[1]))
+
+
+def _placed(
+    things: Sequence[tuple[str, Asked | None]],
+    back: Backdrop,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    overlap: float = OVERLAP,
+) -> list[Placed]:
+    """Draw things one after the other where there is room; the farthest is returned first."""
     placed: list[Placed] = []
-    for kind in kinds:
-        if spot := _place(kind, back, placed, size, rng):
+    for kind, asked in things:
+        if spot := _place(kind, back, placed, size, rng, overlap, asked):
             placed.append(spot)
     placed.sort(key=lambda p: (not p.hangs, p.y + p.figure.shape[0]))
-    return back, _uncovered(placed, size)
+    return _uncovered(placed, size)
 
 
 def _place(
-    kind: str, back: Backdrop, others: list[Placed], size: tuple[int, int], rng: np.random.Generator
+    kind: str,
+    back: Backdrop,
+    others: list[Placed],
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    overlap: float,
+    asked: Asked | None,
 ) -> Placed | None:
     """Draw a thing and find room for it; None if the scene is too crowded."""
     sign = kind in ("text", "symbol")
@@ -87,8 +151,16 @@ def _place(
     if back.near and kind != "person":
         height *= 1.3
     stands = sign and not hangs and not back.near
-    figure = draw(kind, height * (1.6 if stands else 1.0), rng, standing=stands, near=back.near,
-                  light=back.light, tilt=float(rng.uniform(-4, 4)))  # fmt: skip
+    height *= 1.6 if stands else 1.0
+
+    def drawn(height: float, rng: np.random.Generator) -> Figure:
+        return draw(kind, height, rng, standing=stands, near=back.near,
+                    light=back.light, tilt=float(rng.uniform(-4, 4)))  # fmt: skip
+
+    again = copy.deepcopy(rng) if asked else rng
+    figure = drawn(height, rng)
+    if asked:  # the same once more, as large as it is to be
+        figure = asked.told(drawn(height * asked.times(figure, size), again))
     h, w = figure.shape
     if w > size[1] - 4 or h > size[0] - 4:
         return None
@@ -99,7 +171,7 @@ def _place(
         else:
             y = round((back.ground[0] + depth * (back.ground[1] - back.ground[0])) * size[0]) - h
         spot = Placed(figure, x, min(max(y, 1), size[0] - h - 1), hangs)
-        if all(_overlap(spot, other) < 0.22 for other in others):
+        if all(_overlap(spot, other) < overlap for other in others):
             return spot
         depth = rng.uniform(max(0, depth - 0.2), min(1, depth + 0.2))
     return None
@@ -169,8 +241,14 @@ def _shadow(picture: np.ndarray, p: Placed) -> None:
     picture[y0:y1, x0:x1] *= 1 - depth[..., None]
 
 
-def render(seed: int, i: int, size: tuple[int, int]) -> Scene:
-    """Render scene `i` of the world `seed` at `size` (H, W): depends on nothing else."""
-    back, placed = compose(seed, i, size)
+def render(seed: int, i: int, size: tuple[int, int], asked: Sequence[Asked] | None = None) -> Scene:
+    """Render scene `i` of the world `seed` at `size` (H, W): depends on nothing else.
+
+    asked: what it is to hold (None: what the scene's own class often holds).
+    """
+    if asked is None:
+        back, placed = compose(seed, i, size)
+    else:
+        back, placed = compose_asked(seed, i, size, asked)
     labels, categories = label(placed, size)
     return Scene(scene_class(seed, i), paint(back, placed), labels, categories)

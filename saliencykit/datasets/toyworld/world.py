@@ -16,7 +16,7 @@ from ...sources import code_of
 from ..base import DATASETS, SaliencyDataset
 from ..types import CATEGORIES, Fixations, Region
 from .observers import Habits, Observers, look, planted_weights
-from .scenes import SCENES, render
+from .scenes import SCENES, Scene, render
 
 VAL, TEST = (3, 10, 17), (6, 13, 19)  # of every 20 scenes; the other 14 are for training
 
@@ -150,7 +150,7 @@ class ToyWorld(SaliencyDataset):
         labels = torch.zeros((self.n, *self.size), dtype=torch.uint8)
         scenes, categories, offsets = [], [], [0]
         for i in tqdm(range(self.n), desc="toyworld: drawing scenes", leave=False):
-            scene = render(self.seed, i, self.size)
+            scene = self._render(i)
             images[i] = torch.from_numpy(scene.image).permute(2, 0, 1)
             labels[i] = torch.from_numpy(scene.labels)
             scenes.append(SCENES.index(scene.scene))
@@ -160,6 +160,10 @@ class ToyWorld(SaliencyDataset):
         return Entry(
             {"images": images, "labels": labels, **{k: torch.tensor(v) for k, v in flat.items()}}
         )
+
+    def _render(self, i: int) -> Scene:
+        """Render scene `i`."""
+        return render(self.seed, i, self.size)
 
     def _look(self) -> Entry:
         """Let the observers look at every scene: x, y, observer, each (n, fixations)."""

@@ -12,15 +12,15 @@ from functools import cached_property
 
 import torch
 
-from .cache import Entry, cached
-from .datasets import CATEGORIES, SaliencyDataset
-from .datasets.toyworld import ToyWorld
-from .dissection import Dissection, dissect_cached
-from .dissection.readout_maps import MAP, Maps, WithMap
-from .metrics.upsampling import Size
-from .models import SaliencyModel, Training, train_side_by_side
-from .sources import code_of
-from .study import Study
+from ..cache import Entry, cached
+from ..datasets import CATEGORIES, SaliencyDataset
+from ..datasets.toyworld import ToyWorld
+from ..dissection import Dissection, dissect_cached
+from ..dissection.readout_maps import MAP, Maps, WithMap
+from ..metrics.upsampling import Size
+from ..models import SaliencyModel, Training, train_side_by_side
+from ..sources import code_of
+from ..study import Study
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Worlds:
         return world.subset(list(names or world.names[self.training :]))
 
     def _scenes(self, n: int, plan: Plan, group: int) -> ToyWorld:
-        """Return the first scenes of all: scene i is the same in every world."""
+        """Return the first `n` scenes: scene i is the same in every world."""
         seed, size = self.study.seed, self.size
         return ToyWorld(n=n, seed=seed, size=size, weights=plan.weights, group=group)
 
@@ -115,7 +115,7 @@ class Worlds:
         Cached all together, so that no network need be read again.
         """
         keys = [one.key for one in self.trainings(asked, frozen)]
-        key = {"code": code_of(Worlds), "trainings": keys, "unseen": self.unseen.fingerprint}
+        key = {"code": code_of(type(self)), "trainings": keys, "unseen": self.unseen.fingerprint}
         names = [f"{plan} {k}" for plan, k in asked]
 
         def compute() -> Entry:
