@@ -15,7 +15,7 @@ from saliencykit.dissection import Dissection, OverTrainings, dissect, region_ns
 from saliencykit.dissection.readout_maps import MAP, Maps, WithMap
 from saliencykit.models import SaliencyModel, build_encoder
 from saliencykit.models.stimuli import features
-from saliencykit.worlds import FLAT, Plan, Worlds
+from saliencykit.worlds import FLAT, Plan, Worlds, calibration
 
 SMALL = {"size": (60, 80), "n": 20}
 TEXT = CATEGORIES.index("text")
@@ -25,7 +25,7 @@ TEXT = CATEGORIES.index("text")
 def worlds(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SALIENCYKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        in_turn = "saliencykit.worlds.train_side_by_side"  # processes take longer to start
+        in_turn = "saliencykit.worlds.planted.train_side_by_side"  # processes take longer to start
         patch.setattr(in_turn, lambda wanted: [one.run() for one in wanted])
         read = ["conv3_1", "conv4_1"]
         study = sk.Study(weights=None, size=(60, 80), read=read, epochs=1, batch=8)
@@ -115,7 +115,7 @@ def test_trainings_differ_in_seed_and_observers(worlds, monkeypatch):
         asked.extend(wanted)
         return [(SaliencyModel(one.encoder, one.layers), None) for one in wanted]
 
-    monkeypatch.setattr("saliencykit.worlds.train_side_by_side", train)
+    monkeypatch.setattr("saliencykit.worlds.planted.train_side_by_side", train)
     worlds.trained([(FLAT, 0), (FLAT, 1), (Plan("text", 2), 2)], frozen=True)
     assert [one.settings.seed for one in asked] == [0, 1, 2]
     assert [one.data.group for one in asked] == [1, 2, 3]
@@ -129,7 +129,7 @@ def test_a_few_small_networks_say_something_of_every_world(worlds):
     assert known.readouts == 4  # whole pools
     table = known.recovered()
     assert len(table) == 2 * 2 * len(CATEGORIES)
-    for number in truth.NUMBERS:
+    for number in calibration.NUMBERS:
         alone, flat = known.pool(number, Plan("text", 8)), known.pool(number)
         gap = alone.values[:, 0] - flat.values[[0, 1], 0]
         own = table[(table["number"] == number) & (table["world"] == "text × 8")]
@@ -138,7 +138,9 @@ def test_a_few_small_networks_say_something_of_every_world(worlds):
     people = known._people.selectivity("people")[0].to_numpy()
     nss = [*(one.selectivity(MAP)[0].to_numpy() for one in (fine[1], frozen[1])), people]
     share = (nss[0] - nss[1]) / nss[2]
-    assert known.pool(truth.CHANGE).values[1, 0] == pytest.approx(share, nan_ok=True, rel=1e-4)
+    assert known.pool(calibration.CHANGE).values[1, 0] == pytest.approx(
+        share, nan_ok=True, rel=1e-4
+    )
     assert known.alarms([1, 2], 2)["comparisons"].tolist() == [2] * 9
     assert known.alarms([1, 2], 2).equals(known.alarms([1, 2], 2))
     with pytest.raises(ValueError, match="need 6"):
@@ -169,13 +171,13 @@ def invented(monkeypatch, worlds, pools, flat=20, each=5):
 
 @pytest.mark.slow
 def test_two_groups_alike_alarm_as_seldom_as_promised(monkeypatch, worlds):
-    pools = {(truth.READOUTS, FLAT): made(300, seed=1)}
+    pools = {(calibration.READOUTS, FLAT): made(300, seed=1)}
     known = invented(monkeypatch, worlds, pools)
     for s in (3, 5):
-        wrong = known._wrong(truth.READOUTS, truth.TWO, s, 8)
+        wrong = known._wrong(calibration.READOUTS, calibration.TWO, s, 8)
         assert wrong.shape == (15, 8)
         assert wrong.mean() <= 0.1  # of 120
-    alone = known._wrong(truth.READOUTS, truth.TWO, 1, 5)  # knows nothing of training
+    alone = known._wrong(calibration.READOUTS, calibration.TWO, 1, 5)  # knows nothing of training
     assert alone.mean() > 0.9
 
 
@@ -192,9 +194,10 @@ def region_scores(rng, trainings, images):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("test", [calibration.OWN, calibration.OWN_FOLDS])
 @pytest.mark.parametrize(("bias", "least", "most"), [(0.0, 0.0, 0.12), (0.5, 0.9, 1.0)])
 def test_an_interval_misses_what_all_say_as_seldom_as_promised(
-    monkeypatch, worlds, bias, least, most
+    monkeypatch, worlds, bias, least, most, test
 ):
     rng, wrong = np.random.default_rng(0), []
     for _ in range(8):
@@ -202,11 +205,11 @@ def test_an_interval_misses_what_all_say_as_seldom_as_promised(
         maps, people = region_scores(rng, 40, 120)
         monkeypatch.setattr(known, "_of", lambda plan, frozen, maps=maps: maps)
         monkeypatch.setattr(known, "_people", people)
-        whole = known.pool(truth.READOUTS)
+        whole = known.pool(calibration.READOUTS)
         monkeypatch.setattr(
             known, "pool", lambda number, whole=whole: replace(whole, values=whole.values + bias)
         )
-        wrong.append(known._wrong(truth.READOUTS, truth.OWN, 5, 10).mean())
+        wrong.append(known._wrong(calibration.READOUTS, test, 5, 10).mean())
     assert least <= np.mean(wrong) <= most
 
 
@@ -215,59 +218,64 @@ def test_half_of_the_images_is_what_a_subset_says(monkeypatch, worlds):
     maps, people = region_scores(rng, 4, 40)
     monkeypatch.setattr(known, "_of", lambda plan, frozen: maps if frozen else maps[::-1])
     monkeypatch.setattr(known, "_people", people)
-    half = known._half(truth.CHANGE, np.array([3, 1]), np.random.default_rng(5))
+    inside = known._drawn_half(np.random.default_rng(5))
+    half = known._on(calibration.CHANGE, np.array([3, 1]), inside[None])
     names = people.regions["image"].unique()[np.random.default_rng(5).permutation(40)[:20]]
     for row, k in enumerate((3, 1)):
         after, before = (one[k].subset(names).selectivity(MAP)[0] for one in (maps[::-1], maps))
-        assert half.values[row, 0] == pytest.approx((after - before).to_numpy(), abs=1e-6)
-    assert half.images.tolist() == [20] * 12
-    assert half.values.shape == (2, 1 + truth.DRAWS, 12)
+        assert half[row, 0] == pytest.approx((after - before).to_numpy(), abs=1e-6)
+    assert known._shown(inside).tolist() == [20] * 12
+    assert half.shape == (2, 1, 12)
 
 
 def test_what_is_needed_is_found_in_four_of_five(monkeypatch, worlds):
-    pools = {(number, FLAT): made(20, seed=2) for number in truth.NUMBERS}
+    pools = {(number, FLAT): made(20, seed=2) for number in calibration.NUMBERS}
     known = invented(monkeypatch, worlds, pools)
     table = known.needed([1, 2, 5], [24], 40)
     assert sorted(table["trainings"].unique()) == [2, 5]  # one knows nothing of training
     middle = table.groupby("trainings")["value"].median()
     assert middle[5] < 0.7 * middle[2]
-    own = table[(table["trainings"] == 5) & (table["number"] == truth.MAP)].set_index("category")
-    gaps = truth._apart(pools[truth.MAP, FLAT], 5, 40)
+    own = table[(table["trainings"] == 5) & (table["number"] == calibration.MAP)].set_index(
+        "category"
+    )
+    gaps = calibration._apart(pools[calibration.MAP, FLAT], 5, 40)
     found = [gap.learned(together=True).low[TEXT] + own["value"]["text"] > 0 for gap in gaps]
-    assert np.mean(found) == pytest.approx(truth.POWER, abs=0.03)
+    assert np.mean(found) == pytest.approx(calibration.POWER, abs=0.03)
 
 
 def test_planted_categories_are_found_and_flip(monkeypatch, worlds):
     weak, strong = Plan("text", 2), Plan("text", 4)
-    pools = {(number, FLAT): made(20, seed=3) for number in truth.NUMBERS}
-    for number in truth.NUMBERS:
+    pools = {(number, FLAT): made(20, seed=3) for number in calibration.NUMBERS}
+    for number in calibration.NUMBERS:
         pools |= {(number, weak): made(5, effect=0.5, seed=4)}
         pools |= {(number, strong): made(5, effect=2.0, seed=5)}
     known = invented(monkeypatch, worlds, pools)
     table = known.recovered().set_index(["number", "world", "category"]).sort_index()
-    own = table.loc[(truth.MAP, "text × 4", "text")]
+    own = table.loc[(calibration.MAP, "text × 4", "text")]
     assert own["low"] > 1
     assert own["planted"] == 4
-    nothing = table.loc[(truth.MAP, "nothing")]
+    nothing = table.loc[(calibration.MAP, "nothing")]
     assert ((nothing["low"] <= 0) & (nothing["high"] >= 0)).all()
     dose = known.dose().set_index("number")
-    assert dose["value"][truth.MAP] == pytest.approx(1.5, abs=0.3)
+    assert dose["value"][calibration.MAP] == pytest.approx(1.5, abs=0.3)
     pair = known.flipped([strong], "object", "text").set_index(["number", "control"])
-    gap = table.loc[(truth.MAP, "text × 4")]["value"]
-    assert pair["value"][truth.MAP, truth.BEYOND] == pytest.approx(gap["object"] - gap["text"])
+    gap = table.loc[(calibration.MAP, "text × 4")]["value"]
+    assert pair["value"][calibration.MAP, truth.BEYOND] == pytest.approx(
+        gap["object"] - gap["text"]
+    )
     assert (pair.loc[pair["world"] != "nothing", "high"] < 0).all()
-    assert (pair["world"] == "nothing").sum() == len(truth.NUMBERS)
+    assert (pair["world"] == "nothing").sum() == len(calibration.NUMBERS)
 
 
 def test_groups_that_share_trainings_are_worth_what_their_spread_tells():
     rng = np.random.default_rng(0)
     own = rng.random((200, 12, 1)) < 0.1  # each pool says one thing, however often it is asked
-    stuck = truth._independent(np.broadcast_to(own, (200, 12, 30)), np.full(200, 1))
+    stuck = calibration._independent(np.broadcast_to(own, (200, 12, 30)), np.full(200, 1))
     assert stuck.mean() == pytest.approx(12, rel=0.1)
-    free = truth._independent(rng.random((200, 12, 30)) < 0.1, np.full(200, 1))
+    free = calibration._independent(rng.random((200, 12, 30)) < 0.1, np.full(200, 1))
     assert free.mean() == pytest.approx(12 * 30, rel=0.1)
-    assert truth._independent(np.ones((2, 1, 30)), np.array([3, 5])).tolist() == [3, 5]
-    assert truth._independent(np.zeros((1, 4, 30)), np.array([3])).tolist() == [12]
+    assert calibration._independent(np.ones((2, 1, 30)), np.array([3, 5])).tolist() == [3, 5]
+    assert calibration._independent(np.zeros((1, 4, 30)), np.array([3])).tolist() == [12]
 
 
 def test_the_default_world_s_order_is_read_from_sets_of_trainings(monkeypatch):

@@ -12,7 +12,7 @@ from saliencykit.analyses.known_truth import figures, sentences, tables
 from saliencykit.analyses.known_truth.browser import WorldBrowser
 from saliencykit.datasets import CATEGORIES
 from saliencykit.viewing.bars import BOTTOM, TOP
-from saliencykit.worlds import FLAT, Plan, Worlds
+from saliencykit.worlds import FLAT, Plan, Worlds, calibration
 
 PLANS = [Plan("text", 2), Plan("text", 4), Plan("person_head", 4)]
 
@@ -26,7 +26,7 @@ def spans(rows, value, reach=0.5):
 @pytest.fixture
 def recovered():
     parts = []
-    for number in tables.NUMBERS:
+    for number in calibration.NUMBERS:
         for plan in (FLAT, *PLANS):
             weights = np.array([plan.weights[c] for c in CATEGORIES])
             head = {"number": number, "world": str(plan), "favoured": plan.category}
@@ -37,7 +37,9 @@ def recovered():
 
 @pytest.fixture
 def dose():
-    rows = [{"number": n, "category": c} for n in tables.NUMBERS for c in ("text", "person_head")]
+    rows = [
+        {"number": n, "category": c} for n in calibration.NUMBERS for c in ("text", "person_head")
+    ]
     return spans(rows, 1.0)
 
 
@@ -45,7 +47,7 @@ def dose():
 def pair():
     rows = [
         {"number": n, "control": c, "world": str(p), "first": "person_head", "second": "text"}
-        for n in tables.NUMBERS
+        for n in calibration.NUMBERS
         for c in (tables.ALONE, tables.BEYOND)
         for p in (PLANS[2], PLANS[1])
     ]
@@ -62,8 +64,8 @@ def order():
 def alarms():
     rows = [
         {"number": number, "test": test, "trainings": s, "comparisons": 40, "worlds": 30.0}
-        for number in (tables.CHANGE, tables.READOUTS)
-        for test in (tables.TWO, tables.OWN, tables.FOLDS)
+        for number in (calibration.CHANGE, calibration.READOUTS)
+        for test in (calibration.TWO, calibration.OWN, calibration.FOLDS)
         for s in (1, 2, 3, 5)
     ]
     table = pd.DataFrame(rows)
@@ -75,7 +77,7 @@ def alarms():
 def needed():
     rows = [
         {"number": n, "trainings": s, "images": i, "category": c, "value": 1 / s + 1 / i}
-        for n in tables.NUMBERS
+        for n in calibration.NUMBERS
         for s in (2, 3, 5)
         for i in (40, 80)
         for c in CATEGORIES
@@ -85,7 +87,7 @@ def needed():
 
 def test_dose_draws_a_line_a_category_through_the_planted_factors(recovered):
     figure = figures.dose(recovered)
-    assert len(figure.axes) == len(tables.NUMBERS)
+    assert len(figure.axes) == len(calibration.NUMBERS)
     drawn = [line.get_xydata() for line in figure.axes[0].get_lines() if len(line.get_xdata()) > 1]
     text = next(xy for xy in drawn if len(xy) == 3 and xy[-1, 1] == 2)
     assert text[:, 1].tolist() == [0, 1, 2]  # from the world that favours nothing on
@@ -174,7 +176,7 @@ def test_words_on_the_default_world_name_every_measure(say):
 
 
 def test_bars_are_as_long_as_their_numbers(recovered):
-    one = recovered[(recovered["world"] == "text × 4") & (recovered["number"] == tables.MAP)]
+    one = recovered[(recovered["world"] == "text × 4") & (recovered["number"] == calibration.MAP)]
     drawn = browsing.planted_and_found(one, 400)
     red = (drawn == np.array((213, 94, 0))).all(-1)  # what is found and favoured
     lines = red.any(1).nonzero()[0]

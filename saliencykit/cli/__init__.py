@@ -14,9 +14,9 @@ from typer.core import TyperCommand, TyperGroup
 from .. import __version__
 from ..paths import PACKAGE, for_children
 from ..registry import UnknownNameError, lacking
-from . import cache, data, figures, measure, sweep, tracker
+from . import cache, data, figures, measure, sweep, tracker, twin
 
-EXTRAS = {"figures": "notebooks", "explore": "explorer"}
+EXTRAS = {"figures": "notebooks", "twin": "notebooks", "explore": "explorer"}
 """Extras that bring what commands import; `models` brings that of all others."""
 
 
@@ -94,6 +94,7 @@ def main(
 
 app.command(cls=_Pairs, help=figures.HELP)(figures.figures)
 app.command(cls=_Pairs)(figures.explore)
+app.command(cls=_Pairs, help=twin.HELP)(twin.twin)
 app.command("import", help=tracker.HELP)(tracker.import_table)
 app.command(help=sweep.HELP)(sweep.sweep)
 for command in (

@@ -181,7 +181,7 @@ class Calibration:
         folds = self._on(number, rows[:s], dealt == np.arange(s)[:, None])
         images, whole = self._shown(inside), self.pool(number).learned()
         found = together(folds[np.arange(s), np.arange(s)], images=images)
-        more = np.sqrt(self.pool(number).images / images)  # in fewer images
+        more = np.sqrt(self.pool(number).images / np.maximum(images, 1))  # on fewer images
         found = found._replace(se_images=whole.se_images * more, sd_trainings=whole.sd_trainings)
         return self._is_missed(number, found, images)
 
@@ -194,7 +194,7 @@ class Calibration:
         """
         whole, s = self.pool(number), found.trainings
         over = found.se_images**2, np.nan_to_num(found.sd_trainings**2 / s)
-        left = 1 - images / whole.images, 1 - s / len(whole.values)
+        left = 1 - images / np.maximum(whole.images, 1), 1 - s / len(whole.values)
         narrower = np.sqrt((over[0] * left[0] + over[1] * left[1]) / (over[0] + over[1]))
         reach = (found.high - found.value) * narrower
         return bool((np.abs(found.value - whole.values[:, 0].mean(0)) > reach).any())

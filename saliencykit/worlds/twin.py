@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from ..datasets.toyworld import ToyWorld
-from ..datasets.toyworld.twin import TwinWorld, compared, likeness
+from ..datasets.toyworld.twin import TwinWorld
 from ..dissection import Dissection, OverTrainings, mean_of
 from ..dissection.readout_maps import MAP
 from ..evaluation import PEOPLE
@@ -34,6 +34,7 @@ from .calibration import (
     Calibration,
     decides,
 )
+from .likeness import compared, likeness
 from .planted import Plan, Worlds
 
 COMPARISONS = 20  # of trainings, drawn at random from each pool
@@ -41,6 +42,7 @@ STUDIES = 400  # drawn to tell a power
 THINNED = (0.75, 0.5, 0.25)  # shares of one's own images that are kept
 THINNINGS = 100  # random choices of these
 MORE = (1, 2, 4, 8, 16)  # times as many trainings or images
+EFFECTS = 31  # whose power is told
 
 
 class Twins(Worlds):
@@ -94,7 +96,11 @@ class Twins(Worlds):
                 "with an interval that a twin could be asked about"
             )
         if table["off"].any():
-            row = table[table["off"]].sort_values("ratio", key=lambda r: -np.abs(np.log(r))).iloc[0]
+            row = (
+                table[table["off"]]
+                .sort_values("ratio", key=lambda r: -np.abs(np.log(r.clip(lower=1e-9))))
+                .iloc[0]
+            )
             of = f" of {row['category']}" * bool(row["category"])
             raise ValueError(
                 f"{self.shown!r} has no twin: {row['figure']}{of} would be {row['twin']:.3g} there "
@@ -110,7 +116,7 @@ def studies(
     own_images: bool,
     jointly: bool,
     kept: float = 1.0,
-    repeats: int = STUDIES,
+    repeats: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw what studies say of numbers that are 0: values and intervals' reach, (repeats, K) each.
 
@@ -118,8 +124,9 @@ def studies(
     images as these do when they are resampled; trainings: how many a study has; share: how many
     times as many images as the pool has; own_images: whether these are dealt out to the trainings;
     jointly: whether the K intervals hold together; kept: what share of its images is kept, drawn at
-    random, when what it says on all of them is 0.
+    random, when what it says on all of them is 0; repeats: how many (None: `STUDIES`).
     """
+    repeats = STUDIES if repeats is None else repeats
     own, seen = pool.values[:, 0], pool.values[:, 1:].mean(0)
     seen = seen - seen.mean(0)
     apart = (own - own.mean(0)) / np.sqrt(max(1, len(own) - 1))
@@ -193,42 +200,37 @@ class Twin:
         """The study's own change by category, as a share of people's."""
         return (self.found.maps[MAP] / self.found.people).gained
 
-    def power(self, pair: Pair, effects: Sequence[float]) -> pd.DataFrame:
-        """Return how often studies would find that the first category gains more by `effects`.
+    def power(self, pair: Pair) -> pd.DataFrame:
+        """Return how often studies would find that the first category gains more by some effect.
 
-        trainings, images (all that are measured), times (as many as the study has of either),
-        effect, value: the share of studies whose interval lies above 0. The study's own effect is
-        among those asked.
+        trainings, images (all that are measured), effect (share of people's; from 0 on, and the
+        study's own), own (whether it is that), value: in what share of `STUDIES` the interval lies
+        above 0.
         """
-        images, rows = len(self.worlds.shown), []
+        pool, rows = pair.of(self.known.pool(CHANGE)), []
         own = abs(float(pair.of(self.own).values[:, 0].mean()))
-        asked = [*effects, own]
-        for more in MORE:
-            for trainings, times in dict.fromkeys([(more, 1), (1, more)]):
-                values, reach = studies(
-                    pair.of(self.known.pool(CHANGE)),
-                    trainings * self.count,
-                    times / self.times,
-                    self.own_images,
-                    jointly=False,
-                )
-                for effect in asked:
-                    share = float((values + effect > reach).mean())
-                    rows.append((trainings * self.count, times * images, effect, share))
-        columns = ["trainings", "images", "effect", "value"]
-        return pd.DataFrame(rows, columns=columns)
+        for trainings, times in [(more, 1) for more in MORE] + [(1, more) for more in MORE[1:]]:
+            number = trainings * self.count
+            values, reach = studies(pool, number, times / self.times, self.own_images, False)
+            if not rows:
+                most = max(1.2 * own, 1.6 * float(np.nanquantile(reach - values, POWER)))
+            images = times * len(self.worlds.shown)
+            for k, effect in enumerate([*np.linspace(0, most, EFFECTS), own]):
+                share = float((values + effect > reach).mean())
+                rows.append((number, images, effect, k == EFFECTS, share))
+        return pd.DataFrame(rows, columns=["trainings", "images", "effect", "own", "value"])
 
     def needed(self) -> pd.DataFrame:
         """Return how large a change must be to be found in `POWER` of studies like this one.
 
-        category, value (share of people's), own: what the study has found.
+        category, value (share of people's; NaN on few images), effect: what the study has found.
         """
         pool = self.known.pool(CHANGE)
         values, reach = studies(pool, self.count, 1 / self.times, self.own_images, jointly=True)
-        value = np.nanquantile(reach - values, POWER, axis=0)
+        value = np.quantile(reach - values, POWER, axis=0)
         own = dict(zip(self.own.categories, self.own.values[:, 0].mean(0), strict=True))
         table = pd.DataFrame({"category": pool.categories, "value": value})
-        return table.assign(own=table["category"].map(own))
+        return table.assign(effect=table["category"].map(own)).dropna(subset="effect")
 
     def thinned(self, pair: Pair) -> pd.DataFrame:
         """Return how often the study's own finding is found again on some of its images.

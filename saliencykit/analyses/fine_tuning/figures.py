@@ -14,14 +14,26 @@ from ...dissection import singles
 from ...findings.fine_tuning import AFTER as AFTERWARDS
 from ...findings.fine_tuning import BEFORE as BEFOREHAND
 from ...findings.fine_tuning import CHANGE, UNITS
+from ...intervals import RATE
 from ...models import stimuli
 from ...viewing import reported, units
 from ...viewing.activity import seen
 from ...viewing.claims import Span
 from ...viewing.pictures import at_region, gallery
-from ...viewing.plots import faint, level, offsets, only, points, row_panels
-from ...viewing.style import AFTER, BEFORE, HUMAN, WIDTH, Colour, label, legend
-from .tables import ABOVE, OTHER_IMAGES, OTHERS, SAME, FineTuning
+from ...viewing.plots import faint, level, name_rows, offsets, only, points, row_panels, unique
+from ...viewing.style import AFTER, BEFORE, CONTROL, HUMAN, WIDTH, Colour, label, legend
+from ...worlds.calibration import POWER
+from .tables import (
+    ABOVE,
+    AGAIN,
+    ALARMS,
+    MATCHED,
+    OTHER_IMAGES,
+    OTHERS,
+    POWERS,
+    SAME,
+    FineTuning,
+)
 
 MAP = "region NSS of the map,\nshare of people's"
 
@@ -208,3 +220,91 @@ def one_unit(table: pd.DataFrame, found: FineTuning, threshold: float) -> Figure
         mean = only(table, what=what, image=OTHER_IMAGES)["training 1"].iloc[0]
         labels.append(f"{name},\n{layer},\nunit {unit}:\nmean {mean:.1f}")
     return gallery(rows, notes=notes, labels=labels)
+
+
+def twin(table: pd.DataFrame, pair: Sequence[str]) -> Figure:
+    """What one's own 03 can show, as its twin world tells.
+
+    In what the twin is as the data are; how often intervals are wrong in it; how often an effect is
+    found, by its size; how often one's own findings are found again on some of one's images, beside
+    what the twin predicts. table: `twin_table`; pair: the categories that the power is about.
+    """
+    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 6.6))
+    _as_the_data(axes[0, 0], only(table, part=MATCHED))
+    _wrong(axes[0, 1], only(table, part=ALARMS))
+    name = " − ".join(filter(None, pair))
+    again = only(table, part=AGAIN)
+    _found(axes[1, 0], only(table, part=POWERS), " − ".join(map(label, filter(None, pair))))
+    _again(axes[1, 1], again, name)
+    return figure
+
+
+def _as_the_data(axis: Axes, table: pd.DataFrame) -> None:
+    """Draw how many times as much each figure is in the twin, a row a figure, a dot a category."""
+    rows = name_rows(axis, unique(table, "figure"), text=str)
+    at = rows[table["figure"]].to_numpy()
+    shift = table.groupby("figure").cumcount() / table.groupby("figure")["own"].transform("size")
+    axis.plot(table["value"] / table["own"], at + 0.5 * (shift - 0.4), "o", color=BEFORE, ms=3.5)
+    axis.set_xscale("log")
+    axis.set_xticks(ticks := [0.5, 0.7, 1, 1.4, 2], [f"{t:g}" for t in ticks])
+    axis.set_xlim(0.45, 2.2)
+    axis.minorticks_off()
+    level(axis, 1, upright=True)
+    axis.set_title("The twin is like the data")
+    axis.set_xlabel("times as much in the twin")
+
+
+def _wrong(axis: Axes, table: pd.DataFrame) -> None:
+    """Draw how often intervals are wrong, a row a number and test."""
+    rows = name_rows(axis, table["figure"].tolist(), text=lambda name: name.replace(": ", ":\n"))
+    points(axis, table, rows, colour=BEFORE)
+    axis.axvline(RATE, color=AFTER, lw=1.2, ls="--", label=f"promised, {RATE:.0%}")
+    axis.set_xlim(-0.02, 1)
+    axis.xaxis.set_major_formatter(PercentFormatter(1))
+    axis.set_title("How often its intervals are wrong")
+    axis.set_xlabel("studies wrong in some category")
+    axis.legend(loc="lower right")
+
+
+def _found(axis: Axes, table: pd.DataFrame, pair: str) -> None:
+    """Draw in what share of studies an effect is found, a line a number of trainings or images."""
+    least = table[["trainings", "images"]].min()
+    sides = {"trainings": ("--", AFTER), "images": ("-", BEFORE)}  # 2 × and 4 × of either
+    for side, other in (("trainings", "images"), ("images", "trainings")):
+        shown = table[table[other] == least[other]]
+        for number in sorted(shown[side].unique())[side == "images" :][: 3 - (side == "images")]:
+            line = shown[shown[side] == number].sort_values("effect")
+            times = int(number / least[side])
+            more = f"{times} × the {side}" if times > 1 else "as this study"
+            dash, colour = sides[side] if times > 1 else ("-", "0.2")
+            axis.plot(line["effect"], line["value"], dash, color=colour, label=more,
+                      lw=2.2 if times == 1 else 1.3, alpha=1 if times < 4 else 0.6)  # fmt: skip
+    own = table.loc[table["own"] > 0, "effect"].iloc[0]
+    axis.axvline(own, color=CONTROL, lw=1.2, zorder=0)
+    axis.text(own, 1.02, "own", color=CONTROL, ha="center", transform=axis.get_xaxis_transform())
+    axis.axhline(POWER, color="0.85", lw=1, zorder=0)
+    for which in (axis.xaxis, axis.yaxis):
+        which.set_major_formatter(PercentFormatter(1))
+    axis.set_title("How often an effect would be found", pad=16)
+    axis.set_xlabel(f"change, {pair} (% of people's)")
+    axis.set_ylabel("studies that find it")
+    axis.legend(loc="lower right", fontsize="small")
+
+
+def _again(axis: Axes, table: pd.DataFrame, pair: str) -> None:
+    """Draw how often one's own findings return on some of the images, against the prediction."""
+    axis.plot([0, 1], [0, 1], color="0.85", lw=1, zorder=0)
+    shades = zip(sorted(table["kept"].unique(), reverse=True), ("0.1", "0.45", "0.7"), strict=False)
+    for kept, shade in shades:
+        for alone, mark in ((True, "D"), (False, "o")):
+            shown = table[(table["kept"] == kept) & ((table["category"] == pair) == alone)]
+            name = f"{kept:.0%} of the images" if not alone else None
+            axis.plot(shown["value"], shown["own"], mark, color=AFTER if alone else shade,
+                      alpha=0.9, ms=5, mfc=shade, label=name)  # fmt: skip
+    axis.plot([], [], "D", color=AFTER, mfc="none", label="the pair")
+    for which in (axis.xaxis, axis.yaxis):
+        which.set_major_formatter(PercentFormatter(1))
+    axis.set_title("Your findings on some of the images", pad=16)
+    axis.set_xlabel("the twin predicts")
+    axis.set_ylabel("found again")
+    axis.legend(loc="upper left")

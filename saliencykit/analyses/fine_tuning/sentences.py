@@ -1,7 +1,9 @@
 """What fine-tuning favours, over trainings, in sentences: notebook 03."""
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from ...dissection import singles
@@ -15,12 +17,25 @@ from ...findings.fine_tuning import (
     UNITS,
     same_sign,
 )
+from ...intervals import RATE
 from ...viewing import reported
-from ...viewing.claims import Sides, Span, bullets, extremes, pairs_above, percent, spans
+from ...viewing.claims import Sides, Span, bullets, extremes, mention, pairs_above, percent, spans
 from ...viewing.plots import only
 from ...viewing.style import label
-from .tables import ABOVE, OTHER_IMAGES, OTHERS_CHANGE, SAME
+from ...worlds.calibration import POWER
+from .tables import (
+    ABOVE,
+    AGAIN,
+    ALARMS,
+    MATCHED,
+    NEEDED,
+    OTHER_IMAGES,
+    OTHERS_CHANGE,
+    POWERS,
+    SAME,
+)
 
+NEAR = 0.15  # what of a twin is as near to the data's counts as alike
 NOT_ALIKE = """By this number the two do not agree. Network, images and training differ between
     them, and the reported numbers have no intervals, so what it hangs on is not told here."""
 AGREEMENT = ("contradict the map.", "agree with the map.")
@@ -216,3 +231,99 @@ def _moved(table: pd.DataFrame, pair: list[str]) -> str:
         for name in pair
     )
     return ", ".join(parts)
+
+
+def twin(table: pd.DataFrame, pair: Sequence[str], data: str) -> str:
+    """Words under 03_twin: what one's own data can show, as a world like them tells.
+
+    table: `twin_table`; pair: the categories asked; data: name of the data.
+    """
+    return bullets(f"""
+        - **A toyworld like {data}** was drawn, {_like(only(table, part=MATCHED))}
+        - **How often 03 is wrong there**: {_wrong(only(table, part=ALARMS))}
+        - **What it can find**: {_power(only(table, part=POWERS), pair)}
+        - By category, {_needed(only(table, part=NEEDED))}
+        - **Whether the twin is right**: {_found_again(only(table, part=AGAIN))}
+    """)
+
+
+def no_twin(data: str) -> str:
+    """Words where 03_twin would stand, if no twin was asked for."""
+    return f"""No twin was drawn. `saliencykit twin --data {data}` draws a toyworld like these data
+and tells how often this notebook's intervals are wrong there, which effects they can show, and how
+many more trainings or images would do. It takes some three times as long as the trainings above."""
+
+
+def _like(table: pd.DataFrame) -> str:
+    ratio = table["value"] / table["own"]
+    worst = table.loc[np.log(ratio).abs().idxmax()]
+    of = f" at {label(worst['category'])}" if worst["category"] else ""
+    near = ((ratio - 1).abs() < NEAR).mean()
+    return f"""scene by scene with things of the same categories, as large, looked at by as many
+        people as often. Of its {len(table)} figures {percent(near)} are within {percent(NEAR)} of
+        the data's; furthest off is {worst["figure"]}{of}, {worst["value"]:.3g} for
+        {worst["own"]:.3g}."""
+
+
+def _wrong(table: pd.DataFrame) -> str:
+    parts = [
+        f"{row['figure']} {Span.of(row):.0%} (worth {row['worlds']:.0f} studies)"
+        for _, row in table.iterrows()
+    ]
+    found = Sides.of({row["figure"]: Span.of(row) - RATE for _, row in table.iterrows()})
+    sure = mention("More than that is beyond doubt of {}.", found.above)
+    return f"""{percent(RATE)} of studies may be, in some category. Are, of {"; ".join(parts)}.
+        {sure or "That more are is beyond doubt of none."}"""
+
+
+def _power(table: pd.DataFrame, pair: Sequence[str]) -> str:
+    first = table[["trainings", "images"]].iloc[0]
+    base = table[(table[["trainings", "images"]] == first).all(axis=1)]
+    own, others = base[base["own"] > 0].iloc[0], base[base["own"] == 0]
+    enough = others[others["value"] >= POWER]
+    what = " over ".join(map(label, filter(None, pair)))
+    said = f"""an effect as large as yours, {percent(own["effect"])} of people's for {what}, would
+        be found in {percent(own["value"])} of studies with {first["trainings"]:.0f} trainings and
+        {first["images"]:.0f} images"""
+    if len(enough):
+        said = f"{said}; in {percent(POWER)} are found those of {percent(enough['effect'].min())}"
+    if own["value"] >= POWER:
+        return f"{said}."
+    return f"{said}. {_more(table[table['own'] > 0], first)}"
+
+
+def _more(table: pd.DataFrame, first: pd.Series) -> str:
+    """Say how many more trainings, or images, would find the study's own effect."""
+    does, sides = [], {"trainings": "images", "images": "trainings"}
+    for side, other in sides.items():
+        enough = table[(table[other] == first[other]) & (table["value"] >= POWER)]
+        if len(enough):
+            does.append(f"{enough[side].min():.0f} {side}")
+    most = table[list(sides)].max()
+    if not does:
+        return f"""Neither {most["trainings"]:.0f} trainings nor {most["images"]:.0f} images would
+            do for {percent(POWER)}."""
+    return f"For {percent(POWER)} {' or '.join(does)} would do."
+
+
+def _needed(table: pd.DataFrame) -> str:
+    told = table.dropna(subset="value").sort_values("value")
+    over = told[told["effect"].abs() >= told["value"]]
+    least, most = told.iloc[0], told.iloc[-1]
+    return f"""a change is found in {percent(POWER)} of such studies if it is
+        {percent(least["value"])} of people's at {label(least["category"])},
+        {percent(most["value"])} at {label(most["category"])}; yours is as large in {len(over)} of
+        {len(told)}."""
+
+
+def _found_again(table: pd.DataFrame) -> str:
+    if not len(table):
+        return "there are too few images to leave some out and see."
+    off = table["own"] - table["value"]
+    most = table.loc[off.abs().idxmax()]
+    return f"""on some of your own images, from {percent(table["kept"].min())} of them to
+        {percent(table["kept"].max())}, what they say all together is found again in
+        {percent(table["own"].mean())} of random choices, where the twin predicts
+        {percent(table["value"].mean())}. Of {len(table)} such shares half are within
+        {percent(off.abs().median())} of the predicted; furthest off is {label(most["category"])} on
+        {percent(most["kept"])}, {percent(most["own"])} for {percent(most["value"])}."""

@@ -11,9 +11,11 @@ from ...dissection.readout_maps import MAP
 from ...evaluation import PEOPLE
 from ...findings.fine_tuning import AFTER, BEFORE, CHANGE, NSS, SHARE
 from ...viewing import reported
+from ...worlds.twin import Pair, Twin
 
 SAME, OTHERS, ABOVE = "scored on the same images", "scored on others", "units above T"
 ENDS = ["low", "high"]
+MATCHED, ALARMS, POWERS, NEEDED, AGAIN = "matched", "alarms", "power", "needed", "found again"
 OTHER_IMAGES, OTHERS_CHANGE = "all others", "change, trainings after the first"
 
 
@@ -131,6 +133,31 @@ class FineTuning(findings.FineTuning):
         own = {f"training {s + 1}": table["share"].to_numpy() for s, table in enumerate(each)}
         mean = pd.concat(each).groupby(keys, sort=False).mean()
         return mean.reset_index().assign(**own)
+
+
+def twin_table(twin: Twin, first: str, second: str) -> pd.DataFrame:
+    """Return all that a twin tells of its study: part, figure, category …, a part a question.
+
+    `MATCHED`: figure, category, own and value (the twin's); `ALARMS`: figure (number: test), value,
+    low, high; `POWERS`: trainings, images, effect, value, own (whether the effect is the study's);
+    `NEEDED`: category, effect, value; `AGAIN`: category, kept, effect, own, value. See `Twin`, and
+    `FineTuning.asked` for the pair. Raises as both do.
+    """
+    pair = Pair(*twin.found.asked(first, second))
+    alarms = twin.alarms()
+    alarms["figure"] = alarms["number"] + ": " + alarms["test"]
+    alarms = alarms.rename(columns={"share": "value"}).drop(columns=["number", "test"])
+    parts = {
+        MATCHED: twin.matched.rename(columns={"twin": "value"}).drop(columns=["ratio", "off"]),
+        ALARMS: alarms,
+        POWERS: twin.power(pair),
+        NEEDED: twin.needed(),
+        AGAIN: twin.thinned(pair),
+    }
+    table = pd.concat([part.assign(part=name) for name, part in parts.items()], ignore_index=True)
+    columns = ["part", "figure", "category", "trainings", "images", "kept", "effect", "own",
+               "value", "low", "high", "comparisons", "worlds"]  # fmt: skip
+    return table[columns].astype(dict.fromkeys(columns[3:], float))
 
 
 def _without_first(found: OverTrainings) -> pd.DataFrame:
