@@ -214,6 +214,25 @@ def test_the_command_names_what_is_off_before_anything_is_trained(registered, mo
     assert nearest.exit_code == 2
 
 
+@pytest.mark.parametrize("more", [[], ["-p", "epochs", "1", "--trainings", "12"]])
+def test_the_command_runs_03_with_a_twin(monkeypatch, more):
+    asked = []
+    monkeypatch.setattr("saliencykit.worlds.twin.Twins.matched", lambda self: None)
+    monkeypatch.setattr("saliencykit.worlds.twin.Twins.__init__", lambda self, study: None)
+    monkeypatch.setattr(
+        "saliencykit.running.runner.run", lambda *of, say: (asked.append(of) or [], None)
+    )
+    told = CliRunner().invoke(app, ["twin", *more], catch_exceptions=False)
+    assert told.exit_code == 0
+    assert "03_twin.png" in told.output
+    [(names, profile, overrides)] = asked
+    assert (names, profile) == (["03"], "toy")
+    given = {"epochs": "1"} if more else {}
+    twice = 2 * sk.Study.from_profile("toy").trainings
+    number = "12" if more else str(twice)
+    assert overrides == {**given, "twin": number, "twin_readouts": "60"}
+
+
 def made(trainings=8, images=100, spread=0.1, noise=1.0, categories=("text", "plant"), n=400):
     """A pool whose truth is about 0: `spread` over trainings, `noise` over images."""
     rng = np.random.default_rng(0)

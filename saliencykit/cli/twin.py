@@ -57,7 +57,7 @@ def twin(
 
     overrides = pairs(parameter) | ({"data": data} if data else {})
     [asked] = assign(find_notebooks(["03"]), read_profile(profile), overrides, NOTEBOOKS)
-    study = Study.from_profile(profile, **asked["changes"])
+    study = Study.from_profile(profile, **asked.get("changes", {}))
     Twins(study).matched()
     number = trainings or 2 * study.trainings
     overrides |= {"twin": str(number), "twin_readouts": str(readouts)}

@@ -96,11 +96,8 @@ class Twins(Worlds):
                 "with an interval that a twin could be asked about"
             )
         if table["off"].any():
-            row = (
-                table[table["off"]]
-                .sort_values("ratio", key=lambda r: -np.abs(np.log(r.clip(lower=1e-9))))
-                .iloc[0]
-            )
+            far = np.log(table["ratio"].clip(lower=1e-9)).abs()
+            row = table.loc[far.where(table["off"]).idxmax()]
             of = f" of {row['category']}" * bool(row["category"])
             raise ValueError(
                 f"{self.shown!r} has no twin: {row['figure']}{of} would be {row['twin']:.3g} there "
@@ -216,7 +213,7 @@ class Twin:
                 most = max(1.2 * own, 1.6 * float(np.nanquantile(reach - values, POWER)))
             images = times * len(self.worlds.shown)
             for k, effect in enumerate([*np.linspace(0, most, EFFECTS), own]):
-                share = float((values + effect > reach).mean())
+                share = float((values + effect > reach).mean())  # none without an interval
                 rows.append((number, images, effect, k == EFFECTS, share))
         return pd.DataFrame(rows, columns=["trainings", "images", "effect", "own", "value"])
 
@@ -251,7 +248,7 @@ class Twin:
                 found = self._found_again([of(one) for one in choices], effect, kept, jointly)
                 for k, name in enumerate(own.categories):
                     told = reach[:, twin.categories.index(name)]
-                    if not (np.isnan(found[k]) or np.isnan(told).any()):
+                    if not (np.isnan([found[k], effect[k]]).any() or np.isnan(told).any()):
                         at = values[:, twin.categories.index(name)] + abs(effect[k])
                         rows.append((name, kept, effect[k], found[k], float((at > told).mean())))
         return pd.DataFrame(rows, columns=["category", "kept", "effect", "own", "value"])
