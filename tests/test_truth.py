@@ -11,7 +11,7 @@ import saliencykit as sk
 from saliencykit.analyses.known_truth import tables as truth
 from saliencykit.datasets import CATEGORIES
 from saliencykit.datasets.toyworld import ToyWorld
-from saliencykit.dissection import Dissection, OverTrainings, dissect, region_nss
+from saliencykit.dissection import Dissection, OverTrainings, dissect, mean_of, region_nss
 from saliencykit.dissection.readout_maps import MAP, Maps, WithMap
 from saliencykit.models import SaliencyModel, build_encoder
 from saliencykit.models.stimuli import features
@@ -226,6 +226,27 @@ def test_half_of_the_images_is_what_a_subset_says(monkeypatch, worlds):
         assert half[row, 0] == pytest.approx((after - before).to_numpy(), abs=1e-6)
     assert known._shown(inside).tolist() == [20] * 12
     assert half.shape == (2, 1, 12)
+
+
+def test_an_effect_is_added_to_region_nss_on_all_images_alike(monkeypatch, worlds):
+    known, rng = truth.KnownTruth(worlds, [], 4, 2, 4), np.random.default_rng(1)
+    maps, people = region_scores(rng, 4, 40)
+    people = replace(people, scores={"people": torch.rand(480, 1) + 0.5})
+    monkeypatch.setattr(known, "_of", lambda plan, frozen: maps)
+    monkeypatch.setattr(known, "_people", people)
+    effects = np.linspace(-1, 1, 12)
+    found = known.with_effects(calibration.READOUTS, effects)
+    assert found.values[:, 0].mean(0) == pytest.approx(effects)
+    own = np.array([one.selectivity(MAP)[0] for one in maps])
+    whole = people.selectivity("people")[0].to_numpy()
+    more = effects * whole - own.mean(0)  # in region NSS
+    assert found.values[:, 0] == pytest.approx((own + more) / whole, rel=1e-4, abs=1e-5)
+    few = [f"i{k}" for k in range(10)]
+    weights = torch.tensor([[float(k < 10) for k in range(40)]])
+    part = mean_of("people")(people, weights)[1].numpy()
+    now = np.array([one.subset(few).selectivity(MAP)[0] for one in maps])
+    before = known._on(calibration.READOUTS, range(4), weights.numpy())[:, 0]
+    assert before == pytest.approx(now / part, rel=1e-4)
 
 
 def test_what_is_needed_is_found_in_four_of_five(monkeypatch, worlds):

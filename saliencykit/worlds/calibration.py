@@ -97,6 +97,21 @@ class Calibration:
         people = over([self._people], PEOPLE)
         return replace(found, values=found.values / people.values)
 
+    @cached_property
+    def _people_values(self) -> np.ndarray:
+        """People's own region NSS, (1, 1 + n, K)."""
+        return OverTrainings.of([self._people], mean_of(PEOPLE)).values
+
+    def with_effects(self, number: str, effects: np.ndarray) -> OverTrainings:
+        """Return the pool of a number, had it been `effects` (K,), shares of people's own.
+
+        What is lacking is added to region NSS, in every training and on all images alike. So what
+        differs between images of people's own, by which it is divided, differs by the effect too.
+        """
+        pool, people = self.pool(number), self._people_values
+        lacking = effects - pool.values[:, 0].mean(0)
+        return replace(pool, values=pool.values + lacking * people[:, :1] / people)
+
     def _kept(self, compute: Callable[..., pd.DataFrame], *asked: object) -> pd.DataFrame:
         """Return a table that is dear to compute, from the cache if these networks are there."""
         networks = digest(*(self.pool(number).values for number in (*NUMBERS, READOUTS)))

@@ -5,7 +5,7 @@ There the truth is known, so it is seen how often an interval of the study's kin
 how networks and images differ there, what studies with more of them would find (`studies`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -34,15 +34,16 @@ from .calibration import (
     Calibration,
     decides,
 )
-from .likeness import compared, likeness
+from .likeness import LOOKS, compared, likeness
 from .planted import Plan, Worlds
 
+SETTINGS, TRIED = 2, 2  # how often weights are set right, and by which group of people
 COMPARISONS = 20  # of trainings, drawn at random from each pool
 STUDIES = 400  # drawn to tell a power
 THINNED = (0.75, 0.5, 0.25)  # shares of one's own images that are kept
 THINNINGS = 100  # random choices of these
 MORE = (1, 2, 4, 8, 16)  # times as many trainings or images
-EFFECTS = 31  # whose power is told
+EFFECTS = 25  # whose power is told
 
 
 class Twins(Worlds):
@@ -63,11 +64,31 @@ class Twins(Worlds):
         super().__init__(study, len(learned), times * len(shown), study.frozen_epochs)
 
     def _scenes(self, n: int, plan: Plan, group: int) -> ToyWorld:
-        weights = {c: own * plan.weights[c] for c, own in self.like.weights.items()}
+        planted = {c: own * plan.weights[c] for c, own in self.weights.items()}
+        return self._looked_at(planted, n, group)
+
+    def _looked_at(self, weights: Mapping[str, float], n: int, group: int) -> ToyWorld:
         return TwinWorld(
             self.asked[:n], seed=self.study.seed, size=self.size, group=group, weights=weights,
             observers=self.like.observers, **self.like.habits,
         )  # fmt: skip
+
+    @cached_property
+    def weights(self) -> dict[str, float]:
+        """The planted weights: those with which people look at each category as often as at yours.
+
+        A weight is a density, but what draws a look in a scene hangs on what else is there: so the
+        data's densities are tried, on other people than those who are asked, and set right.
+        """
+        found, n = dict(self.like.weights), self.training + self.dissected
+        for _ in range(SETTINGS):
+            world = self._looked_at(found, n, group=TRIED)
+            tried = world.subset(world.names[self.training :])
+            table = compared(self.shown, tried, 1)
+            table = table[table["figure"] == LOOKS].set_index("category")
+            more = (table["own"] / table["twin"]).clip(0.5, 2)
+            found |= {c: found[c] * float(more[c]) for c in more.index}
+        return found
 
     def trainings(self, asked: Sequence[tuple[Plan, int]], frozen: bool) -> list[Training]:
         """Return training k for each (plan, k) as the study trains: of the same people."""
@@ -130,23 +151,26 @@ def studies(
     rng, images = np.random.default_rng(0), np.floor(pool.images * share * kept + 1e-9)
 
     def other_images(times: float) -> np.ndarray:
-        """Return what other images do to each training, if there are so many times as many."""
+        """Return what other images do to trainings (R, S or 1, K), if so many times as many."""
         number = trainings if own_images else 1
-        return seen[rng.integers(len(seen), size=number)] * np.sqrt(number / times)
+        return seen[rng.integers(len(seen), size=(repeats, number))] * np.sqrt(number / times)
 
-    values, reach = np.zeros((2, repeats, own.shape[1]))
-    for r in range(repeats):
-        each = rng.standard_normal((trainings, len(own))) @ apart + other_images(share)
-        if kept < 1:
-            each = each - each.mean(0) + other_images(share * kept / (1 - kept))
-        draws = None if own_images else each.mean(0) + seen / np.sqrt(share * kept)
-        found = _told(each, draws, images, jointly)
-        values[r], reach[r] = found.value, found.high - found.value
-    return values, reach
+    each = rng.standard_normal((repeats, trainings, len(own))) @ apart + other_images(share)
+    if kept < 1:
+        each = each - each.mean(1, keepdims=True) + other_images(share * kept / (1 - kept))
+    draws = None if own_images else seen / np.sqrt(share * kept)
+    if jointly:
+        found = [_told(one, draws, images, jointly) for one in each]
+        values, reach = zip(*((one.value, one.high - one.value) for one in found), strict=True)
+        return np.stack(values), np.stack(reach)
+    all_at_once = _told(each.swapaxes(0, 1), draws if draws is None else draws[:, None], images)
+    return all_at_once.value, all_at_once.high - all_at_once.value
 
 
-def _told(each: np.ndarray, draws: np.ndarray | None, images: np.ndarray, jointly: bool) -> Learned:
-    """Return means and intervals as `OverTrainings.learned` does."""
+def _told(
+    each: np.ndarray, draws: np.ndarray | None, images: np.ndarray, jointly: bool = False
+) -> Learned:
+    """Return means over trainings (S, …) and intervals, as `OverTrainings.learned` does."""
     if jointly:
         return together(each, draws, images)
     found = nested(each) if draws is None else crossed(each, draws, images)
@@ -197,24 +221,49 @@ class Twin:
         """The study's own change by category, as a share of people's."""
         return (self.found.maps[MAP] / self.found.people).gained
 
+    def _drawn(
+        self, effects: np.ndarray, pair: Pair | None, trainings: int = 1, images: int = 1,
+        kept: float = 1.0,
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        """Return how studies err (see `studies`) where the truth is `effects` (K,).
+
+        pair: whose difference is told (None: each category, jointly); trainings, images: how many
+        times as many as this study has.
+        """
+        pool = self.known.with_effects(CHANGE, effects)
+        pool = pair.of(pool) if pair else pool
+        number, share = trainings * self.count, images / self.times
+        return studies(pool, number, share, self.own_images, pair is None, kept)
+
+    def _truth(self, own: OverTrainings | None = None) -> np.ndarray:
+        """Return the twin's change by category (K,); of those that `own` has, that instead."""
+        pool = self.known.pool(CHANGE)
+        found = dict(zip(pool.categories, pool.values[:, 0].mean(0), strict=True))
+        if own is not None:
+            found |= dict(zip(own.categories, own.values[:, 0].mean(0), strict=True))
+        return np.array([found[category] for category in pool.categories])
+
     def power(self, pair: Pair) -> pd.DataFrame:
         """Return how often studies would find that the first category gains more by some effect.
 
         trainings, images (all that are measured), effect (share of people's; from 0 on, and the
         study's own), own (whether it is that), value: in what share of `STUDIES` the interval lies
-        above 0.
+        above 0; none, if there is no interval.
         """
-        pool, rows = pair.of(self.known.pool(CHANGE)), []
+        truth, rows = self._truth(), []
+        names = self.known.pool(CHANGE).categories
+        first = np.array([name == pair.first for name in names], float)
+        is_now = float(pair.of(self.known.pool(CHANGE)).values[:, 0].mean())
         own = abs(float(pair.of(self.own).values[:, 0].mean()))
-        for trainings, times in [(more, 1) for more in MORE] + [(1, more) for more in MORE[1:]]:
-            number = trainings * self.count
-            values, reach = studies(pool, number, times / self.times, self.own_images, False)
-            if not rows:
-                most = max(1.2 * own, 1.6 * float(np.nanquantile(reach - values, POWER)))
-            images = times * len(self.worlds.shown)
+        values, reach = self._drawn(truth, pair)
+        most = max(1.2 * own, 2 * float(np.quantile(reach - values, POWER)))
+        for trainings, images in [(more, 1) for more in MORE] + [(1, more) for more in MORE[1:]]:
             for k, effect in enumerate([*np.linspace(0, most, EFFECTS), own]):
-                share = float((values + effect > reach).mean())  # none without an interval
-                rows.append((number, images, effect, k == EFFECTS, share))
+                at = truth + first * (effect - is_now)
+                values, reach = self._drawn(at, pair, trainings, images)
+                share = float((values + effect > reach).mean())
+                numbers = (trainings * self.count, images * len(self.worlds.shown))
+                rows.append((*numbers, effect, k == EFFECTS, share))
         return pd.DataFrame(rows, columns=["trainings", "images", "effect", "own", "value"])
 
     def needed(self) -> pd.DataFrame:
@@ -222,11 +271,14 @@ class Twin:
 
         category, value (share of people's; NaN on few images), effect: what the study has found.
         """
-        pool = self.known.pool(CHANGE)
-        values, reach = studies(pool, self.count, 1 / self.times, self.own_images, jointly=True)
-        value = np.quantile(reach - values, POWER, axis=0)
+        truth = self._truth()
+        value = truth
+        for _ in range(3):  # how studies err hangs on how large it is
+            at = np.where(np.isnan(value), truth, value)
+            values, reach = self._drawn(at, None)
+            value = np.quantile(reach - values, POWER, axis=0)
         own = dict(zip(self.own.categories, self.own.values[:, 0].mean(0), strict=True))
-        table = pd.DataFrame({"category": pool.categories, "value": value})
+        table = pd.DataFrame({"category": self.known.pool(CHANGE).categories, "value": value})
         return table.assign(effect=table["category"].map(own)).dropna(subset="effect")
 
     def thinned(self, pair: Pair) -> pd.DataFrame:
@@ -236,21 +288,20 @@ class Twin:
         what share of random choices the interval lies on the effect's side; value: the same of
         studies of the twin which say as much on all of theirs.
         """
-        rows = []
+        truth, rows = self._truth(self.own), []
         for kept in THINNED:
             choices = list(self._choices(kept))
-            for of, jointly in ((lambda pool: pool, True), (pair.of, False)):
-                own, twin = of(self.own), of(self.known.pool(CHANGE))
-                values, reach = studies(
-                    twin, self.count, 1 / self.times, self.own_images, jointly, kept
-                )
+            for of in (None, pair):
+                own, twin = (of.of(p) if of else p for p in (self.own, self.known.pool(CHANGE)))
+                values, reach = self._drawn(truth, of, kept=kept)
                 effect = own.values[:, 0].mean(0)
-                found = self._found_again([of(one) for one in choices], effect, kept, jointly)
+                chosen = [of.of(one) if of else one for one in choices]
+                found = self._found_again(chosen, effect, kept, jointly=of is None)
                 for k, name in enumerate(own.categories):
-                    told = reach[:, twin.categories.index(name)]
-                    if not (np.isnan([found[k], effect[k]]).any() or np.isnan(told).any()):
-                        at = values[:, twin.categories.index(name)] + abs(effect[k])
-                        rows.append((name, kept, effect[k], found[k], float((at > told).mean())))
+                    at = twin.categories.index(name)
+                    if not np.isnan([found[k], effect[k], *reach[:, at]]).any():
+                        hits = values[:, at] * np.sign(effect[k]) + abs(effect[k]) > reach[:, at]
+                        rows.append((name, kept, effect[k], found[k], float(hits.mean())))
         return pd.DataFrame(rows, columns=["category", "kept", "effect", "own", "value"])
 
     def _found_again(
