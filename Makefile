@@ -18,8 +18,10 @@ help:      ## show this list
 figures: $(READY)  ## draw every figure: make figures [PROFILE=toy|osie|paper] [ARGS="--jobs 2 --check"]
 	$(RUN)/saliencykit figures --profile $(PROFILE) $(ARGS)
 
-# Files of tests side by side, each process in one thread.
+# Files of tests side by side, each process in one thread. They start a hundred others that import the
+# package: what is compiled of it is kept, also where the environment says that none be.
 test test-fast: export OMP_NUM_THREADS := 1
+test test-fast: export PYTHONDONTWRITEBYTECODE :=
 test: $(READY)     ## run all tests: make test [ARGS="-k region_nss"]
 	$(RUN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 

@@ -125,6 +125,7 @@ def _reached(roots: Iterable[Place]) -> dict[Path, set[str]]:
     return reached
 
 
+@cache
 def _places(origin: Origin) -> list[Place]:
     """Return where a name of a module is: in a file, or all of one if it is a module itself."""
     module, name = origin

@@ -1,21 +1,29 @@
 """Fixtures that every test may use: a throw-away cache, a tiny data set, the real data if given."""
 
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from filelock import FileLock
 
 from saliencykit.datasets import Fixations, Region, SaliencyDataset
-from saliencykit.paths import ROOT, cache_root
+from saliencykit.paths import ROOT
 
 ORACLES = Path(__file__).parent / "oracles"
 """Reference values of other people's code, those that are small."""
 ALL_ORACLES = ROOT.parent / "shared" / "oracles"
 """All of them, where they lie beside the repository."""
+
+
+LONGEST = ("notebooks", "encoders", "sweeps", "serving", "running", "browser", "wheel")
+"""What the files that take longest are about; browser finds in the cache what notebooks left."""
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the longest files, so that no worker is left alone with one of them at the end."""
+    rank = {f"test_{name}": k for k, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 
 def needs_all_oracles():
@@ -26,16 +34,10 @@ def needs_all_oracles():
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory):
-    """Keep tests away from the user's cache, but for the default encoder, if it was taught before.
-
-    That takes minutes, `make figures` does it too, and its entry's name holds all it depends on.
-    """
-    taught, place = cache_root() / "toyvgg", tmp_path_factory.getbasetemp() / "cache"
+    """Keep tests away from the user's cache."""
+    place = tmp_path_factory.getbasetemp() / "cache"
     if "PYTEST_XDIST_WORKER" in os.environ:  # one cache for the workers, who wait for one another
         place = tmp_path_factory.getbasetemp().parent / "cache"
-    with FileLock(f"{place}.lock"):
-        if taught.is_dir() and not place.exists():
-            shutil.copytree(taught, place / "toyvgg")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SALIENCYKIT_CACHE", str(place))
         yield

@@ -26,6 +26,7 @@ from saliencykit.viewing.bars import SINGLE
 from tests.conftest import Scattered
 
 LAYERS = ["conv1_1", "conv3_3"]
+COMPARED = ["spectral_residual", "image_signature"]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,8 @@ def others(made):
 @pytest.fixture
 def explorer(made, others, monkeypatch):
     where = ((48, 64), LAYERS, "conv3_3")
-    found = UnitExplorer(*made, *where, images=6, others={"fine-tuned": others})
+    more = {"others": {"fine-tuned": others}, "compared": COMPARED}
+    found = UnitExplorer(*made, *where, images=6, **more)
     for encoder in made[0].values():  # from here on, no network runs
         monkeypatch.setattr(encoder, "reduce", None)
     return found
@@ -351,7 +353,8 @@ def test_every_control_is_labelled_and_answers_when_released(instrument):
 
 
 def test_an_own_image_is_shown_and_nothing_is_claimed_of_it(made):
-    instrument = Instrument(UnitExplorer(*made, (48, 64), LAYERS, "conv3_3", images=4))
+    where = ((48, 64), LAYERS, "conv3_3", 4)
+    instrument = Instrument(UnitExplorer(*made, *where, compared=COMPARED))
     noise = np.random.default_rng(0).integers(0, 256, (30, 90, 4), np.uint8)
     upload = uploaded("mine.png", noise)
     explorer, number = instrument.explorer, len(instrument.explorer.data)

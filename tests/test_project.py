@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 import saliencykit
 from saliencykit.paths import NOTEBOOKS, ROOT
@@ -111,13 +112,18 @@ def test_the_replication_table_is_an_artefact():
     ids=["workflows", "issue forms", "citation"],
 )
 def test_files_are_as_their_readers_want_them(schema, files, tmp_path):
-    pytest.importorskip("check_jsonschema", reason="check-jsonschema, of dev, is not installed")
-    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema]
-    done = subprocess.run([*check, *files], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
+    reason = "check-jsonschema, of dev, is not installed"
+    command = pytest.importorskip("check_jsonschema", reason=reason).main
+
+    def check(*paths):
+        words = ["--builtin-schema", schema, *map(str, paths)]
+        return CliRunner().invoke(command, words)
+
+    done = check(*files)
+    assert done.exit_code == 0, done.output
     wrong = tmp_path / "wrong.yml"
     wrong.write_text(yaml.safe_dump({**read(files[0]), "no_such_key": 1}))
-    assert subprocess.run([*check, wrong], capture_output=True).returncode == 1
+    assert check(wrong).exit_code == 1
 
 
 def test_hooks_run_what_there_is():

@@ -80,6 +80,11 @@ FILES = {
 }
 
 
+def forget():
+    for found in (sources._hashed, sources._places, sources._read):
+        found.cache_clear()
+
+
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """A package of its own; returns what changes a text in a file of it, and hashes a function."""
@@ -95,14 +100,12 @@ def package(tmp_path, monkeypatch):
             path = root / f"{file.replace('__', '/')}.py"
             assert old in path.read_text()
             path.write_text(path.read_text().replace(old, new))
-        sources._hashed.cache_clear()
-        sources._read.cache_clear()
+        forget()
         found = importlib.import_module(f"reached_package.{module}")
         return code_of(getattr(found, name))
 
     yield hashed
-    sources._hashed.cache_clear()
-    sources._read.cache_clear()
+    forget()
     for name in [name for name in sys.modules if name.startswith("reached_package")]:
         del sys.modules[name]
 

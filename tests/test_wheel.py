@@ -3,6 +3,7 @@
 Built without a network, unpacked, and put before everything else that Python imports from.
 """
 
+import compileall
 import json
 import os
 import re
@@ -25,12 +26,13 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """The folder that the wheel was unpacked into, where nobody may write."""
+    """The folder that the wheel was unpacked into, compiled, and where nobody may write."""
     built, place = tmp_path_factory.mktemp("built"), tmp_path_factory.mktemp("site-packages")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(built)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     with zipfile.ZipFile(next(built.glob("*.whl"))) as archive:
         archive.extractall(place)
+    compileall.compile_dir(place, quiet=2, force=True)  # as whoever installs it does
     for path in [*place.rglob("*"), place]:
         path.chmod(path.stat().st_mode & ~0o222)
     return place
@@ -76,7 +78,7 @@ def test_commands_write_into_the_current_folder_and_nowhere_beside_the_package(
     own, before = environment(wheel, tmp_path), contents(wheel)
     Image.fromarray(np.tile(np.arange(96, dtype=np.uint8), (64, 1))).save(here / "photo.png")
     predict = saliencykit("predict", "photo.png", "--model", "image_signature", "--out", "maps")
-    figures = saliencykit("figures", "00", "--profile", "smoke")
+    figures = saliencykit("figures", "00", "--profile", "smoke", "-p", "images", "16")
     told = [
         subprocess.run(command, cwd=here, env=own, capture_output=True, text=True)
         for command in (predict, figures)

@@ -59,7 +59,8 @@ def side_by_side(cells: Sequence[Cell], jobs: int) -> Iterator[tuple[Cell, str]]
     for place in range(jobs):
         free.put(place)
     context = get_context("forkserver")
-    context.set_forkserver_preload([__name__, "ot"])
+    # The last is imported where an optimiser is made: a second in each process that trains.
+    context.set_forkserver_preload([__name__, "ot", "torch._dynamo"])
 
     def compute(cell: Cell) -> str:
         place = free.get()
