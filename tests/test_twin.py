@@ -20,16 +20,14 @@ from saliencykit.registry import UnknownNameError
 from saliencykit.worlds import FLAT
 from saliencykit.worlds.likeness import (
     AREA,
-    FIXATIONS,
     IMAGES,
     LOOKS,
-    OBSERVERS,
     REGIONS,
     compared,
     likeness,
     looked_at_regions,
 )
-from saliencykit.worlds.twin import Pair, Twin, Twins, studies
+from saliencykit.worlds.twin import PEOPLES, Pair, Twin, Twins, found_again, studies
 
 from .conftest import Blobs
 
@@ -120,16 +118,18 @@ def test_a_twin_has_the_figures_of_its_data():
     like = likeness(data)
     settings = {"size": (90, 120), "weights": like.weights, "observers": like.observers}
     table = compared(data, TwinWorld(like.asked, **settings, **like.habits), 16)
-    assert set(table["figure"]) == {IMAGES, REGIONS, AREA, LOOKS, OBSERVERS, FIXATIONS}
-    assert set(table["category"]) == {"", "person_head", "text"}
+    assert set(table["figure"]) == {IMAGES, REGIONS, AREA, LOOKS}
+    assert set(table["category"]) == {"person_head", "text"}
     assert not table["off"].any()
     by = table.set_index(["figure", "category"])["own"]
     assert by[LOOKS, "person_head"] == pytest.approx(0.5)
     assert by[IMAGES, "text"] == 40
-    fewer = TwinWorld(like.asked[:20], **settings, **{**like.habits, "fixations": 3})
-    off = compared(data, fewer, 16).query("off")
-    assert FIXATIONS in set(off["figure"])
-    assert IMAGES not in set(off["figure"])  # counted as of as many
+    half = TwinWorld(like.asked[:20], **settings, **like.habits)
+    assert not compared(data, half, 16)["off"].any()  # images are counted as of as many
+    larger = [[replace(one, area=2 * one.area) for one in scene] for scene in like.asked]
+    off = compared(data, TwinWorld(larger, **settings, **like.habits), 16).query("off")
+    assert AREA in set(off["figure"])
+    assert compared(data, half, 41).empty
 
 
 class Pooled(Looked):
@@ -270,10 +270,22 @@ def test_joint_intervals_are_wider_and_few_images_have_none():
 @pytest.mark.parametrize("own_images", [False, True])
 def test_on_most_of_its_images_a_study_says_again_what_it_says(own_images):
     pool = made()
-    least = studies(pool, 4, 1.0, own_images, False, kept=0.5, repeats=1000)[0].std(0)
-    most = studies(pool, 4, 1.0, own_images, False, kept=0.95, repeats=1000)[0].std(0)
-    assert least == pytest.approx(pool.learned().se_images, rel=0.1)  # (1 / 0.5 − 1) of it
-    assert most == pytest.approx(pool.learned().se_images * np.sqrt(1 / 0.95 - 1), rel=0.1)
+    told = pool.learned()
+    sure = np.sqrt(told.se_images**2 + told.sd_trainings**2 / 4) * (8 if own_images else 3.5)
+
+    def shares(effects, kept):
+        asked = (pool, effects, 4, 1.0, own_images, False, kept)
+        return found_again(*asked, repeats=60).mean(0)
+
+    assert (shares(sure, 0.95) > 0.9).all()
+    assert (shares(sure, 0.3) < shares(sure, 0.95)).all()
+    assert (shares(sure / 20, 0.5) < 0.1).all()
+    assert shares(-sure, 0.5) == pytest.approx(shares(sure, 0.5), abs=0.12)
+
+
+def test_studies_of_few_images_are_not_found_again():
+    few = found_again(made(images=40), np.ones(2), 4, 1.0, False, True, 0.3, repeats=2)
+    assert np.isnan(few).all()
 
 
 @pytest.fixture
@@ -281,7 +293,14 @@ def twin(registered, tmp_path_factory, monkeypatch):
     for module in ("worlds.planted", "models"):  # processes take longer to start
         in_turn = f"saliencykit.{module}.train_side_by_side"
         monkeypatch.setattr(in_turn, lambda asked: [one.run() for one in asked])
-    for name, few in {"STUDIES": 40, "THINNINGS": 5, "COMPARISONS": 3, "EFFECTS": 5}.items():
+    for name, few in {
+        "STUDIES": 40,
+        "THINNINGS": 5,
+        "COMPARISONS": 3,
+        "EFFECTS": 5,
+        "AGAIN": 6,
+        "CHOICES": 3,
+    }.items():
         monkeypatch.setattr(f"saliencykit.worlds.twin.{name}", few)
     return Twin(tables.FineTuning(small_study("looked")), trainings=4, readouts=8)
 
@@ -302,17 +321,40 @@ def test_a_twin_tells_all_that_is_asked(twin, monkeypatch, own_split):
     power = table[table["part"] == "power"]
     assert power["value"].between(0, 1).all()
     base = power[(power["trainings"] == 2) & (power["images"] == len(shown)) & (power["own"] == 0)]
-    assert base["value"].is_monotonic_increasing
     assert base["value"].iloc[0] < 0.2  # nothing is there
+    assert base["value"].iloc[-1] > 0.5  # much is
     own = (twin.found.maps["map"] / twin.found.people).gained.values[:, 0].mean(0)
     pair = own[CATEGORIES.index("person_head")] - own[CATEGORIES.index("text")]
-    assert power.loc[power["own"] > 0, "effect"].unique() == pytest.approx([abs(pair)])
+    assert power.loc[power["own"] > 0, "effect"].unique() == pytest.approx([pair])
+    assert (np.sign(base["effect"].iloc[1:]) == np.sign(pair)).all()
     again = twin.thinned(Pair("person_head", "text"))
     assert again["own"].between(0, 1).all()
+    assert (again["low"] <= again["value"]).all()
+    assert (again["value"] <= again["high"]).all()
+    measured = twin.measured().set_index(["figure", "category"])["own"]
+    people = twin.found.people.values[:, 0].mean(0)[CATEGORIES.index("text")]
+    assert measured[PEOPLES, "text"] == pytest.approx(people)
     figures.twin(table, ("person_head", "text"))
     said = sentences.twin(table, ("person_head", "text"), "looked")
     assert "A toyworld like looked" in said
     assert "trainings and" in said
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--trainings", "3"], "two studies of 2 need 4"),
+        (["--trainings", "0"], "two studies of 2 need 4"),
+        (["--readouts", "0"], "greater than or equal to 1"),
+        (["-p", "twin", "9"], "--trainings"),
+    ],
+)
+def test_the_command_refuses_numbers_before_anything_is_drawn(registered, monkeypatch, more, words):
+    monkeypatch.setattr("saliencykit.worlds.twin.Twins.__init__", None)
+    asked = ["twin", "--data", "looked", "--profile", "smoke", *more]
+    told = CliRunner().invoke(app, asked)
+    assert told.exit_code == 2
+    assert words in told.output
 
 
 def test_fewer_trainings_than_two_studies_are_refused(registered):
@@ -348,5 +390,6 @@ def invented(twin):
     return mapped, [people, people]
 
 
-def test_words_where_no_twin_was_drawn():
-    assert "saliencykit twin --data osie" in sentences.no_twin("osie")
+def test_words_where_no_twin_was_drawn_name_the_command_for_these_settings():
+    study = sk.Study.from_profile("smoke", epochs=2)
+    assert "saliencykit twin --profile smoke -p epochs '2'" in sentences.no_twin(study)

@@ -9,7 +9,7 @@ from .figures import Parameters, Profile, pairs
 
 HELP = """Draw a toyworld like a data set, and tell what 03 can show on these data.
 
-Before eyes are tracked, or networks are trained for days: how large must an effect be to be found,
+Before more eyes are tracked, or more networks trained: how large must an effect be to be found,
 and how many trainings and images would do? Image by image a scene is drawn that holds things of the
 same categories, as large, for as many observers who look at each as often. There the truth is
 known, so it is seen how often the intervals of notebook 03 are wrong; and by how networks and
@@ -40,10 +40,13 @@ def twin(
     parameter: Parameters = None,
     trainings: Annotated[
         int | None,
-        typer.Option(help="Fine-tuned networks in the twin: twice as many as 03 has, or more."),
+        typer.Option(help="Fine-tuned networks in the twin, twice as many as 03 has unless told."),
     ] = None,
     readouts: Annotated[
-        int, typer.Option(help="Frozen readouts there, which tell how often intervals are wrong.")
+        int,
+        typer.Option(
+            help="Frozen readouts there, which tell how often intervals are wrong.", min=1
+        ),
     ] = 60,
 ) -> None:
     """Draw a twin: `HELP` is what users read."""
@@ -53,13 +56,15 @@ def twin(
     from ..running.runner import NotebookFailedError, run, summary
     from ..settings import read_profile
     from ..study import Study
-    from ..worlds.twin import Twins
+    from ..worlds.twin import Twins, enough
 
     overrides = pairs(parameter) | ({"data": data} if data else {})
+    if given := {"twin", "twin_readouts"} & overrides.keys():
+        raise ValueError(f"-p {min(given)} is --trainings or --readouts here")
     [asked] = assign(find_notebooks(["03"]), read_profile(profile), overrides, NOTEBOOKS)
     study = Study.from_profile(profile, **asked.get("changes", {}))
+    number = 2 * study.trainings if trainings is None else enough(trainings, study.trainings)
     Twins(study).matched()
-    number = trainings or 2 * study.trainings
     overrides |= {"twin": str(number), "twin_readouts": str(readouts)}
     try:
         outcomes, _ = run(["03"], profile, overrides, say=typer.echo)

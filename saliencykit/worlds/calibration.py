@@ -38,6 +38,11 @@ def some(pool: OverTrainings, rows: Sequence[int] | np.ndarray) -> OverTrainings
     return replace(pool, values=pool.values[rows], regions=pool.regions[: len(rows)])
 
 
+def of_people(values: np.ndarray, people: np.ndarray) -> np.ndarray:
+    """Return values as shares of people's own; NaN where that is not above 0."""
+    return values / np.where(people > 0, people, np.nan)
+
+
 def decides(found: Learned) -> np.ndarray:
     """Tell of which numbers (K,) the interval excludes 0."""
     return (found.low > 0) | (found.high < 0)
@@ -95,12 +100,12 @@ class Calibration:
             frozen = over(self._of(plan, True)[: len(found.values)], LAYER)
             found = found - frozen
         people = over([self._people], PEOPLE)
-        return replace(found, values=found.values / people.values)
+        return replace(found, values=of_people(found.values, people.values))
 
     @cached_property
-    def _people_values(self) -> np.ndarray:
-        """People's own region NSS, (1, 1 + n, K)."""
-        return OverTrainings.of([self._people], mean_of(PEOPLE)).values
+    def people(self) -> OverTrainings:
+        """People's own region NSS in the unseen scenes."""
+        return OverTrainings.of([self._people], mean_of(PEOPLE))
 
     def with_effects(self, number: str, effects: np.ndarray) -> OverTrainings:
         """Return the pool of a number, had it been `effects` (K,), shares of people's own.
@@ -108,9 +113,9 @@ class Calibration:
         What is lacking is added to region NSS, in every training and on all images alike. So what
         differs between images of people's own, by which it is divided, differs by the effect too.
         """
-        pool, people = self.pool(number), self._people_values
+        pool, people = self.pool(number), self.people.values
         lacking = effects - pool.values[:, 0].mean(0)
-        return replace(pool, values=pool.values + lacking * people[:, :1] / people)
+        return replace(pool, values=pool.values + lacking * of_people(people[:, :1], people))
 
     def _kept(self, compute: Callable[..., pd.DataFrame], *asked: object) -> pd.DataFrame:
         """Return a table that is dear to compute, from the cache if these networks are there."""
@@ -245,7 +250,7 @@ class Calibration:
         values = maps(True) if number == READOUTS else maps(False)
         if number == CHANGE:
             values = values - maps(True)
-        return values / of(self._people, PEOPLE)
+        return of_people(values, of(self._people, PEOPLE))
 
     def _differ_nested(self, number: str, rows: np.ndarray, s: int, _: object) -> bool:
         """Tell it of two groups whose k-th trainings are both measured on the k-th fold alone."""

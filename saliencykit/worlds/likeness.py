@@ -24,8 +24,7 @@ from ..sources import code_of
 COLUMNS = ["image", "category", "area", "inside", "fixations", "inside all", "covered", "observers"]
 LEAST = 0.01  # fixations per pixel that a category gets beyond what is no region
 IMAGES, REGIONS, AREA, LOOKS = "images", "regions an image", "area", "share of fixations"
-OBSERVERS, FIXATIONS = "observers", "fixations a person"
-OFF = {IMAGES: 1.15, REGIONS: 1.25, AREA: 1.5, LOOKS: 1.5, OBSERVERS: 1.0, FIXATIONS: 1.1}
+OFF = {IMAGES: 1.15, REGIONS: 1.25, AREA: 1.5, LOOKS: 1.5}
 """How many times as large, or as small, as the data's a figure of a twin may be."""
 
 
@@ -124,34 +123,24 @@ def _things(regions: pd.DataFrame) -> Iterator[Asked]:
 def compared(data: SaliencyDataset, twin: SaliencyDataset, least: int) -> pd.DataFrame:
     """Return what of `twin` is as in `data`: figure, category, own, twin, ratio, off (too far).
 
-    Figures of each category on at least `least` images of the data: how many images show it (of as
-    many as the data have), regions on each of these, median area and share of an image's fixations
-    in one region (both shares); of all images observers and fixations a person (category "").
+    Of each category on at least `least` images of the data: how many images show it (of as many as
+    the data have), regions on each of these, median area and share of an image's fixations in one
+    region (both shares of the image's).
     """
     own, other = (_figures(looked_at_regions(one), len(data) / len(one)) for one in (data, twin))
     table = pd.DataFrame({"own": own, "twin": other}).rename_axis(["figure", "category"])
-    table = table.reset_index()
-    shown = own[IMAGES]
-    often = [not c or shown.get(c, 0) >= least for c in table["category"]]
-    table = table[often].fillna(0.0).reset_index(drop=True)
-    table["ratio"] = table["twin"].astype(float) / table["own"]
-    allowed = table["figure"].map(OFF)
-    with np.errstate(divide="ignore"):
-        table["off"] = np.abs(np.log(table["ratio"])) > np.log(allowed) + 1e-9
-    return table
+    often = [own[IMAGES].get(category, 0) >= least for _, category in table.index]
+    table = table[often].fillna(0.0).astype(float).reset_index()
+    table["ratio"] = table["twin"] / table["own"]
+    apart = np.log(table["ratio"].clip(1e-9, 1e9)).abs()
+    return table.assign(off=apart > np.log(table["figure"].map(OFF).astype(float)))
 
 
 def _figures(table: pd.DataFrame, times: float) -> pd.Series:
     """Return the figures of `compared` by (figure, category), counts of images `times` as many."""
     told = table.dropna(subset="area")
+    told = told.assign(share=told["inside"] / told["fixations"].clip(lower=1))
     by = told.groupby("category")
     images = by["image"].nunique()
     found = {IMAGES: images * times, REGIONS: by.size() / images, AREA: by["area"].median()}
-    found[LOOKS] = (
-        (told["inside"] / told["fixations"].clip(lower=1)).groupby(told["category"]).mean()
-    )
-    people = table.drop_duplicates("image")
-    looks = people["fixations"].sum() / max(1, people["observers"].sum())
-    found[OBSERVERS] = pd.Series({"": people["observers"].median()})
-    found[FIXATIONS] = pd.Series({"": looks})
-    return pd.concat(found)
+    return pd.concat({**found, LOOKS: by["share"].mean()})

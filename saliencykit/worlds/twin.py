@@ -19,7 +19,7 @@ from ..dissection import Dissection, OverTrainings, mean_of
 from ..dissection.readout_maps import MAP
 from ..evaluation import PEOPLE
 from ..findings.fine_tuning import AFTER, BEFORE, FineTuning
-from ..intervals import IMAGES, Learned, crossed, nested, times_drawn, together
+from ..intervals import IMAGES, Learned, bounds, crossed, nested, times_drawn, together
 from ..models import Training
 from ..study import Study
 from .calibration import (
@@ -33,6 +33,7 @@ from .calibration import (
     TWO,
     Calibration,
     decides,
+    of_people,
 )
 from .likeness import LOOKS, compared, likeness
 from .planted import Plan, Worlds
@@ -41,9 +42,11 @@ SETTINGS, TRIED = 2, 2  # how often weights are set right, and by which group of
 COMPARISONS = 20  # of trainings, drawn at random from each pool
 STUDIES = 400  # drawn to tell a power
 THINNED = (0.75, 0.5, 0.25)  # shares of one's own images that are kept
-THINNINGS = 100  # random choices of these
-MORE = (1, 2, 4, 8, 16)  # times as many trainings or images
+THINNINGS = 100  # random choices of these, of one's own
+AGAIN, CHOICES = 60, 15  # studies of the twin that are thinned, and random choices in each
+MORE, DRAWN = (1, 2, 4, 8, 16), 4  # times as many trainings or images; of so many all effects
 EFFECTS = 25  # whose power is told
+PEOPLES, REACH = "people's region NSS", "reach of an interval"
 
 
 class Twins(Worlds):
@@ -61,7 +64,7 @@ class Twins(Worlds):
         self.asked = [asked[own[k % len(own)]] for k in range(len(learned))]
         self.asked += [asked[name] for name in shown] * times
         self.shown = study.annotated.subset(shown)
-        super().__init__(study, len(learned), times * len(shown), study.frozen_epochs)
+        super().__init__(study, len(learned), times * len(shown), readout_epochs=0)
 
     def _scenes(self, n: int, plan: Plan, group: int) -> ToyWorld:
         planted = {c: own * plan.weights[c] for c, own in self.weights.items()}
@@ -86,7 +89,7 @@ class Twins(Worlds):
             tried = world.subset(world.names[self.training :])
             table = compared(self.shown, tried, 1)
             table = table[table["figure"] == LOOKS].set_index("category")
-            more = (table["own"] / table["twin"]).clip(0.5, 2)
+            more = (table["own"] / table["twin"]).clip(0.5, 2).fillna(1)  # nobody looked at either
             found |= {c: found[c] * float(more[c]) for c in more.index}
         return found
 
@@ -111,7 +114,7 @@ class Twins(Worlds):
         which no category is told of with an interval.
         """
         table = compared(self.shown, self.unseen, IMAGES)
-        if not table["category"].any():
+        if table.empty:
             raise ValueError(
                 f"{self.shown!r} shows no category on {IMAGES} images or more, so 03 tells nothing "
                 "with an interval that a twin could be asked about"
@@ -119,12 +122,20 @@ class Twins(Worlds):
         if table["off"].any():
             far = np.log(table["ratio"].clip(lower=1e-9)).abs()
             row = table.loc[far.where(table["off"]).idxmax()]
-            of = f" of {row['category']}" * bool(row["category"])
             raise ValueError(
-                f"{self.shown!r} has no twin: {row['figure']}{of} would be {row['twin']:.3g} there "
-                f"and is {row['own']:.3g} here"
+                f"{self.shown!r} has no twin: {row['figure']} of {row['category']} would be "
+                f"{row['twin']:.3g} there and is {row['own']:.3g} here"
             )
         return table
+
+
+def enough(trainings: int, count: int) -> int:
+    """Return `trainings`, or raise ValueError if they do not make two studies of `count`."""
+    if trainings < 2 * count:
+        raise ValueError(
+            f"{trainings} trainings in the twin: two studies of {count} need {2 * count} or more"
+        )
+    return trainings
 
 
 def studies(
@@ -133,7 +144,6 @@ def studies(
     share: float,
     own_images: bool,
     jointly: bool,
-    kept: float = 1.0,
     repeats: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw what studies say of numbers that are 0: values and intervals' reach, (repeats, K) each.
@@ -141,30 +151,78 @@ def studies(
     pool: trainings, all on the same images, of which a study differs as these differ, and over
     images as these do when they are resampled; trainings: how many a study has; share: how many
     times as many images as the pool has; own_images: whether these are dealt out to the trainings;
-    jointly: whether the K intervals hold together; kept: what share of its images is kept, drawn at
-    random, when what it says on all of them is 0; repeats: how many (None: `STUDIES`).
+    jointly: whether the K intervals hold together; repeats: how many (None: `STUDIES`).
     """
-    repeats = STUDIES if repeats is None else repeats
-    own, seen = pool.values[:, 0], pool.values[:, 1:].mean(0)
-    seen = seen - seen.mean(0)
-    apart = (own - own.mean(0)) / np.sqrt(max(1, len(own) - 1))
-    rng, images = np.random.default_rng(0), np.floor(pool.images * share * kept + 1e-9)
+    draw = _Drawing(pool, trainings, own_images, STUDIES if repeats is None else repeats)
+    return draw.told(draw.trained() + draw.other_images(share), share, jointly)
 
-    def other_images(times: float) -> np.ndarray:
-        """Return what other images do to trainings (R, S or 1, K), if so many times as many."""
-        number = trainings if own_images else 1
-        return seen[rng.integers(len(seen), size=(repeats, number))] * np.sqrt(number / times)
 
-    each = rng.standard_normal((repeats, trainings, len(own))) @ apart + other_images(share)
-    if kept < 1:
-        each = each - each.mean(1, keepdims=True) + other_images(share * kept / (1 - kept))
-    draws = None if own_images else seen / np.sqrt(share * kept)
-    if jointly:
-        found = [_told(one, draws, images, jointly) for one in each]
-        values, reach = zip(*((one.value, one.high - one.value) for one in found), strict=True)
-        return np.stack(values), np.stack(reach)
-    all_at_once = _told(each.swapaxes(0, 1), draws if draws is None else draws[:, None], images)
-    return all_at_once.value, all_at_once.high - all_at_once.value
+def found_again(
+    pool: OverTrainings,
+    effects: np.ndarray,
+    trainings: int,
+    share: float,
+    own_images: bool,
+    jointly: bool,
+    kept: float,
+    repeats: int | None = None,
+) -> np.ndarray:
+    """Return in what share of random choices of its images a study says again what it says, (R, K).
+
+    Of studies (see `studies`) which say `effects` (K,) on all of their images. kept: what share of
+    the images is chosen, `CHOICES` times in each study, whose trainings remain.
+    """
+    draw = _Drawing(pool, trainings, own_images, AGAIN if repeats is None else repeats)
+    whole = draw.trained() + draw.other_images(share)
+    whole = whole - whole.mean(1, keepdims=True)
+    hits = []
+    for _ in range(CHOICES):
+        part = whole + draw.other_images(share * kept / (1 - kept))
+        values, reach = draw.told(part, share * kept, jointly)
+        hits.append(np.where(np.isnan(reach), np.nan, _beyond(values, effects, reach)))
+    return np.mean(hits, 0)
+
+
+def _beyond(values: np.ndarray, effects: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """Tell where an interval about effect and error lies on the effect's side of 0."""
+    return np.sign(effects) * values + np.abs(effects) > reach
+
+
+class _Drawing:
+    """Draws trainings and images of studies that differ as a pool's do."""
+
+    def __init__(self, pool: OverTrainings, trainings: int, own_images: bool, repeats: int):
+        self.own, draws = pool.values[:, 0], pool.values[:, 1:]
+        self.images, self.trainings = pool.images, trainings
+        self.own_images, self.repeats = own_images, repeats
+        # What other images do to one training is more than what they do to the mean of all.
+        self.seen = draws.reshape(-1, draws.shape[-1]) if own_images else draws.mean(0)
+        of = np.repeat(self.own, draws.shape[1], 0) if own_images else draws.mean(0).mean(0)
+        self.seen, self.rng = self.seen - of, np.random.default_rng(0)
+
+    def trained(self) -> np.ndarray:
+        """Return by how much trainings differ from their mean, (R, S, K)."""
+        apart = (self.own - self.own.mean(0)) / np.sqrt(max(1, len(self.own) - 1))
+        return self.rng.standard_normal((self.repeats, self.trainings, len(self.own))) @ apart
+
+    def other_images(self, times: float) -> np.ndarray:
+        """Return what other images do, if so many times as many: (R, S, K), or to all (R, 1, K)."""
+        number = self.trainings if self.own_images else 1
+        which = self.rng.integers(len(self.seen), size=(self.repeats, number))
+        return self.seen[which] * np.sqrt(number / times)
+
+    def told(self, each: np.ndarray, share: float, jointly: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return means and reach of intervals, (R, K), of numbers (R, S, K) on some images."""
+        images = np.floor(self.images * share + 1e-9)
+        draws = None if self.own_images else self.seen / np.sqrt(share)
+        if jointly:
+            found = [_told(one, draws, images, jointly) for one in each]
+            values, highs = (
+                np.stack([getattr(one, k) for one in found]) for k in ("value", "high")
+            )
+            return values, highs - values
+        found = _told(each.swapaxes(0, 1), draws if draws is None else draws[:, None], images)
+        return found.value, found.high - found.value
 
 
 def _told(
@@ -200,11 +258,7 @@ class Twin:
     def __init__(self, found: FineTuning, trainings: int, readouts: int, times: int = 2):
         self.found, self.study, self.times = found, found.study, times
         self.count = self.study.trainings
-        if trainings < 2 * self.count:
-            raise ValueError(
-                f"{trainings} trainings in the twin: two studies of {self.count} need "
-                f"{2 * self.count} or more"
-            )
+        enough(trainings, self.count)
         self.worlds = Twins(self.study, times)
         self.matched = self.worlds.matched()
         self.known = Calibration(self.worlds, trainings, readouts)
@@ -221,10 +275,14 @@ class Twin:
         """The study's own change by category, as a share of people's."""
         return (self.found.maps[MAP] / self.found.people).gained
 
-    def _drawn(
-        self, effects: np.ndarray, pair: Pair | None, trainings: int = 1, images: int = 1,
-        kept: float = 1.0,
-    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    @property
+    def pool(self) -> OverTrainings:
+        """The change of the twin's networks, as a share of people's."""
+        return self.known.pool(CHANGE)
+
+    def _errors(
+        self, effects: np.ndarray, pair: Pair | None, trainings: int = 1, images: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return how studies err (see `studies`) where the truth is `effects` (K,).
 
         pair: whose difference is told (None: each category, jointly); trainings, images: how many
@@ -233,82 +291,114 @@ class Twin:
         pool = self.known.with_effects(CHANGE, effects)
         pool = pair.of(pool) if pair else pool
         number, share = trainings * self.count, images / self.times
-        return studies(pool, number, share, self.own_images, pair is None, kept)
+        return studies(pool, number, share, self.own_images, pair is None)
 
-    def _truth(self, own: OverTrainings | None = None) -> np.ndarray:
-        """Return the twin's change by category (K,); of those that `own` has, that instead."""
-        pool = self.known.pool(CHANGE)
-        found = dict(zip(pool.categories, pool.values[:, 0].mean(0), strict=True))
-        if own is not None:
-            found |= dict(zip(own.categories, own.values[:, 0].mean(0), strict=True))
-        return np.array([found[category] for category in pool.categories])
+    @cached_property
+    def _effects(self) -> np.ndarray:
+        """The study's own change by the twin's categories (K,); the twin's where it has none."""
+        found = dict(zip(self.pool.categories, self.pool.values[:, 0].mean(0), strict=True))
+        own = dict(zip(self.own.categories, self.own.values[:, 0].mean(0), strict=True))
+        found |= {category: value for category, value in own.items() if not np.isnan(value)}
+        return np.array([found[category] for category in self.pool.categories])
+
+    def measured(self) -> pd.DataFrame:
+        """Return what nobody matched: figure, category, own, twin, ratio.
+
+        People's own region NSS, and how far the interval of the change reaches, if the change is as
+        large as the study's.
+        """
+        people, alike = self.found.people, self.known.people
+        reach = np.median(self._errors(self._effects, None)[1], 0)
+        told = self.own.learned(together=True)
+        parts = {
+            PEOPLES: (people.values[:, 0].mean(0), alike.values[0, 0]),
+            REACH: (told.high - told.value, reach),
+        }
+        rows = []
+        for figure, (own, twin) in parts.items():
+            for name, value in zip(self.own.categories, own, strict=True):
+                rows.append((figure, name, value, twin[self.pool.categories.index(name)]))
+        table = pd.DataFrame(rows, columns=["figure", "category", "own", "twin"])
+        known = dict(zip(self.own.categories, ~np.isnan(told.high), strict=True))
+        table = table[table["category"].map(known)]
+        return table.assign(ratio=table["twin"] / table["own"])
 
     def power(self, pair: Pair) -> pd.DataFrame:
-        """Return how often studies would find that the first category gains more by some effect.
+        """Return how often studies would find by how much one category gains more, by effect.
 
-        trainings, images (all that are measured), effect (share of people's; from 0 on, and the
-        study's own), own (whether it is that), value: in what share of `STUDIES` the interval lies
-        above 0; none, if there is no interval.
+        trainings, images (all that are measured), effect (share of people's; from 0 on to the
+        side of the study's own, and last that), own (whether it is that), value: in what share of
+        `STUDIES` the interval lies on that side; NaN without intervals. Of other numbers of
+        trainings and images than `DRAWN` times as many only the study's own effect.
         """
-        truth, rows = self._truth(), []
-        names = self.known.pool(CHANGE).categories
-        first = np.array([name == pair.first for name in names], float)
-        is_now = float(pair.of(self.known.pool(CHANGE)).values[:, 0].mean())
-        own = abs(float(pair.of(self.own).values[:, 0].mean()))
-        values, reach = self._drawn(truth, pair)
-        most = max(1.2 * own, 2 * float(np.quantile(reach - values, POWER)))
+        own, now = (float(pair.of(of).values[:, 0].mean()) for of in (self.own, self.pool))
+        first = np.array([name == pair.first for name in self.pool.categories], float)
+        truth = self.pool.values[:, 0].mean(0)
+        side = -1.0 if own < 0 else 1.0
+
+        def asked(effect: float, trainings: int = 1, images: int = 1) -> np.ndarray:
+            at = truth + first * (effect - now)
+            values, reach = self._errors(at, pair, trainings, images)
+            return np.where(np.isnan(reach), np.nan, side * values + abs(effect) - reach)
+
+        needed = np.nanquantile(-asked(0.0), POWER) if not np.isnan(asked(0.0)).all() else 0.0
+        grid = side * np.linspace(0, max(1.2 * np.nan_to_num(abs(own)), 2 * needed), EFFECTS)
+        rows = []
         for trainings, images in [(more, 1) for more in MORE] + [(1, more) for more in MORE[1:]]:
-            for k, effect in enumerate([*np.linspace(0, most, EFFECTS), own]):
-                at = truth + first * (effect - is_now)
-                values, reach = self._drawn(at, pair, trainings, images)
-                share = float((values + effect > reach).mean())
+            effects = [*grid, own] if max(trainings, images) <= DRAWN else [own]
+            for k, effect in enumerate(effects):
+                beyond = asked(effect, trainings, images)
+                share = np.nan if np.isnan(beyond).any() else float((beyond > 0).mean())
                 numbers = (trainings * self.count, images * len(self.worlds.shown))
-                rows.append((*numbers, effect, k == EFFECTS, share))
+                rows.append((*numbers, effect, k == len(effects) - 1, share))
         return pd.DataFrame(rows, columns=["trainings", "images", "effect", "own", "value"])
 
     def needed(self) -> pd.DataFrame:
         """Return how large a change must be to be found in `POWER` of studies like this one.
 
-        category, value (share of people's; NaN on few images), effect: what the study has found.
+        category, value (share of people's, to the side of the study's own change; NaN on few
+        images), effect: what the study has found.
         """
-        truth = self._truth()
-        value = truth
+        side = np.where(self._effects < 0, -1.0, 1.0)
+        value = self._effects
         for _ in range(3):  # how studies err hangs on how large it is
-            at = np.where(np.isnan(value), truth, value)
-            values, reach = self._drawn(at, None)
-            value = np.quantile(reach - values, POWER, axis=0)
+            at = np.where(np.isnan(value), self._effects, value)
+            values, reach = self._errors(at, None)
+            value = side * np.quantile(reach - side * values, POWER, axis=0)
         own = dict(zip(self.own.categories, self.own.values[:, 0].mean(0), strict=True))
-        table = pd.DataFrame({"category": self.known.pool(CHANGE).categories, "value": value})
+        table = pd.DataFrame({"category": self.pool.categories, "value": value})
         return table.assign(effect=table["category"].map(own)).dropna(subset="effect")
 
     def thinned(self, pair: Pair) -> pd.DataFrame:
         """Return how often the study's own finding is found again on some of its images.
 
         category (and the pair's two), kept (share of the images), effect (on all of them), own: in
-        what share of random choices the interval lies on the effect's side; value: the same of
-        studies of the twin which say as much on all of theirs.
+        what share of random choices the interval lies on the effect's side; value, low, high: mean
+        and middle 95 % of the same of studies of the twin which say as much on all of theirs.
         """
-        truth, rows = self._truth(self.own), []
+        whole, rows = self.known.with_effects(CHANGE, self._effects), []
         for kept in THINNED:
             choices = list(self._choices(kept))
             for of in (None, pair):
-                own, twin = (of.of(p) if of else p for p in (self.own, self.known.pool(CHANGE)))
-                values, reach = self._drawn(truth, of, kept=kept)
-                effect = own.values[:, 0].mean(0)
+                own, twin = (of.of(pool) if of else pool for pool in (self.own, whole))
+                effect, at = own.values[:, 0].mean(0), twin.values[:, 0].mean(0)
+                asked = (twin, at, self.count, 1 / self.times, self.own_images, of is None, kept)
+                told = found_again(*asked)
                 chosen = [of.of(one) if of else one for one in choices]
                 found = self._found_again(chosen, effect, kept, jointly=of is None)
                 for k, name in enumerate(own.categories):
-                    at = twin.categories.index(name)
-                    if not np.isnan([found[k], effect[k], *reach[:, at]]).any():
-                        hits = values[:, at] * np.sign(effect[k]) + abs(effect[k]) > reach[:, at]
-                        rows.append((name, kept, effect[k], found[k], float(hits.mean())))
-        return pd.DataFrame(rows, columns=["category", "kept", "effect", "own", "value"])
+                    shares = told[:, twin.categories.index(name)]
+                    if not np.isnan([found[k], effect[k], *shares]).any():
+                        ends = bounds(shares)
+                        rows.append((name, kept, effect[k], found[k], shares.mean(), *ends))
+        columns = ["category", "kept", "effect", "own", "value", "low", "high"]
+        return pd.DataFrame(rows, columns=columns)
 
     def _found_again(
         self, choices: Sequence[OverTrainings], effect: np.ndarray, kept: float, jointly: bool
     ) -> np.ndarray:
         """Return (K,) in what share of the choices the interval lies on the effect's side."""
-        again = []
+        again: list[np.ndarray] = []
         for each in choices:
             images = np.floor(each.images * kept)
             draws = None if self.own_images else each.values[:, 1:].mean(0)
@@ -337,4 +427,4 @@ class Twin:
             others = map(chosen, every[1:]) if self.own_images else [first] * (len(every) - 1)
             weights = [first, *others]
             values = on(mapped[AFTER], MAP) - on(mapped[BEFORE], MAP)
-            yield replace(self.own, values=values / on(looked, PEOPLE))
+            yield replace(self.own, values=of_people(values, on(looked, PEOPLE)))

@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -28,6 +29,7 @@ from .tables import (
     AGAIN,
     ALARMS,
     MATCHED,
+    MEASURED,
     OTHER_IMAGES,
     OTHERS,
     POWERS,
@@ -225,33 +227,37 @@ def one_unit(table: pd.DataFrame, found: FineTuning, threshold: float) -> Figure
 def twin(table: pd.DataFrame, pair: Sequence[str]) -> Figure:
     """What one's own 03 can show, as its twin world tells.
 
-    In what the twin is as the data are; how often intervals are wrong in it; how often an effect is
+    How like the data the twin is; how often intervals are wrong in it; how often an effect is
     found, by its size; how often one's own findings are found again on some of one's images, beside
     what the twin predicts. table: `twin_table`; pair: the categories that the power is about.
     """
-    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 6.6))
-    _as_the_data(axes[0, 0], only(table, part=MATCHED))
+    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 7.0))
+    _beside_the_data(axes[0, 0], table[table["part"].isin([MATCHED, MEASURED])])
     _wrong(axes[0, 1], only(table, part=ALARMS))
-    name = " − ".join(filter(None, pair))
-    again = only(table, part=AGAIN)
     _found(axes[1, 0], only(table, part=POWERS), " − ".join(map(label, filter(None, pair))))
-    _again(axes[1, 1], again, name)
+    _again(axes[1, 1], only(table, part=AGAIN), " − ".join(filter(None, pair)))
     return figure
 
 
-def _as_the_data(axis: Axes, table: pd.DataFrame) -> None:
+def _beside_the_data(axis: Axes, table: pd.DataFrame) -> None:
     """Draw how many times as much each figure is in the twin, a row a figure, a dot a category."""
     rows = name_rows(axis, unique(table, "figure"), text=str)
-    at = rows[table["figure"]].to_numpy()
+    at, colours = rows[table["figure"]].to_numpy(), {MATCHED: BEFORE, MEASURED: AFTER}
     shift = table.groupby("figure").cumcount() / table.groupby("figure")["own"].transform("size")
-    axis.plot(table["value"] / table["own"], at + 0.5 * (shift - 0.4), "o", color=BEFORE, ms=3.5)
+    names = {MATCHED: "matched", MEASURED: "not matched"}
+    for part, colour in colours.items():
+        shown = table["part"] == part
+        ratio = (table["value"] / table["own"])[shown]
+        look = {"color": colour, "ms": 3.5, "label": names[part]}
+        axis.plot(ratio, at[shown] + 0.5 * (shift[shown] - 0.4), "o", **look)
     axis.set_xscale("log")
     axis.set_xticks(ticks := [0.5, 0.7, 1, 1.4, 2], [f"{t:g}" for t in ticks])
     axis.set_xlim(0.45, 2.2)
     axis.minorticks_off()
     level(axis, 1, upright=True)
-    axis.set_title("The twin is like the data")
+    axis.set_title("The twin beside your data")
     axis.set_xlabel("times as much in the twin")
+    axis.legend(loc="lower right", fontsize="small")
 
 
 def _wrong(axis: Axes, table: pd.DataFrame) -> None:
@@ -259,52 +265,60 @@ def _wrong(axis: Axes, table: pd.DataFrame) -> None:
     rows = name_rows(axis, table["figure"].tolist(), text=lambda name: name.replace(": ", ":\n"))
     points(axis, table, rows, colour=BEFORE)
     axis.axvline(RATE, color=AFTER, lw=1.2, ls="--", label=f"promised, {RATE:.0%}")
-    axis.set_xlim(-0.02, 1)
+    axis.set_xlim(-0.01, 0.31)  # few fine-tuned networks: their intervals run out
     axis.xaxis.set_major_formatter(PercentFormatter(1))
-    axis.set_title("How often its intervals are wrong")
+    axis.set_title("How often intervals are wrong there")
     axis.set_xlabel("studies wrong in some category")
-    axis.legend(loc="lower right")
+    axis.legend(loc="lower right", fontsize="small")
 
 
 def _found(axis: Axes, table: pd.DataFrame, pair: str) -> None:
     """Draw in what share of studies an effect is found, a line a number of trainings or images."""
     least = table[["trainings", "images"]].min()
-    sides = {"trainings": ("--", AFTER), "images": ("-", BEFORE)}  # 2 × and 4 × of either
-    for side, other in (("trainings", "images"), ("images", "trainings")):
-        shown = table[table[other] == least[other]]
-        for number in sorted(shown[side].unique())[side == "images" :][: 3 - (side == "images")]:
-            line = shown[shown[side] == number].sort_values("effect")
+    looks = {"trainings": ("--", AFTER), "images": ("-", BEFORE)}
+    for side, other in (("images", "trainings"), ("trainings", "images")):
+        drawn = table[(table[other] == least[other]) & (table["own"] == 0)]
+        for number, line in drawn.groupby(side):
             times = int(number / least[side])
-            more = f"{times} × the {side}" if times > 1 else "as this study"
-            dash, colour = sides[side] if times > 1 else ("-", "0.2")
-            axis.plot(line["effect"], line["value"], dash, color=colour, label=more,
-                      lw=2.2 if times == 1 else 1.3, alpha=1 if times < 4 else 0.6)  # fmt: skip
+            if times == 1 and side == "trainings":
+                continue  # it is drawn
+            dash, colour = looks[side] if times > 1 else ("-", "0.2")
+            name = f"{times} × the {side}" if times > 1 else "a study as yours"
+            look = {"lw": 2.2 if times == 1 else 1.3, "alpha": 1 if times < 4 else 0.6}
+            axis.plot(line["effect"], line["value"], dash, color=colour, label=name, **look)
     own = table.loc[table["own"] > 0, "effect"].iloc[0]
-    axis.axvline(own, color=CONTROL, lw=1.2, zorder=0)
-    axis.text(own, 1.02, "own", color=CONTROL, ha="center", transform=axis.get_xaxis_transform())
+    if np.isfinite(own):
+        axis.axvline(own, color=CONTROL, lw=1.2, zorder=0)
+        where = axis.get_xaxis_transform()
+        axis.text(own, 1.02, "your estimate", color=CONTROL, ha="center", transform=where)
     axis.axhline(POWER, color="0.85", lw=1, zorder=0)
     for which in (axis.xaxis, axis.yaxis):
         which.set_major_formatter(PercentFormatter(1))
     axis.set_title("How often an effect would be found", pad=16)
     axis.set_xlabel(f"change, {pair} (% of people's)")
     axis.set_ylabel("studies that find it")
-    axis.legend(loc="lower right", fontsize="small")
+    axis.legend(loc="best", fontsize="small")
 
 
 def _again(axis: Axes, table: pd.DataFrame, pair: str) -> None:
-    """Draw how often one's own findings return on some of the images, against the prediction."""
+    """Draw how often one's own findings return on some of the images, against the prediction.
+
+    Bars: where 95 % of the twin's studies lie.
+    """
     axis.plot([0, 1], [0, 1], color="0.85", lw=1, zorder=0)
     shades = zip(sorted(table["kept"].unique(), reverse=True), ("0.1", "0.45", "0.7"), strict=False)
     for kept, shade in shades:
         for alone, mark in ((True, "D"), (False, "o")):
             shown = table[(table["kept"] == kept) & ((table["category"] == pair) == alone)]
             name = f"{kept:.0%} of the images" if not alone else None
-            axis.plot(shown["value"], shown["own"], mark, color=AFTER if alone else shade,
-                      alpha=0.9, ms=5, mfc=shade, label=name)  # fmt: skip
+            look = {"color": AFTER if alone else shade, "mfc": shade, "ms": 5, "label": name}
+            ends = np.stack([shown["value"] - shown["low"], shown["high"] - shown["value"]])
+            axis.errorbar(shown["value"], shown["own"], xerr=ends.clip(0), fmt=mark, lw=0,
+                          elinewidth=0.8, alpha=0.9, **look)  # fmt: skip
     axis.plot([], [], "D", color=AFTER, mfc="none", label="the pair")
     for which in (axis.xaxis, axis.yaxis):
         which.set_major_formatter(PercentFormatter(1))
-    axis.set_title("Your findings on some of the images", pad=16)
-    axis.set_xlabel("the twin predicts")
+    axis.set_title("Found again on some images", pad=16)
+    axis.set_xlabel("the twin predicts (bars: 95 % of studies)")
     axis.set_ylabel("found again")
-    axis.legend(loc="upper left")
+    axis.legend(loc="upper left", fontsize="small")

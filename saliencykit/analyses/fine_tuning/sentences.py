@@ -18,8 +18,19 @@ from ...findings.fine_tuning import (
     same_sign,
 )
 from ...intervals import RATE
+from ...study import Study
 from ...viewing import reported
-from ...viewing.claims import Sides, Span, bullets, extremes, mention, pairs_above, percent, spans
+from ...viewing.claims import (
+    Sides,
+    Span,
+    bullets,
+    extremes,
+    listed,
+    mention,
+    pairs_above,
+    percent,
+    spans,
+)
 from ...viewing.plots import only
 from ...viewing.style import label
 from ...worlds.calibration import POWER
@@ -28,6 +39,7 @@ from .tables import (
     AGAIN,
     ALARMS,
     MATCHED,
+    MEASURED,
     NEEDED,
     OTHER_IMAGES,
     OTHERS_CHANGE,
@@ -35,6 +47,7 @@ from .tables import (
     SAME,
 )
 
+VAGUE = 0.3  # an interval of a share as wide tells nothing
 NEAR = 0.15  # what of a twin is as near to the data's counts as alike
 NOT_ALIKE = """By this number the two do not agree. Network, images and training differ between
     them, and the reported numbers have no intervals, so what it hangs on is not told here."""
@@ -239,57 +252,84 @@ def twin(table: pd.DataFrame, pair: Sequence[str], data: str) -> str:
     table: `twin_table`; pair: the categories asked; data: name of the data.
     """
     return bullets(f"""
-        - **A toyworld like {data}** was drawn, {_like(only(table, part=MATCHED))}
-        - **How often 03 is wrong there**: {_wrong(only(table, part=ALARMS))}
-        - **What it can find**: {_power(only(table, part=POWERS), pair)}
+        - **A toyworld like {data}** was drawn, {_like(table)}
+        - **How often intervals are wrong there**: {_wrong(only(table, part=ALARMS))}
+        - **What such data can show**: {_power(only(table, part=POWERS), pair)}
         - By category, {_needed(only(table, part=NEEDED))}
         - **Whether the twin is right**: {_found_again(only(table, part=AGAIN))}
     """)
 
 
-def no_twin(data: str) -> str:
+def no_twin(study: Study) -> str:
     """Words where 03_twin would stand, if no twin was asked for."""
-    return f"""No twin was drawn. `saliencykit twin --data {data}` draws a toyworld like these data
-and tells how often this notebook's intervals are wrong there, which effects they can show, and how
-many more trainings or images would do. It takes some three times as long as the trainings above."""
+    values = study.values()
+    changed = [name for name, by in study.origins.items() if by == "change"]
+    own = "".join(f" -p {name} '{values[name]}'" for name in changed)
+    return f"""No twin was drawn. `saliencykit twin --profile {study.profile}{own}` draws a toyworld
+like these data and tells how often this notebook's intervals are wrong there, which effects they
+can show, and how many more trainings or images would do. It takes some three times as long as the
+trainings above."""
 
 
 def _like(table: pd.DataFrame) -> str:
-    ratio = table["value"] / table["own"]
-    worst = table.loc[np.log(ratio).abs().idxmax()]
-    of = f" at {label(worst['category'])}" if worst["category"] else ""
-    near = ((ratio - 1).abs() < NEAR).mean()
+    matched, measured = (only(table, part=part) for part in (MATCHED, MEASURED))
+    near = ((matched["value"] / matched["own"] - 1).abs() < NEAR).mean()
+    rest = [
+        f"{figure} {ratio.median():.2f} (from {ratio.min():.2f} to {ratio.max():.2f})"
+        for figure, ratio in (measured["value"] / measured["own"]).groupby(measured["figure"])
+    ]
     return f"""scene by scene with things of the same categories, as large, looked at by as many
-        people as often. Of its {len(table)} figures {percent(near)} are within {percent(NEAR)} of
-        the data's; furthest off is {worst["figure"]}{of}, {worst["value"]:.3g} for
-        {worst["own"]:.3g}."""
+        people as often; {percent(near)} of its {len(matched)} figures are within {percent(NEAR)} of
+        the data's. What was not matched is, in the middle category, this many times as much there:
+        {" and ".join(rest)}."""
 
 
 def _wrong(table: pd.DataFrame) -> str:
-    parts = [
-        f"{row['figure']} {Span.of(row):.0%} (worth {row['worlds']:.0f} studies)"
-        for _, row in table.iterrows()
-    ]
-    found = Sides.of({row["figure"]: Span.of(row) - RATE for _, row in table.iterrows()})
+    told = table[table["high"] - table["low"] < VAGUE]
+    parts = [f"{row['figure']} {Span.of(row):.0%}" for _, row in told.iterrows()]
+    found = Sides.of({row["figure"]: Span.of(row) - RATE for _, row in told.iterrows()})
     sure = mention("More than that is beyond doubt of {}.", found.above)
+    few = listed([str(name) for name in table.drop(told.index)["figure"]], text=str)
+    vague = f"Of {few} there are too few networks to say." if len(told) < len(table) else ""
+    if not parts:
+        return f"{percent(RATE)} of studies may be, in some category. {vague}"
     return f"""{percent(RATE)} of studies may be, in some category. Are, of {"; ".join(parts)}.
-        {sure or "That more are is beyond doubt of none."}"""
+        {sure or "That more are is beyond doubt of none of these."} {vague} Frozen readouts differ
+        less from seed to seed than fine-tuned networks, so they try what is said of images more
+        than what is said of training."""
 
 
 def _power(table: pd.DataFrame, pair: Sequence[str]) -> str:
     first = table[["trainings", "images"]].iloc[0]
     base = table[(table[["trainings", "images"]] == first).all(axis=1)]
-    own, others = base[base["own"] > 0].iloc[0], base[base["own"] == 0]
-    enough = others[others["value"] >= POWER]
-    what = " over ".join(map(label, filter(None, pair)))
-    said = f"""an effect as large as yours, {percent(own["effect"])} of people's for {what}, would
-        be found in {percent(own["value"])} of studies with {first["trainings"]:.0f} trainings and
-        {first["images"]:.0f} images"""
-    if len(enough):
-        said = f"{said}; in {percent(POWER)} are found those of {percent(enough['effect'].min())}"
-    if own["value"] >= POWER:
-        return f"{said}."
-    return f"{said}. {_more(table[table['own'] > 0], first)}"
+    own = base[base["own"] > 0].iloc[0]
+    names = [label(name) for name in pair if name][:: -1 if own["effect"] < 0 else 1]
+    what = " over ".join(names)
+    study = f"{first['trainings']:.0f} trainings and {first['images']:.0f} images"
+    if math.isnan(own["value"]):
+        return f"{what} cannot be told with {study}: the images that show it are too few."
+    said = f"""a study with {study} finds that fine-tuning favours {what} in {percent(POWER)} of
+        cases if the difference is {percent(_reaching(base), 1)} of people's. You found
+        {percent(abs(own["effect"]))}; of effects that are truly as large {percent(own["value"])}
+        are found."""
+    more = {}
+    for side, other in (("trainings", "images"), ("images", "trainings")):
+        for times in (2, 4):
+            as_many = (table[side] == times * first[side]) & (table[other] == first[other])
+            more[f"{times} times the {side}"] = _reaching(table[as_many])
+    known = [f"with {name} {percent(v, 1)}" for name, v in more.items() if not math.isnan(v)]
+    said = f"{said} In place of that difference it is {', '.join(known)}." if known else said
+    return said if own["value"] >= POWER else f"{said} {_more(table[table['own'] > 0], first)}"
+
+
+def _reaching(table: pd.DataFrame) -> float:
+    """Return how large an effect is that `POWER` of studies find, between two that were asked."""
+    asked = table[table["own"] == 0]
+    enough = asked["value"].to_numpy() >= POWER
+    if not enough.any() or enough.argmax() == 0:
+        return math.nan
+    at = [enough.argmax() - 1, enough.argmax()]
+    return float(np.interp(POWER, asked["value"].iloc[at], asked["effect"].abs().iloc[at]))
 
 
 def _more(table: pd.DataFrame, first: pd.Series) -> str:
@@ -301,29 +341,33 @@ def _more(table: pd.DataFrame, first: pd.Series) -> str:
             does.append(f"{enough[side].min():.0f} {side}")
     most = table[list(sides)].max()
     if not does:
-        return f"""Neither {most["trainings"]:.0f} trainings nor {most["images"]:.0f} images would
-            do for {percent(POWER)}."""
-    return f"For {percent(POWER)} {' or '.join(does)} would do."
+        return f"""For {percent(POWER)} of these neither {most["trainings"]:.0f} trainings nor
+            {most["images"]:.0f} images would do."""
+    return f"For {percent(POWER)} of these {' or '.join(does)} would do."
 
 
 def _needed(table: pd.DataFrame) -> str:
-    told = table.dropna(subset="value").sort_values("value")
-    over = told[told["effect"].abs() >= told["value"]]
+    told = table.dropna(subset="value").sort_values("value", key=lambda value: value.abs())
+    if told.empty:
+        return "no change can be told of: too few images show any."
+    over = told[told["effect"].abs() >= told["value"].abs()]
     least, most = told.iloc[0], told.iloc[-1]
     return f"""a change is found in {percent(POWER)} of such studies if it is
-        {percent(least["value"])} of people's at {label(least["category"])},
-        {percent(most["value"])} at {label(most["category"])}; yours is as large in {len(over)} of
-        {len(told)}."""
+        {percent(abs(least["value"]))} of people's at {label(least["category"])},
+        {percent(abs(most["value"]))} at {label(most["category"])}; yours is as large in {len(over)}
+        of {len(told)}."""
 
 
 def _found_again(table: pd.DataFrame) -> str:
-    if not len(table):
+    if table.empty:
         return "there are too few images to leave some out and see."
-    off = table["own"] - table["value"]
-    most = table.loc[off.abs().idxmax()]
-    return f"""on some of your own images, from {percent(table["kept"].min())} of them to
-        {percent(table["kept"].max())}, what they say all together is found again in
-        {percent(table["own"].mean())} of random choices, where the twin predicts
-        {percent(table["value"].mean())}. Of {len(table)} such shares half are within
-        {percent(off.abs().median())} of the predicted; furthest off is {label(most["category"])} on
-        {percent(most["kept"])}, {percent(most["own"])} for {percent(most["value"])}."""
+    doubtful = table[table["value"].between(0.05, 0.95) | table["own"].between(0.05, 0.95)]
+    inside = (table["own"] >= table["low"] - 1e-9) & (table["own"] <= table["high"] + 1e-9)
+    said = f"""your own images were thinned out, to {percent(table["kept"].min())} of them at the
+        least, and asked again for what all of them say. Of {len(table)} shares of random choices in
+        which it was found again {inside.sum()} lie where 95 % of the twin's studies do."""
+    if doubtful.empty:
+        return said
+    found, told = (percent(doubtful[of].mean()) for of in ("own", "value"))
+    return f"""{said} Of the {len(doubtful)} that are not nearly all or none, the mean is {found}
+        where the twin predicts {told}."""

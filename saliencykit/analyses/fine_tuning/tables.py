@@ -15,7 +15,8 @@ from ...worlds.twin import Pair, Twin
 
 SAME, OTHERS, ABOVE = "scored on the same images", "scored on others", "units above T"
 ENDS = ["low", "high"]
-MATCHED, ALARMS, POWERS, NEEDED, AGAIN = "matched", "alarms", "power", "needed", "found again"
+MATCHED, MEASURED, ALARMS, POWERS = "matched", "measured", "alarms", "power"
+NEEDED, AGAIN = "needed", "found again"
 OTHER_IMAGES, OTHERS_CHANGE = "all others", "change, trainings after the first"
 
 
@@ -138,17 +139,18 @@ class FineTuning(findings.FineTuning):
 def twin_table(twin: Twin, first: str, second: str) -> pd.DataFrame:
     """Return all that a twin tells of its study: part, figure, category …, a part a question.
 
-    `MATCHED`: figure, category, own and value (the twin's); `ALARMS`: figure (number: test), value,
-    low, high; `POWERS`: trainings, images, effect, value, own (whether the effect is the study's);
-    `NEEDED`: category, effect, value; `AGAIN`: category, kept, effect, own, value. See `Twin`, and
-    `FineTuning.asked` for the pair. Raises as both do.
+    `MATCHED` and `MEASURED`: figure, category, own and value (the twin's); `ALARMS`: figure
+    (number: test), value, low, high; `POWERS`: trainings, images, effect, value, own (whether the
+    effect is the study's); `NEEDED`: category, effect, value; `AGAIN`: category, kept, effect, own,
+    value, low, high. See `Twin`, and `FineTuning.asked` for the pair. Raises as both do.
     """
     pair = Pair(*twin.found.asked(first, second))
     alarms = twin.alarms()
     alarms["figure"] = alarms["number"] + ": " + alarms["test"]
     alarms = alarms.rename(columns={"share": "value"}).drop(columns=["number", "test"])
     parts = {
-        MATCHED: twin.matched.rename(columns={"twin": "value"}).drop(columns=["ratio", "off"]),
+        MATCHED: twin.matched.rename(columns={"twin": "value"}),
+        MEASURED: twin.measured().rename(columns={"twin": "value"}),
         ALARMS: alarms,
         POWERS: twin.power(pair),
         NEEDED: twin.needed(),
