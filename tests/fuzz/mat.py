@@ -278,7 +278,7 @@ def same(found: Any, want: Any) -> bool:
         if isinstance(found, np.ndarray):  # one flipped bit of its class, and letters are numbers
             return found.dtype.kind in "iu" and "".join(map(chr, found.ravel())) == want
         return found == want
-    if isinstance(found, str | list) and want.dtype.kind == "u":  # and the other way round
+    if isinstance(found, str | list) and want.dtype.kind in "iu":  # and the other way round
         codec = "ascii" if want.itemsize == 1 else "utf-16-le"
         rows = want.reshape(len(want), -1, order="F").astype(want.dtype.newbyteorder("<"))
         texts = [row.tobytes().decode(codec, "replace").rstrip("\0") for row in rows]
