@@ -267,7 +267,7 @@ def _wrong(axis: Axes, table: pd.DataFrame) -> None:
     axis.axvline(RATE, color=AFTER, lw=1.2, ls="--", label=f"promised, {RATE:.0%}")
     axis.set_xlim(-0.01, 0.31)  # few fine-tuned networks: their intervals run out
     axis.xaxis.set_major_formatter(PercentFormatter(1))
-    axis.set_title("How often intervals are wrong there")
+    axis.set_title("How often intervals are wrong")
     axis.set_xlabel("studies wrong in some category")
     axis.legend(loc="lower right", fontsize="small")
 
