@@ -341,7 +341,7 @@ class Twin:
             values, reach = self._errors(at, pair, trainings, images)
             return np.where(np.isnan(reach), np.nan, side * values + abs(effect) - reach)
 
-        needed = np.nanquantile(-asked(0.0), POWER) if not np.isnan(asked(0.0)).all() else 0.0
+        needed = float(np.nan_to_num(np.quantile(-asked(0.0), POWER)))
         grid = side * np.linspace(0, max(1.2 * np.nan_to_num(abs(own)), 2 * needed), EFFECTS)
         rows = []
         for trainings, images in [(more, 1) for more in MORE] + [(1, more) for more in MORE[1:]]:
