@@ -329,8 +329,8 @@ def test_a_twin_tells_all_that_is_asked(twin, monkeypatch, own_split):
     assert (np.sign(base["effect"].iloc[1:]) == np.sign(pair)).all()
     again = twin.thinned(Pair("person_head", "text"))
     assert again["own"].between(0, 1).all()
-    assert (again["low"] <= again["value"]).all()
-    assert (again["value"] <= again["high"]).all()
+    assert (again["low"] <= again["value"] + 1e-9).all()  # a mean of equal shares is rounded
+    assert (again["value"] <= again["high"] + 1e-9).all()
     measured = twin.measured().set_index(["figure", "category"])["own"]
     people = twin.found.people.values[:, 0].mean(0)[CATEGORIES.index("text")]
     assert measured[PEOPLES, "text"] == pytest.approx(people)

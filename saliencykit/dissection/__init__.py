@@ -23,7 +23,7 @@ from .similarity import (
     similarity_cached,
 )
 from .top_units import bootstrap, change, top_mean
-from .trainings import OverTrainings, Statistic, above, best_of, mean_of, singles
+from .trainings import OverTrainings, Statistic, above, best_of, mean_of, over_trainings, singles
 
 __all__ = [
     "Dissection",
@@ -54,6 +54,7 @@ __all__ = [
     "map_parts",
     "mean_of",
     "named_groups",
+    "over_trainings",
     "overlap",
     "overlap_cached",
     "participation_ratio",

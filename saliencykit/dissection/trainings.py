@@ -143,15 +143,8 @@ class OverTrainings:
 
     def learned(self, together: bool = False) -> Learned:
         """Return mean and interval (K,); together: all K hold at once (`intervals.together`)."""
-        own, told = self.values[:, 0], self.images >= IMAGES
         draws = self.values[:, 1:].mean(0) if self.crossed else None
-        if together:
-            return intervals.together(own, draws, self.images)
-        if draws is not None:
-            return crossed(own, draws, self.images)
-        found = nested(own)
-        low, high = (np.where(told, end, np.nan) for end in (found.low, found.high))
-        return found._replace(low=low, high=high)
+        return over_trainings(self.values[:, 0], draws, self.images, together)
 
     def table(self, together: bool = False, **columns: object) -> pd.DataFrame:
         """Return a row a category, after `columns`.
@@ -165,6 +158,23 @@ class OverTrainings:
         for place, (name, value) in enumerate(columns.items()):
             table.insert(place, name, value)
         return table
+
+
+def over_trainings(
+    values: np.ndarray, draws: np.ndarray | None, images: np.ndarray, together: bool = False
+) -> Learned:
+    """Return means over trainings (S, …) and intervals; on few images none.
+
+    draws: (n, …), the mean on resampled images, None if each training has images of its own;
+    images: on how many each number rests; together: see `OverTrainings.learned`.
+    """
+    if together:
+        return intervals.together(values, draws, images)
+    if draws is not None:
+        return crossed(values, draws, images)
+    found = nested(values)
+    low, high = (np.where(images >= IMAGES, end, np.nan) for end in (found.low, found.high))
+    return found._replace(low=low, high=high)
 
 
 def singles(table: pd.DataFrame) -> pd.DataFrame:

@@ -15,11 +15,11 @@ import torch
 
 from ..datasets.toyworld import ToyWorld
 from ..datasets.toyworld.twin import TwinWorld
-from ..dissection import Dissection, OverTrainings, mean_of
+from ..dissection import Dissection, OverTrainings, mean_of, over_trainings
 from ..dissection.readout_maps import MAP
 from ..evaluation import PEOPLE
 from ..findings.fine_tuning import AFTER, BEFORE, FineTuning
-from ..intervals import IMAGES, Learned, bounds, crossed, nested, times_drawn, together
+from ..intervals import IMAGES, bounds, times_drawn
 from ..models import Training
 from ..study import Study
 from .calibration import (
@@ -216,24 +216,13 @@ class _Drawing:
         images = np.floor(self.images * share + 1e-9)
         draws = None if self.own_images else self.seen / np.sqrt(share)
         if jointly:
-            found = [_told(one, draws, images, jointly) for one in each]
-            values, highs = (
-                np.stack([getattr(one, k) for one in found]) for k in ("value", "high")
-            )
-            return values, highs - values
-        found = _told(each.swapaxes(0, 1), draws if draws is None else draws[:, None], images)
+            found = [over_trainings(one, draws, images, jointly) for one in each]
+            values = np.stack([one.value for one in found])
+            return values, np.stack([one.high for one in found]) - values
+        found = over_trainings(
+            each.swapaxes(0, 1), draws if draws is None else draws[:, None], images
+        )
         return found.value, found.high - found.value
-
-
-def _told(
-    each: np.ndarray, draws: np.ndarray | None, images: np.ndarray, jointly: bool = False
-) -> Learned:
-    """Return means over trainings (S, …) and intervals, as `OverTrainings.learned` does."""
-    if jointly:
-        return together(each, draws, images)
-    found = nested(each) if draws is None else crossed(each, draws, images)
-    low, high = (np.where(images >= IMAGES, end, np.nan) for end in (found.low, found.high))
-    return found._replace(low=low, high=high)
 
 
 @dataclass(frozen=True)
@@ -302,7 +291,7 @@ class Twin:
         return np.array([found[category] for category in self.pool.categories])
 
     def measured(self) -> pd.DataFrame:
-        """Return what nobody matched: figure, category, own, twin, ratio.
+        """Return what nobody matched: figure, category, own, twin.
 
         People's own region NSS, and how far the interval of the change reaches, if the change is as
         large as the study's.
@@ -320,8 +309,7 @@ class Twin:
                 rows.append((figure, name, value, twin[self.pool.categories.index(name)]))
         table = pd.DataFrame(rows, columns=["figure", "category", "own", "twin"])
         known = dict(zip(self.own.categories, ~np.isnan(told.high), strict=True))
-        table = table[table["category"].map(known)]
-        return table.assign(ratio=table["twin"] / table["own"])
+        return table[table["category"].map(known)]
 
     def power(self, pair: Pair) -> pd.DataFrame:
         """Return how often studies would find by how much one category gains more, by effect.
@@ -402,7 +390,7 @@ class Twin:
         for each in choices:
             images = np.floor(each.images * kept)
             draws = None if self.own_images else each.values[:, 1:].mean(0)
-            found = _told(each.values[:, 0], draws, images, jointly)
+            found = over_trainings(each.values[:, 0], draws, images, jointly)
             hit = decides(found) & (found.value * effect > 0)
             again.append(np.where(images >= IMAGES, hit, np.nan))
         return np.mean(again, 0)

@@ -267,8 +267,8 @@ def no_twin(study: Study) -> str:
     own = "".join(f" -p {name} '{values[name]}'" for name in changed)
     return f"""No twin was drawn. `saliencykit twin --profile {study.profile}{own}` draws a toyworld
 like these data and tells how often this notebook's intervals are wrong there, which effects they
-can show, and how many more trainings or images would do. It takes some three times as long as the
-trainings above."""
+can show, and how many more trainings or images would do. It trains twice as many networks as this
+notebook, and measures them on twice as many scenes as there are images."""
 
 
 def _like(table: pd.DataFrame) -> str:
