@@ -166,7 +166,8 @@ CASES = {
               first=KINDS[:1], second=KINDS[1:2]),
         table(measure=["people", "the map"], together=[1, 3]),
         table(("share",), number=[known_truth.CHANGE, known_truth.READOUTS],
-              test=[known_truth.TWO, known_truth.OWN], trainings=[1, 3]).assign(share=0.1),
+              test=[known_truth.TWO, known_truth.OWN], trainings=[1, 3])
+        .assign(share=0.1, worlds=40.0),
         table(number=NUMBERS, images=[40, 80], trainings=[3, 5], category=KINDS),
     ),
     planted_photographs: (

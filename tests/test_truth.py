@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import saliencykit as sk
+from saliencykit.analyses.known_truth import sentences
 from saliencykit.analyses.known_truth import tables as truth
 from saliencykit.datasets import CATEGORIES
 from saliencykit.datasets.toyworld import ToyWorld
@@ -179,6 +180,39 @@ def test_two_groups_alike_alarm_as_seldom_as_promised(monkeypatch, worlds):
         assert wrong.mean() <= 0.1  # of 120
     alone = known._wrong(calibration.READOUTS, calibration.TWO, 1, 5)  # knows nothing of training
     assert alone.mean() > 0.9
+
+
+def test_many_trainings_are_pools_of_twenty_that_have_none_in_common(monkeypatch, worlds):
+    known = truth.KnownTruth(worlds, [], 47, 5, 130)
+    assert (known.flat, known.readouts, known.drawn_from) == (40, 120, 20)
+    drawn = []
+    monkeypatch.setattr(known, "pool", lambda number: made(40))
+    monkeypatch.setattr(known, "_differ", lambda number, rows, s, rng: drawn.append(set(rows)))
+    assert known._wrong(calibration.CHANGE, calibration.TWO, 5, 3).shape == (2, 3)
+    assert drawn == [set(range(20))] * 3 + [set(range(20, 40))] * 3
+    few = truth.KnownTruth(worlds, [], 8, 4, 17)  # one pool, as large as it is
+    assert (few.flat, few.readouts, few.drawn_from) == (8, 16, 8)
+    with pytest.raises(ValueError, match="20 trainings favour nothing; 11 a world need 22"):
+        truth.KnownTruth(worlds, [], 39, 11, 40)
+
+
+def test_the_promise_is_judged_where_there_are_worlds_enough():
+    def told(worlds, of_tuned, of_frozen):
+        rows = [
+            (calibration.CHANGE, calibration.TWO, 5, worlds, *of_tuned),
+            (calibration.READOUTS, calibration.TWO, 5, 60.0, *of_frozen),
+        ]
+        columns = ["number", "test", "trainings", "worlds", "share", "low", "high"]
+        return " ".join(sentences._kept(pd.DataFrame(rows, columns=columns)).split())
+
+    bad, good, open_ = (0.2, 0.1, 0.3), (0.01, 0.0, 0.05), (0.08, 0.03, 0.2)
+    few = told(12.0, bad, good)
+    assert few.startswith("Of frozen readouts, of which there are enough to tell, more than 7 %")
+    assert few.endswith("beyond doubt: none.")
+    many = told(60.0, bad, open_)
+    assert "Of fine-tuned minus frozen and frozen readouts, of which" in many
+    assert "beyond doubt: two alike of fine-tuned minus frozen with 5; as" in many
+    assert many.endswith("but not beyond doubt, two alike of frozen readouts with 5.")
 
 
 def region_scores(rng, trainings, images):

@@ -29,6 +29,7 @@ TWO, OWN, FOLDS = "two alike", "own interval", "two alike, images of their own"
 OWN_FOLDS = "own interval, images of its own"
 TESTS = ((CHANGE, TWO), (CHANGE, OWN), (READOUTS, TWO), (READOUTS, OWN), (READOUTS, FOLDS))
 """Numbers and tests that 08 tells."""
+POOL = 20  # trainings from which groups are drawn
 DRAWS = 300  # resamples of a half of the images
 POWER = 0.8  # of what is found, where a difference counts as one that would be
 
@@ -52,13 +53,18 @@ class Calibration:
     """Trainings of a world that favours nothing, and how often what is said of them is wrong.
 
     flat: how many trainings there are; readouts: how many frozen readouts, at least `flat`. None
-    has seed or observers in common with another.
+    has seed or observers in common with another. Groups are drawn from at most `POOL` at a time,
+    so that many trainings are many pools that have none in common.
     """
 
     def __init__(self, worlds: Worlds, flat: int, readouts: int):
-        self.worlds, self.flat = worlds, flat
-        self.readouts = max(flat, readouts // flat * flat)
+        self.worlds, self.drawn_from = worlds, min(POOL, flat)
+        self.flat, each = self._whole_pools(flat), self._whole_pools(readouts)
+        self.readouts = max(self.flat, each)
         self.pool, self.folds = cache(self._pool), cache(self._folds)
+
+    def _whole_pools(self, trainings: int) -> int:
+        return trainings // self.drawn_from * self.drawn_from
 
     @property
     def plans(self) -> Sequence[Plan]:
@@ -139,8 +145,8 @@ class Calibration:
         intervals of their difference exclude 0 in a category? `FOLDS`: the same, each training on
         images of its own. `OWN`: does the joint interval of one group, on half of the images, miss
         in a category what all trainings say on all images? `OWN_FOLDS`: the same, the half dealt
-        out to its trainings. Pools of `flat` trainings have none in common; in each, `repeats`
-        groups are drawn at random. tests: (number, test). worlds: see `_independent`. Cached.
+        out to its trainings. In each pool of trainings `repeats` groups are drawn at random.
+        tests: (number, test). worlds: see `_independent`. Cached.
         """
         return self._kept(self._alarms, list(sizes), repeats, [list(one) for one in tests])
 
@@ -151,12 +157,12 @@ class Calibration:
         for number, test in tests:
             alone = test in (OWN, OWN_FOLDS)
             least = 2 if test in (FOLDS, OWN_FOLDS) else 1
-            fit = [s for s in sizes if least <= s <= self.flat // 2]
+            fit = [s for s in sizes if least <= s <= self.drawn_from // 2]
             if not fit:
                 continue
             wrong = np.array([self._wrong(number, test, s, repeats) for s in fit])
             per = np.array([1 if alone else 2]) * fit
-            worlds = _independent(wrong, self.flat // per)
+            worlds = _independent(wrong, self.drawn_from // per)
             for s, hits, n in zip(fit, wrong, worlds, strict=True):
                 share = float(hits.mean())
                 ends = wilson(share * n, n)
@@ -173,7 +179,7 @@ class Calibration:
             FOLDS: self._differ_nested,
             OWN_FOLDS: self._misses_nested,
         }[test]
-        pools = np.arange(len(self.pool(number).values)).reshape(-1, self.flat)
+        pools = np.arange(len(self.pool(number).values)).reshape(-1, self.drawn_from)
         return np.array(
             [[ask(number, rng.permutation(pool), s, rng) for _ in range(repeats)] for pool in pools]
         )
@@ -277,7 +283,7 @@ class Calibration:
         for number in NUMBERS:
             for n in images:
                 pool = self.pool(number, FLAT, tuple(self.worlds.unseen.names[:n]))
-                for s in (s for s in sizes if 1 < s <= self.flat // 2):
+                for s in (s for s in sizes if 1 < s <= self.drawn_from // 2):
                     lows = [gap.learned(together=True).low for gap in _apart(pool, s, repeats)]
                     value = np.quantile(-np.array(lows), POWER, axis=0)
                     told = {"category": CATEGORIES, "value": value}

@@ -11,6 +11,8 @@ from ...worlds.calibration import CHANGE, NUMBERS, OWN, POWER, READOUTS, TWO
 from .figures import MEANT
 from .tables import ALONE, BEYOND
 
+ENOUGH = 30  # independent worlds, of each test, from which on alarms are judged
+
 
 def what_we_see(
     recovered: pd.DataFrame,
@@ -66,19 +68,25 @@ def _alarms(table: pd.DataFrame) -> str:
 
 
 def _kept(table: pd.DataFrame) -> str:
-    """Say of which groups of frozen readouts, two or more, too many alarm."""
-    many = table[(table["trainings"] > 1) & (table["number"] == READOUTS)]
+    """Say of which groups, two or more, too many alarm: of trainings of which there are many."""
+    several = table[table["trainings"] > 1]
+    told = several.groupby("number", sort=False)["worlds"].min() >= ENOUGH
+    many = several[several["number"].map(told)]
 
     def named(rows: pd.DataFrame) -> str:
-        by = rows.groupby("test", sort=False)["trainings"]
-        return listed([f"{test} with {listed([str(s) for s in own])}" for test, own in by])
+        by = rows.groupby(["number", "test"], sort=False)["trainings"]
+        of = {number: f" of {number}" if told.sum() > 1 else "" for number in told.index}
+        parts = [(f"{test}{of[number]}", sizes) for (number, test), sizes in by]
+        return listed([f"{what} with {listed(list(map(str, sizes)))}" for what, sizes in parts])
 
     over = many[many["share"] > MEANT]
     sure = over[over["low"] > MEANT]
     unsure = over.drop(sure.index)
     maybe = f"; as estimated, but not beyond doubt, {named(unsure)}" if len(unsure) else ""
-    return f"""Of frozen readouts, of which there are enough to tell, more than {percent(MEANT)}
-        alarm beyond doubt: {named(sure)}{maybe}."""
+    if not len(many):
+        return "Of neither are there enough to tell whether it is kept."
+    return f"""Of {listed(list(told.index[told]))}, of which there are enough to tell, more than
+        {percent(MEANT)} alarm beyond doubt: {named(sure)}{maybe}."""
 
 
 def _recovered(table: pd.DataFrame, dose: pd.DataFrame, number: str) -> str:

@@ -48,9 +48,10 @@ class KnownTruth(Calibration):
     def __init__(
         self, worlds: Worlds, planted: Sequence[Plan], flat: int, each: int, readouts: int
     ):
-        if flat < 2 * each:
-            raise ValueError(f"{flat} trainings favour nothing; {each} a world need {2 * each}")
         super().__init__(worlds, flat, readouts)
+        if self.flat < 2 * each:
+            few = f"{self.flat} trainings favour nothing"
+            raise ValueError(f"{few}; {each} a world need {2 * each}")
         self.planted, self.each = list(planted), each
 
     @property
