@@ -63,8 +63,8 @@ def order():
 @pytest.fixture
 def alarms():
     rows = [
-        {"number": number, "test": test, "trainings": s, "comparisons": 40, "worlds": 30.0}
-        for number in (calibration.CHANGE, calibration.READOUTS)
+        {"number": number, "test": test, "trainings": s, "comparisons": 40, "worlds": worlds}
+        for number, worlds in ((calibration.CHANGE, 8.0), (calibration.READOUTS, 30.0))
         for test in (calibration.TWO, calibration.OWN, calibration.FOLDS)
         for s in (1, 2, 3, 5)
     ]
