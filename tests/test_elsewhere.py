@@ -91,6 +91,75 @@ def test_settings_that_differ_in_something_else_say_so():
     ]
 
 
+def kept_in(folder, found=None):
+    """Write tables as a run of four settings does."""
+    found = found or all_tables()
+    for name, table in zip(tables.TABLES, found.values(), strict=False):
+        table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
+    return str(folder)
+
+
+def asked_of(*settings):
+    """Settings as `Asked` has them, of (network, images, how)."""
+    about = pd.DataFrame(settings, columns=[*VARIES])
+    about.insert(0, "setting", about[NETWORK] + " · " + about[IMAGES])
+    return about
+
+
+DEEPEST = "reads the deepest layer"
+
+
+def test_what_an_earlier_run_told_stands_beside_and_what_is_asked_is_told_anew(tmp_path):
+    own = asked_of(("vgg16", "osie", DEEPEST), ("alexnet", "crowd", "reads two layers"))
+    kept = tables.Kept(kept_in(tmp_path), own)
+    names = ["vgg16 · crowd", "alexnet · osie", f"alexnet · crowd · {DEEPEST}"]
+    assert kept.about["setting"].tolist() == names
+    assert kept.about["layer"].unique().tolist() == ["deep"]
+    new = all_tables()["F2"].iloc[:1].assign(value=0.7, measure=SHARE)
+    both = kept.under(new, "10_favoured")
+    assert both["setting"].tolist() == ["vgg16 · osie", *names * 2]
+    before = all_tables()["F2"].query("setting != 'vgg16 · osie'")
+    columns = ["value", "low", "high", "se_images", "trainings"]
+    assert both[columns].iloc[1:].to_numpy(float) == pytest.approx(before[columns].to_numpy(float))
+    assert kept.under(new, "10_same_units") is new  # which that run did not write
+    nobody = tables.Kept("", own)
+    assert nobody.about.empty
+    assert nobody.under(new, "10_favoured") is new
+
+
+def test_the_reference_stands_beside_a_network_of_one_s_own():
+    row = "toy encoder=squeezenet1_1 weights=null read=[] layers=[] unit_layer="
+    settings = Asked([row], {}, "toy")
+    name = "squeezenet1_1, untrained · toyworld"
+    assert list(settings.studies) == [name]
+    assert settings.about[tables.TOLD_BY].tolist() == [tables.ASKED, "toy", "toy"]
+    heads = pd.DataFrame({"setting": [name], "measure": "x", "what": "text", "value": 0.5})
+    found = settings.marked([heads.assign(low=0.1, high=0.9)], "10_units")
+    assert found[NETWORK].tolist()[:2] == ["squeezenet1_1, untrained", "toyvgg"]
+    assert found["se_images"].notna().sum() == len(found) - 1
+    text = sentences._asked(settings.about)
+    assert "3 settings, 2 of them told by an earlier run (toy)" in text
+    again = Asked(["toy", "toy read=[conv5_3]"], {}, "toy")  # all are asked: nobody is beside
+    assert again.about[tables.TOLD_BY].tolist() == [tables.ASKED] * 2
+    plain = Asked(["toy"], {}).about
+    assert "told by" not in sentences._asked(plain)
+
+
+def test_who_cannot_stand_beside_is_refused_before_anything_runs(tmp_path):
+    with pytest.raises(UnknownNameError, match="toy"):
+        Asked(["toy"], {}, "tyo")
+    with pytest.raises(ValueError, match=r"holds no 10_units\.csv of an earlier run"):
+        Asked(["toy"], {}, str(tmp_path))
+    kept_in(tmp_path)
+    path = tmp_path / "10_favoured.csv"
+    path.write_text(path.read_text().replace("0.9,", "many,", 1))
+    with pytest.raises(ValueError, match=r"10_favoured.csv.*line 3.*many"):
+        Asked(["toy"], {}, str(tmp_path))
+    path.write_text("setting,value\na,1\n")
+    with pytest.raises(ValueError, match=r"10_favoured.csv, line 1: no column network"):
+        Asked(["toy"], {}, str(tmp_path))
+
+
 # --- Do numbers differ? --------------------------------------------------------------------------
 
 
@@ -251,7 +320,7 @@ def test_nobody_may_be_asked_about_tasks_or_text():
 def test_tasks_are_asked_of_networks_on_their_own_collection():
     other = object()
     study = SimpleNamespace(train=SimpleNamespace(scenes=("home",)), unseen=other, annotated=other)
-    settings = SimpleNamespace(studies={"vgg16 · crowd": study}, marked=list)
+    settings = SimpleNamespace(studies={"vgg16 · crowd": study}, marked=lambda parts, name: parts)
     assert tables.tasks(settings) == []
 
 
@@ -264,10 +333,10 @@ def test_a_number_that_settings_share_stands_once():
     settings = Asked(["toy", "toy read=[conv5_3]"], {})
     told = pd.DataFrame({"measure": "m", "what": "w", "value": [1.0], "low": 0.5, "high": 1.5})
     parts = [told.assign(setting=name) for name in settings.studies]
-    assert len(settings.marked(parts)) == 1
+    assert len(settings.marked(parts, "10_units")) == 1
     parts[1]["value"] = 1.1
-    assert len(settings.marked(parts)) == 2
-    assert {"setting", *tables.TOLD} <= set(settings.marked([]).columns)
+    assert len(settings.marked(parts, "10_units")) == 2
+    assert {"setting", *tables.TOLD} <= set(settings.marked([], "10_units").columns)
 
 
 # --- The same units on two collections -----------------------------------------------------------
@@ -297,9 +366,10 @@ class Given:
 def asked(first, second, network=("vgg16", "vgg16")):
     settings = object.__new__(Asked)
     about = [(f"{n} · {p}", n, p) for n, p in zip(network, PLACES, strict=True)]
-    settings.about = pd.DataFrame(about, columns=["setting", "network", "images_of"])
+    settings.own = pd.DataFrame(about, columns=["setting", "network", "images_of"])
+    settings.kept = tables.Kept("", settings.own)
     results = (Given(dissected(first)), Given(dissected(second)))
-    settings.studies = dict(zip(settings.about["setting"], results, strict=True))
+    settings.studies = dict(zip(settings.own["setting"], results, strict=True))
     return settings
 
 

@@ -10,7 +10,7 @@ from ...intervals import RATE
 from ...viewing.claims import Sides, Span, bullets, listed, spans
 from ...viewing.plots import only
 from ...viewing.style import label
-from .tables import HOW, IMAGES, NETWORK, SHARE, UNITS, VARIES, numbers
+from .tables import ASKED, HOW, IMAGES, NETWORK, SHARE, TOLD_BY, UNITS, VARIES, numbers
 
 LEADS = {NATURAL: "lead on photographs", EFFICIENT: "lead on efficient searches", LOST: "lead lost"}
 MEASURES = {SHARE: "map", UNITS: "ten best units"}
@@ -56,6 +56,8 @@ def _asked(about: pd.DataFrame) -> str:
     """Say how many settings there are, and what cannot be told of so few."""
     networks, images = (about[name].nunique() for name in (NETWORK, IMAGES))
     count = f"{len(about)} setting{'s' if len(about) > 1 else ''}"
+    if TOLD_BY in about and (others := about.loc[about[TOLD_BY] != ASKED, TOLD_BY]).size:
+        count += f", {len(others)} of them told by an earlier run ({others.iloc[0]})"
     if networks == images == 1:
         return f"""{count} of **one network on one collection of images**: this shows how the
             comparison works, not what holds elsewhere."""

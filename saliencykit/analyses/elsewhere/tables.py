@@ -10,35 +10,45 @@ several settings share, since it does not hang on what they change, stands once.
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from ... import paths
 from ...dissection import Dissection, OverTrainings, best_beyond
 from ...dissection.readout_maps import MAP
 from ...dissection.top_units import ImageSums
 from ...evaluation import Evaluations, human_ceiling
 from ...findings import FineTuning, alike, labelled, lead
 from ...intervals import adjusted, crossed, differ, image_weights, rank_correlation, with_own
+from ...reading.tables import column_names, number_column, read_table
+from ...registry import check_name
 from ...study import Study
 
 NETWORK, IMAGES, HOW = VARIES = ("network", "images_of", "how")
 SHARE, UNITS = "share of people's", "ten best units"
 FINE_TUNED = "fine-tuned"
 TOLD = ["measure", "what", "value", "low", "high", "se_images", "images"]
+TOLD_BY, ASKED = "told by", "asked now"
+TABLES = ("10_units", "10_favoured", "10_lead", "10_tasks", "10_same_units")
+"""What a run of this notebook tells of settings, by the names under which it saves them."""
+WORDS = ("setting", *VARIES, "measure", "what", "first", "second", "layer")
 
 
 class Asked:
-    """The studies asked, by name.
+    """The studies asked, by name, and the settings that stand beside them.
 
     rows: each "PROFILE setting=value …" (see `Study.from_row`); changes: of what a row leaves as it
-    is. `about`: setting, network (encoder, and its weights if not its own), images_of (the data
-    set), how (which layers the readout reads, what taught it, if other images, and other settings
-    that set it apart), layer (whose units F1 is about), size, trainings. Raises UnknownNameError or
-    ValueError for what a row names, layers included, before anything is computed.
+    is; beside: whose `Kept` settings are told without being asked. `about`: setting, network
+    (encoder, and its weights if not its own), images_of (the data set), how (which layers the
+    readout reads, what taught it, if other images, and other settings that set it apart), layer
+    (whose units F1 is about), trainings, size, units (of that layer), told by. Raises
+    UnknownNameError or ValueError for what a row names, layers included, before anything is
+    computed, and as `Kept` does.
     """
 
-    def __init__(self, rows: Sequence[str], changes: Mapping[str, object]):
+    def __init__(self, rows: Sequence[str], changes: Mapping[str, object], beside: str = ""):
         studies = [Study.from_row(row, **changes) for row in rows]
         for study in studies:
             study.pretrained.checked([*study.read, *study.layers, study.layer])
@@ -50,17 +60,80 @@ class Asked:
         if name.duplicated().any():
             raise ValueError(f"{name[name.duplicated()].iloc[0]!r} is asked for twice")
         about.insert(0, "setting", name)
-        self.about, self.studies = about, dict(zip(name, studies, strict=True))
+        self.own, self.studies = about, dict(zip(name, studies, strict=True))
+        self.kept = Kept(beside, about)
+        told = about.assign(**{TOLD_BY: ASKED}) if beside else about
+        self.about = pd.concat([told, self.kept.about], ignore_index=True)
 
-    def marked(self, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    def marked(self, parts: Sequence[pd.DataFrame], name: str) -> pd.DataFrame:
         """Return tables with a column `setting` as one that also says what it is, each number once.
 
         Numbers that two settings of one network and collection share to the last digit are one.
+        name: of the table, whose kept rows follow.
         """
-        about = self.about[["setting", *VARIES]]
+        about = self.own[["setting", *VARIES]]
         empty = pd.DataFrame(columns=["setting", *TOLD])
         found = about.merge(pd.concat([*parts] or [empty]), on="setting", sort=False)
+        found = self.kept.under(found, name)
         return found.drop_duplicates([NETWORK, IMAGES, "measure", "what", "value", "low", "high"])
+
+
+class Kept:
+    """What an earlier run of this notebook told of settings that are not asked now.
+
+    beside: a profile whose tables are kept (figures/reference), or a folder with those of a run;
+    "": nobody. asked: `Asked.own`. A setting's name is lengthened where an asked one has it too.
+    Raises UnknownNameError for a profile of which this notebook keeps none, and ValueError naming
+    the file for a table that is not one of this notebook's.
+    """
+
+    def __init__(self, beside: str, asked: pd.DataFrame):
+        self.asked, self.tables = asked, {}
+        if beside:
+            folder = _folder_of(beside)
+            found = {name: folder / f"{name}.csv" for name in TABLES}
+            self.tables = {name: _read(path) for name, path in found.items() if path.exists()}
+            if TABLES[0] not in self.tables:
+                raise ValueError(f"{folder} holds no {TABLES[0]}.csv of an earlier run")
+        self.tables = {name: self._others(table) for name, table in self.tables.items()}
+        parts = [t[["setting", *VARIES]] for t in self.tables.values() if "setting" in t]
+        self.about = pd.concat(parts).drop_duplicates() if parts else pd.DataFrame()
+        if parts:
+            layers = self.tables[TABLES[0]].drop_duplicates(NETWORK).set_index(NETWORK)["measure"]
+            self.about = self.about.assign(layer=self.about[NETWORK].map(layers))
+            self.about[TOLD_BY] = beside
+
+    def _others(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of settings that are not asked."""
+        if "setting" not in table:
+            return table
+        own = pd.MultiIndex.from_frame(self.asked[[*VARIES]])
+        table = table[~pd.MultiIndex.from_frame(table[[*VARIES]]).isin(own)]
+        alike = table["setting"].isin(self.asked["setting"])
+        longer = table["setting"] + " · " + table[HOW]
+        return table.assign(setting=table["setting"].mask(alike, longer))
+
+    def under(self, found: pd.DataFrame, name: str) -> pd.DataFrame:
+        """Return a table with the kept rows of that name under its own."""
+        kept = self.tables.get(name)
+        if kept is None or kept.empty:
+            return found
+        return kept if found.empty else pd.concat([found, kept], ignore_index=True)
+
+
+def _folder_of(beside: str) -> Path:
+    if Path(beside).is_dir():
+        return Path(beside)
+    known = [path.parent.name for path in sorted(paths.REFERENCE.glob(f"*/{TABLES[0]}.csv"))]
+    return paths.REFERENCE / check_name(f"folder, or profile with {TABLES[0]}.csv", beside, known)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """Return a table that an earlier run wrote, numbers as such."""
+    needed = (NETWORK, "value", "low", "high")
+    text = read_table(path, needed, tuple(c for c in column_names(path) if c not in needed))
+    values = {c: number_column(text, c, path) for c in text if c not in WORDS}
+    return text.assign(**values).reset_index(drop=True)
 
 
 def _about(study: Study) -> dict[str, object]:
@@ -108,7 +181,7 @@ def units(
         told |= {"images": seen.reindex(chosen.index), "sd_controls": chosen["sd_controls"]}
         about = {"setting": name, "measure": study.layer, "what": chosen.index}
         parts.append(pd.DataFrame({**about, **told, "controls": controls}))
-    return settings.marked(parts)
+    return settings.marked(parts, "10_units")
 
 
 def _known(settings: Asked, categories: Sequence[str]) -> list[str]:
@@ -133,7 +206,7 @@ def favoured(settings: Asked, first: str, second: str) -> pd.DataFrame:
             if {first, second} == set(told[0]["what"]):
                 told.append(_told(gained.favouring(first, second)))
             parts.append(pd.concat(told).assign(setting=name, measure=measure))
-    return settings.marked(parts)
+    return settings.marked(parts, "10_favoured")
 
 
 def _told(found: OverTrainings) -> pd.DataFrame:
@@ -155,7 +228,7 @@ def leads(settings: Asked) -> pd.DataFrame:
         table = table[table["side"].isin([lead.NATURAL, lead.EFFICIENT, lead.LOST])]
         table = table.drop(columns=["who", "models"]).rename(columns={"side": "measure"})
         parts.append(table.assign(setting=name, trainings=study.trainings))
-    return settings.marked(parts)
+    return settings.marked(parts, "10_lead")
 
 
 def _natural(study: Study) -> Evaluations:
@@ -182,7 +255,7 @@ def tasks(settings: Asked) -> pd.DataFrame:
             table = table.rename(columns={"measure": "what", "layer": "measure"})
             table = table.dropna(subset="value").assign(images=len(study.parts(0)[2]))
             parts.append(table.assign(setting=name))
-    return settings.marked(parts)
+    return settings.marked(parts, "10_tasks")
 
 
 # The same units on two collections of images
@@ -199,7 +272,7 @@ def same_units(settings: Asked, category: str, k: int = 10, n: int = 1000) -> pd
     drawn). No two such settings: no rows.
     """
     rows = []
-    for one, two in combinations(settings.about.itertuples(index=False), 2):
+    for one, two in combinations(settings.own.itertuples(index=False), 2):
         if one.network != two.network or one.images_of == two.images_of:
             continue
         pair = [settings.studies[setting] for setting in (one.setting, two.setting)]
@@ -212,7 +285,8 @@ def same_units(settings: Asked, category: str, k: int = 10, n: int = 1000) -> pd
             rows.append((*about, *_alike(given, control, layer, category, k, n)))
     columns = ["network", "first", "second", "layer", "units", "value", "low", "high", "others"]
     columns = [*columns, "untrained", "shared", "chance"]
-    return pd.DataFrame(rows, columns=columns).drop_duplicates(columns[:4])
+    found = settings.kept.under(pd.DataFrame(rows, columns=columns), "10_same_units")
+    return found.drop_duplicates(columns[:4])
 
 
 def _alike(
