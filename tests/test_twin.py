@@ -194,6 +194,30 @@ def small_study(data, **changes):
     return sk.Study(data=data, unit_layer="conv4_1", **{**settings, **changes})
 
 
+def test_trainings_leave_out_a_fold_of_their_scenes_as_the_data_s_do(registered, monkeypatch):
+    def learned(split):
+        monkeypatch.setattr(Looked, "own_split", split)
+        study = small_study("looked")
+        worlds = Twins(study, times=1)
+        asked = worlds.trainings([(FLAT, k) for k in (0, 1, 5)], frozen=False)
+        return study, worlds, [one.data for one in asked]
+
+    study, worlds, found = learned(False)
+    assert worlds.training == worlds.dissected == len(study.annotated.names)
+    scenes = worlds.world(FLAT, group=1).names
+    for k, data in zip((0, 1, 5), found, strict=True):
+        left = [
+            study.annotated.names[scenes.index(name)] for name in scenes if name not in data.names
+        ]
+        assert left == list(study.parts(k)[2].names)
+    assert found[0].fingerprint == found[2].fingerprint != found[1].fingerprint  # five folds
+    assert not set(scenes) & set(worlds.unseen.names)
+    study, worlds, found = learned(True)
+    assert worlds.training == len(study.train) < len(study.annotated)
+    assert len({data.fingerprint for data in found}) == 1
+    assert all(len(data) == len(study.train) for data in found)
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [("small", "no category on 16 images"), ("huge", "of person_head would be .* and is")],
@@ -315,7 +339,11 @@ def test_a_twin_tells_all_that_is_asked(twin, monkeypatch, own_split):
     shown = twin.worlds.shown.names
     assert len(twin.worlds.unseen) == len(shown) * twin.times
     learned = twin.worlds.trainings(twin.known.asked(FLAT, False), False)
-    assert {one.data.group for one in learned} == {1}  # the same people, as a study's
+    people = twin.worlds.world(FLAT, group=1)
+    for one in learned:  # the same people, as a study's
+        assert torch.equal(
+            one.data.fixations(0).x, people.fixations(people.names.index(one.data.names[0])).x
+        )
     table = tables.twin_table(twin, "person_head", "text")
     assert set(table["part"]) >= {"matched", "alarms", "power"}
     power = table[table["part"] == "power"]

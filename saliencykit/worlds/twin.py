@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ..datasets import SaliencyDataset
 from ..datasets.toyworld import ToyWorld
 from ..datasets.toyworld.twin import TwinWorld
 from ..dissection import Dissection, OverTrainings, mean_of, over_trainings
@@ -58,13 +59,15 @@ class Twins(Worlds):
     def __init__(self, study: Study, times: int = 2):
         self.like = likeness(study.annotated)
         asked = dict(zip(study.annotated.names, self.like.asked, strict=True))
-        learned, _, unseen = study.parts(0)
-        shown = unseen.names if study.crossed else study.annotated.names
-        own = [name for name in learned.names if name in asked] or study.annotated.names
-        self.asked = [asked[own[k % len(own)]] for k in range(len(learned))]
+        every, (learned, _, unseen) = study.annotated.names, study.parts(0)
+        shown, number = (unseen.names, len(learned)) if study.crossed else (every, len(every))
+        own = every
+        if study.crossed:
+            own = [name for name in learned.names if name in asked] or every
+        self.asked = [asked[own[k % len(own)]] for k in range(number)]
         self.asked += [asked[name] for name in shown] * times
         self.shown = study.annotated.subset(shown)
-        super().__init__(study, len(learned), times * len(shown), readout_epochs=0)
+        super().__init__(study, number, times * len(shown), readout_epochs=0)
 
     def _scenes(self, n: int, plan: Plan, group: int) -> ToyWorld:
         planted = {c: own * plan.weights[c] for c, own in self.weights.items()}
@@ -94,18 +97,29 @@ class Twins(Worlds):
         return found
 
     def trainings(self, asked: Sequence[tuple[Plan, int]], frozen: bool) -> list[Training]:
-        """Return training k for each (plan, k) as the study trains: of the same people."""
+        """Return training k for each (plan, k) as the study trains: of the same people.
+
+        Where the study's leave out a fold of the images, so does each of these of their scenes.
+        """
         study = self.study
         return [
             Training(
                 study.pretrained,
-                self.world(plan, group=1),
+                self._learned(plan, k),
                 None,
                 self.read,
                 study.training_settings(frozen, study.first_seed + k),
             )
             for plan, k in asked
         ]
+
+    def _learned(self, plan: Plan, number: int) -> SaliencyDataset:
+        world, study = self.world(plan, group=1), self.study
+        if study.crossed:
+            return world
+        learned = set(study.parts(number)[0].names)
+        both = zip(world.names, study.annotated.names, strict=True)
+        return world.subset([scene for scene, image in both if image in learned])
 
     def matched(self) -> pd.DataFrame:
         """Return in what the scenes are as the data are (see `compared`).
