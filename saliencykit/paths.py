@@ -15,7 +15,8 @@ from pathlib import Path
 
 import platformdirs
 
-FOLDERS = ("SALIENCYKIT_CACHE", "SALIENCYKIT_DATA", "SALIENCYKIT_FIGURES", "TORCH_HOME")
+PROFILES = "SALIENCYKIT_PROFILES"  # environment variable: a folder of one's own profiles
+FOLDERS = ("SALIENCYKIT_CACHE", "SALIENCYKIT_DATA", "SALIENCYKIT_FIGURES", PROFILES, "TORCH_HOME")
 """Environment variables that hold folders."""
 
 

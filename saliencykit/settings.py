@@ -3,6 +3,7 @@
 Imports no room, so that the command line can tell a wrong name at once.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, get_args
 
 import yaml
 
-from .paths import NOTEBOOKS, regular
+from .paths import NOTEBOOKS, PROFILES, regular
 from .registry import check_name
 
 
@@ -88,19 +89,35 @@ class Profile:
     notebooks: tuple[str, ...] = ()
 
 
+def profile_files(folder: Path = NOTEBOOKS) -> dict[str, Path]:
+    """Return the files of profiles by name: `folder`/profiles/*.yaml, and one's own.
+
+    One's own lie in the folder $`PROFILES`. Raises ValueError naming the files if one is called as
+    one of ours is, FileNotFoundError if there is no such folder.
+    """
+    ours = {path.stem: path for path in (folder / "profiles").glob("*.yaml")}
+    if own := os.environ.get(PROFILES):
+        if not Path(own).is_dir():
+            raise FileNotFoundError(f"{PROFILES} is {own}, which is no folder")
+        for path in Path(own).glob("*.yaml"):
+            if not ours.setdefault(path.stem, path).samefile(path):
+                raise ValueError(f"{path} is called as {ours[path.stem]} is: rename it")
+    return dict(sorted(ours.items()))
+
+
 def profile_names(folder: Path = NOTEBOOKS) -> list[str]:
-    """Return the names of the profiles in `folder`/profiles."""
-    return sorted(path.stem for path in (folder / "profiles").glob("*.yaml"))
+    """Return the names of the profiles. Raises as `profile_files`."""
+    return list(profile_files(folder))
 
 
 def read_profile(name: str, folder: Path = NOTEBOOKS) -> Profile:
-    """Read `folder`/profiles/`name`.yaml, lines of `setting: value` under a comment.
+    """Read a profile, lines of `setting: value` under a comment.
 
     Raises UnknownNameError naming the nearest profile; ValueError naming the file and what is wrong
-    with it.
+    with it; and as `profile_files`.
     """
-    check_name("profile", name, profile_names(folder))
-    path = folder / "profiles" / f"{name}.yaml"
+    files = profile_files(folder)
+    path = files[check_name("profile", name, files)]
     text, content = read_lines(path)
     notebooks = content.pop("notebooks", None) or []
     if not (isinstance(notebooks, list) and all(isinstance(n, str) for n in notebooks)):

@@ -1,8 +1,11 @@
 import pytest
+from typer.testing import CliRunner
 
+from saliencykit.cli import app
 from saliencykit.registry import UnknownNameError
 from saliencykit.running.profiles import assign, declared, find_notebooks, read_cells, typed
 from saliencykit.settings import Profile, profile_names, read_profile
+from saliencykit.study import Study
 from tests.small_notebooks import write_notebook, write_profile
 
 
@@ -213,3 +216,38 @@ def test_what_is_no_notebook_is_named(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ValueError, match=r"00_a\.ipynb cannot be read as a notebook"):
         read_cells(path)
+
+
+# One's own profiles
+
+
+def test_one_s_own_profiles_lie_in_a_folder_of_one_s_own(place, tmp_path, monkeypatch):
+    own = tmp_path / "own"
+    monkeypatch.setenv("SALIENCYKIT_PROFILES", str(own))
+    with pytest.raises(FileNotFoundError, match=r"SALIENCYKIT_PROFILES is .*own, which is no"):
+        profile_names(place / "notebooks")
+    own.mkdir()
+    (own / "mine.yaml").write_text("# Mine\nepochs: 7\ndose: 3\n")
+    assert profile_names(place / "notebooks") == ["mine", "toy"]
+    mine = Profile("mine", "Mine", {"epochs": 7}, {"dose": 3})
+    assert read_profile("mine", place / "notebooks") == mine
+    with pytest.raises(UnknownNameError, match="mean 'mine'"):
+        read_profile("mien", place / "notebooks")
+    (own / "toy.yaml").write_text("epochs: 7\n")
+    with pytest.raises(ValueError, match=r"own/toy.yaml is called as .*profiles/toy.yaml is"):
+        read_profile("toy", place / "notebooks")
+    monkeypatch.setenv("SALIENCYKIT_PROFILES", str(place / "notebooks" / "profiles"))
+    assert profile_names(place / "notebooks") == ["toy"]  # the same folder: nothing twice
+
+
+def test_a_study_and_the_command_know_one_s_own_profile(tmp_path, monkeypatch):
+    (tmp_path / "mine.yaml").write_text("# My photographs\nepochs: 7\n")
+    monkeypatch.setenv("SALIENCYKIT_PROFILES", str(tmp_path))
+    study = Study.from_profile("mine", batch=2)
+    assert (study.epochs, study.batch, study.profile) == (7, 2, "mine")
+    told = CliRunner().invoke(app, ["profiles"])
+    assert "My photographs" in told.output
+    monkeypatch.setenv("SALIENCYKIT_PROFILES", str(tmp_path / "nowhere"))
+    wrong = CliRunner().invoke(app, ["profiles"])
+    assert wrong.exit_code == 2
+    assert "which is no folder" in wrong.output

@@ -188,9 +188,13 @@ def explore(
 def profiles() -> None:
     """List the profiles of settings that `figures` can run with.
 
+    Yours are those in the folder that SALIENCYKIT_PROFILES names: NAME.yaml, lines of
+    `setting: value` under a comment that says what it is.
+
     \b
-    Example:
+    Examples:
       saliencykit profiles
+      SALIENCYKIT_PROFILES=~/profiles saliencykit profiles
     """
     from ..running.checking import table
     from ..settings import profile_names
