@@ -10,7 +10,7 @@ import torch
 
 from saliencykit import models
 from saliencykit.analyses.budget import browser, figures, sentences, tables
-from saliencykit.analyses.budget.tables import ALL, ANY, NONE, Budget, evenly
+from saliencykit.analyses.budget.tables import ALL, ANY, CHOSEN, NONE, Budget, evenly
 from saliencykit.datasets import Fixations, Region
 from saliencykit.evaluation import observer_curve
 from saliencykit.models import CentrePrior
@@ -131,6 +131,7 @@ def test_people_s_bits_are_their_curve_and_shares_are_of_them(budget):
     known = curve.law.limit if curve.law.determined else curve.table["mean"].iloc[-2]
     assert people["value"] == pytest.approx(known)
     read = table.iloc[:-1]
+    read = read[read["layer"] != CHOSEN]
     np.testing.assert_allclose(read["of_limit"], read["value"] / people["value"])
     np.testing.assert_allclose(read["behind"], read["value"].max() - read["value"], atol=1e-9)
     assert (read["low"] <= read["value"]).all()
@@ -151,6 +152,40 @@ def test_the_best_layer_is_a_taught_encoder_s_and_any_is_no_worse(budget):
     assert read["depth"].tolist()[:3] == [0, pytest.approx(6 / 12), 1]
 
 
+def test_the_best_layer_is_chosen_on_other_images_than_it_is_scored_on(budget):
+    shown = object.__new__(Budget)
+    shown.control, shown.readings, shown.seen = budget.control, budget.readings, budget.seen
+    shown.fold = budget.fold
+    parts = budget.data.folds(3)
+    for k, part in enumerate(parts):  # the folds in which readouts were not taught
+        inside = budget.seen["image"].isin([budget.data.names.index(n) for n in part.names])
+        assert (inside == (shown.fold == k)).all()
+    shown.bits = np.zeros_like(budget.bits)
+    shown.bits[0, shown.fold == 0] = 9.0  # best of all on this fold, which says nothing of others
+    shown.bits[1, shown.fold != 0] = 1.0
+    told = shown.chosen["toyvgg"]
+    assert (told[shown.fold == 0] == 0).all()  # by the others it is the second
+    assert (told[shown.fold == 1] == 0).all()  # by the others, fold 0 among them, the first
+    shown.bits[0] = 0.1
+    assert shown.chosen["toyvgg"] is told  # computed once
+    del shown.chosen
+    assert (shown.chosen["toyvgg"][shown.fold != 0] == 1).all()
+
+
+def test_noise_does_not_make_the_best_of_many_layers_look_better_than_they_are(budget):
+    rng, shown = np.random.default_rng(0), object.__new__(Budget)
+    shown.control, shown.seen, shown.fold = "no", budget.seen, budget.fold
+    shown.readings = budget.readings.assign(encoder="toyvgg")
+    gains = []
+    for _ in range(200):
+        shown.bits = rng.normal(size=budget.bits.shape)
+        shown.__dict__.pop("chosen", None)
+        gains.append((shown.chosen["toyvgg"] @ shown.weight, (shown.bits @ shown.weight).max()))
+    honest, optimistic = np.mean(gains, 0)
+    assert abs(honest) < 3 * np.std(gains, 0)[0] / np.sqrt(200)
+    assert optimistic > 3 * abs(honest)
+
+
 def test_layers_are_chosen_evenly():
     assert evenly(list("abcdefg"), 3) == ["a", "d", "g"]
     assert evenly(["a", "b"], 5) == ["a", "b"]
@@ -167,7 +202,8 @@ def test_without_observers_nothing_is_told_of_what_is_left(alone):
     table = alone.layers()
     assert table["of_limit"].isna().all()
     assert table["value"].notna().all()
-    assert table["encoder"].tolist() == ["toyvgg"] * 2 + [CONTROL] * 2  # and no people
+    read = ["toyvgg"] * 2 + [CONTROL] * 2
+    assert table["encoder"].tolist() == [*read, "toyvgg", CONTROL]  # and no people
     said = words(alone)
     assert "whose fixations are whose" in said
     assert "have" not in said.splitlines()[0]
@@ -216,8 +252,10 @@ def test_the_ranking_shows_every_encoder_people_and_the_best_layer(budget):
     lines = {line.get_label() for line in axis.lines}
     assert {"toyvgg", CONTROL, budget.people} <= lines
     stars = [line for line in axis.lines if line.get_marker() == "*"]
-    best = table[table["best"] & table["depth"].notna()]
-    assert [star.get_ydata()[0] for star in stars] == pytest.approx(best["value"].tolist())
+    places = table.loc[table["best"], "depth"]
+    assert [star.get_xdata()[0] for star in stars] == pytest.approx(places.tolist())
+    chosen = table.loc[table["layer"] == CHOSEN, "value"]
+    assert [star.get_ydata()[0] for star in stars] == pytest.approx(chosen.tolist())
     plt.close("all")
 
 
@@ -241,8 +279,8 @@ def test_the_map_holds_every_layer_and_people(budget):
 
 def test_sentences_hold_the_tables_numbers(budget):
     said, table = words(budget), budget.layers()
-    best = table.loc[budget.best]
-    assert f"frozen layer `{best['layer']}` explains most: **{best['value']:.2f}" in said
+    best, value = table.loc[budget.best], table.query("layer == @CHOSEN")["value"].iloc[0]
+    assert f"best frozen layer, `{best['layer']}`, explains most: **{value:.2f}" in said
     whole = budget.unexplained().query("by == @ALL")
     for value in whole["value"]:
         assert f"{value:.2f} [" in said

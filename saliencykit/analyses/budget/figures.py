@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ...viewing.plots import beside, level, matrix, name_rows, only, points, trace, unique
 from ...viewing.style import AFTER, BEFORE, CONTROL, HUMAN, WIDTH, legend
-from .tables import ALL
+from .tables import ALL, CHOSEN
 
 TITLES = {
     "category": "category",
@@ -18,22 +18,25 @@ TITLES = {
 
 
 def layers(table: pd.DataFrame, control: str) -> Figure:
-    """Draw what layers explain over relative depth, a line an encoder, its best layer marked.
+    """Draw what layers explain over relative depth, a line an encoder.
 
-    table: `Budget.layers`; control: the untrained network, grey. People are the line at the top,
+    A star at its best layer is what it explains if that is chosen on other images. table:
+    `Budget.layers`; control: the untrained network, grey. People are the line at the top,
     their interval shaded; the centre prior is the line at 0.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 4.2))
-    people, read = table[table["depth"].isna()], table[table["depth"].notna()]
+    people, read = table[table["layer"].isna()], table[table["depth"].notna()]
+    chosen = only(table, layer=CHOSEN).set_index("encoder")["value"]
     names = [name for name in unique(read, "encoder") if name != control]
     hues = dict(zip(names, sns.color_palette("colorblind", len(names)), strict=True))
     for name in [*names, control]:
         rows, colour = only(read, encoder=name), hues.get(name, CONTROL)
         trace(axis, rows["depth"], rows, "value", colour, name, mark="o")
         for row in rows[rows["best"]].itertuples():
-            axis.plot(row.depth, row.value, "*", ms=14, color=colour, mec="white", zorder=4)
+            at = row.depth, chosen[name]
+            axis.plot(*at, "*", ms=14, color=colour, mec="white", zorder=4)
             about = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center"}
-            axis.annotate(row.layer, (row.depth, row.value), fontsize="small", **about)
+            axis.annotate(row.layer, at, fontsize="small", **about)
     for row in people.itertuples():
         axis.axhspan(row.low, row.high, color=HUMAN, alpha=0.15, lw=0)
         axis.axhline(row.value, color=HUMAN, ls=":", label=row.encoder)

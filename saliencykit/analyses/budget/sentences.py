@@ -5,7 +5,7 @@ import pandas as pd
 from ...viewing.claims import Span, bullets, extremes, listed, percent, spans
 from ...viewing.plots import only, unique
 from ...viewing.style import label
-from .tables import ALL, ANY, NONE, Budget
+from .tables import ALL, ANY, CHOSEN, NONE, Budget
 
 
 def what_we_see(
@@ -26,29 +26,35 @@ def what_we_see(
 
 def _ranking(layers: pd.DataFrame, budget: Budget) -> str:
     """Say what each encoder's best layer explains, and who is surely behind the best."""
-    found = layers[layers["best"] & layers["depth"].notna()]
+    named, found = _best_layers(layers), only(layers, layer=CHOSEN)
     found = found[found["encoder"] != budget.control].sort_values("value", ascending=False)
     first = found.iloc[0]
     share = Span.of(first, "of_limit")
     of = f", {share:.0%} of what {budget.people} have" if budget.people else ""
     others = [
-        f"{row['encoder']} at `{row['layer']}` {Span.of(row):.2f}"
+        f"{row['encoder']} at `{named[row['encoder']]}` {Span.of(row):.2f}"
         f" ({Span.of(row, 'behind'):surely less|surely more|not surely less})"
         for _, row in found.iloc[1:].iterrows()
     ]
     then = f" Then {listed(others, text=str)}, compared fixation by fixation." if others else ""
-    return f"""A linear readout of **{first["encoder"]}**'s frozen layer `{first["layer"]}` explains
-        most: **{Span.of(first):.2f} bits per fixation** over the centre prior{of}.{then}"""
+    return f"""A linear readout of **{first["encoder"]}**'s best frozen layer,
+        `{named[first["encoder"]]}`, explains most: **{Span.of(first):.2f} bits per fixation** over
+        the centre prior{of}; which layer is best is chosen on other images.{then}"""
+
+
+def _best_layers(layers: pd.DataFrame) -> dict[str, str]:
+    """Return each encoder's best layer on all images."""
+    rows = layers[layers["best"]]
+    return dict(zip(rows["encoder"], rows["layer"], strict=True))
 
 
 def _control(layers: pd.DataFrame, budget: Budget) -> str:
     """Say what the untrained network explains."""
-    rows = only(layers, encoder=budget.control)
-    row = rows[rows["best"]].iloc[0]
+    row = only(layers, encoder=budget.control, layer=CHOSEN).iloc[0]
     behind = Span.of(row, "behind")
     return f"""The same of one untrained {budget.own}: at best {Span.of(row):.2f} bits, at
-        `{row["layer"]}`, {behind:surely less|surely more|not surely less} than the best layer
-        (by {behind:.2f})."""
+        `{_best_layers(layers)[budget.control]}`, {behind:surely less|surely more|not surely less}
+        than the best (by {behind:.2f})."""
 
 
 def _whole(left: pd.DataFrame, budget: Budget) -> str:

@@ -22,6 +22,7 @@ from ...study import Study
 
 NONE, ALL = "no region", "all"
 ANY = "best of all at each fixation"
+CHOSEN = "the best, chosen on other images"
 RINGS = (0, 20, 40, 60, 80, 100)  # from the centre to a corner, per cent
 ORDERS = 8  # fixations told one by one; all later ones together
 RING_NAMES = [f"{low}–{high} %" for low, high in pairwise(RINGS)]
@@ -60,6 +61,8 @@ class Budget:
         known = ~np.isnan(limit)
         told = known if known.any() else ~known
         self.seen, self.limit = weighed(seen[told]).reset_index(drop=True), limit[told]
+        fold = {name: k for k, part in enumerate(self.data.folds(folds)) for name in part.names}
+        self.fold = np.array([fold[self.data.names[i]] for i in self.seen["image"]])
         others = "n → ∞" if np.isinf(people.observers) else f"n = {people.observers:.0f}"
         self.people = f"people, {others}" if known.any() else ""
         rows, bits, self.maps = [], [], []
@@ -81,10 +84,31 @@ class Budget:
         return self.seen["weight"].to_numpy()
 
     @cached_property
+    def chosen(self) -> dict[str, np.ndarray]:
+        """By encoder the bits (fixations,) of its best reading, for each fold chosen on the others.
+
+        What is chosen on the images that it is scored on would seem better than it is.
+        """
+        found = {}
+        for name, rows in self.readings.groupby("encoder", sort=False).groups.items():
+            bits = self.bits[rows]
+            found[str(name)] = told = np.empty(len(self.seen))
+            for k in np.unique(self.fold):
+                here = self.fold == k
+                best = (bits[:, ~here] @ self.weight[~here]).argmax()
+                told[here] = bits[best, here]
+        return found
+
+    @cached_property
     def best(self) -> int:
-        """The number of the reading that explains most; the untrained network's do not count."""
-        taught = (self.readings["encoder"] != self.control).to_numpy()
-        return int(np.where(taught, self.bits @ self.weight, -np.inf).argmax())
+        """The number of the best reading of the encoder whose `chosen` explains most.
+
+        The untrained network's do not count.
+        """
+        taught = {name: bits for name, bits in self.chosen.items() if name != self.control}
+        first = max(taught, key=lambda name: float(taught[name] @ self.weight))
+        own = (self.readings["encoder"] == first).to_numpy()
+        return int(np.where(own, self.bits @ self.weight, -np.inf).argmax())
 
     @property
     def readers(self) -> dict[str, np.ndarray]:
@@ -146,26 +170,32 @@ class Budget:
         return pd.DataFrame(found / found.sum(1, keepdims=True), columns=names)
 
     def layers(self) -> pd.DataFrame:
-        """Return what each layer explains: a row a reading, and last, if known, people.
+        """Return what each layer explains: a row a reading, then its encoders' best, then people.
 
-        encoder, layer, depth, units, value, low, high (bits per fixation), images, of_limit (value
-        as a share of people's) and behind (bits less than the best reading, fixation by fixation),
-        both with intervals, and best (whether it is its encoder's). The best of several are chosen
-        on the images that they are scored on.
+        encoder, layer (`CHOSEN`: see `chosen`), depth, units, value, low, high (bits per fixation),
+        images, of_limit (value as a share of people's) and behind (bits less than the best reading,
+        `CHOSEN` less than the best of these, fixation by fixation), both with intervals, and best
+        (whether a reading is its encoder's best on all images).
         """
-        weight, bits = self.weight[:, None], self.bits.T
-        one = np.broadcast_to(weight, bits.shape)
-        table = pd.concat([self.readings, self.ratios(weight * bits, one)], axis=1)
-        share = self.ratios(weight * bits, one * self.limit[:, None])
-        behind = self.ratios(weight * (bits[:, [self.best]] - bits), one)
+        both = np.vstack([self.bits, *self.chosen.values()]).T
+        weight, one = self.weight[:, None], np.broadcast_to(self.weight[:, None], both.shape)
+        names = pd.DataFrame({"encoder": [*self.chosen], "layer": CHOSEN})
+        table = pd.concat([self.readings, names], ignore_index=True)
+        first = self.chosen[table["encoder"][self.best]]
+        lead = np.where(table["layer"] == CHOSEN, first[:, None], self.bits[self.best][:, None])
+        table = table.join(self.ratios(weight * both, one))
+        share = self.ratios(weight * both, one * self.limit[:, None])
+        behind = self.ratios(weight * (lead - both), one)
         for name, found in (("of_limit", share), ("behind", behind)):
             ends = {f"{name}_{end}": found[end] for end in ("low", "high")}
             table = table.assign(**{name: found["value"], **ends})
-        table["best"] = table.groupby("encoder")["value"].transform("max") == table["value"]
+        read = table["value"].where(table["layer"] != CHOSEN)
+        table["best"] = read.groupby(table["encoder"]).transform("max") == read
         if not self.people:
             return table
         whole = self.ratios(weight * self.limit[:, None], weight)
-        return pd.concat([table, whole.assign(encoder=self.people, best=True)], ignore_index=True)
+        people = whole.assign(encoder=self.people, best=False)
+        return pd.concat([table, people], ignore_index=True)
 
     def unexplained(self) -> pd.DataFrame:
         """Return people's bits less what is explained, of all and part by part; no rows if unknown.
