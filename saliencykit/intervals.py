@@ -177,6 +177,19 @@ def another_run(spread: ArrayLike, trainings: ArrayLike, others: ArrayLike) -> n
     return t * np.asarray(spread, float) * np.sqrt(1 / count + 1 / again)
 
 
+def of_spread(count: int) -> tuple[float, float]:
+    """Return how many times as large as that of `count` ≥ 2 values their true SD may be.
+
+    Low and high of its interval, of normal values: √((n − 1) / χ²) at the χ² of n − 1 degrees of
+    freedom that are exceeded in 2.5 and in 97.5 % of cases.
+    """
+    if count < 2:
+        raise ValueError(f"{count} values have no spread")
+    ends = np.array([1 + LEVEL, 1 - LEVEL]) / 2
+    low, high = np.sqrt((count - 1) / stats.chi2.ppf(ends, count - 1))
+    return float(low), float(high)
+
+
 def how_likely(off: ArrayLike, reach: ArrayLike, trainings: ArrayLike) -> np.ndarray:
     """Return how likely another run's number lies `off` the reference's: its log density.
 

@@ -215,3 +215,13 @@ def test_the_floor_stands_on_nothing_of_the_house():
     imported = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.ImportFrom)]
     assert not any(n.level or (n.module or "").startswith("saliencykit") for n in imported)
     assert intervals.LEVEL == 0.95
+
+
+@pytest.mark.parametrize("count", [2, 5, 20])
+def test_the_true_spread_lies_where_few_values_say(count):
+    seen = np.random.default_rng(count).normal(size=(20_000, count)).std(1, ddof=1)
+    low, high = intervals.of_spread(count)
+    held = ((seen * low <= 1) & (seen * high >= 1)).mean()
+    assert held == pytest.approx(0.95, abs=0.01)
+    with pytest.raises(ValueError, match="1 values have no spread"):
+        intervals.of_spread(1)

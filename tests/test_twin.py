@@ -292,6 +292,29 @@ def test_joint_intervals_are_wider_and_few_images_have_none():
 
 
 @pytest.mark.parametrize("own_images", [False, True])
+def test_trainings_that_differ_more_make_studies_differ_more(own_images):
+    told = {
+        spread: studies(made(), 4, 1.0, own_images, False, repeats=2000, spread=spread)
+        for spread in (0.0, 1.0, 3.0)
+    }
+    sds = {spread: values.std(0) for spread, (values, _) in told.items()}
+    more = sds[1.0] ** 2 - sds[0.0] ** 2
+    assert sds[3.0] ** 2 - sds[0.0] ** 2 == pytest.approx(9 * more, rel=0.15)
+    reach = {spread: np.median(reach, 0) for spread, (_, reach) in told.items()}
+    assert (reach[0.0] < reach[1.0]).all()
+    assert (reach[1.0] < reach[3.0]).all()
+
+
+def test_what_is_needed_is_told_with_what_is_not_known_of_the_spread():
+    rows = pd.DataFrame({"effect": [0.0, 0.05, 0.1, 0.2, 0.12], "own": [0, 0, 0, 0, 1.0],
+                         "value": [0, 0.4, 0.8, 1, 0.9], "low": [0, 0.1, 0.6, 0.9, 0.5],
+                         "high": [0, 0.8, 1, 1, 1]})  # fmt: skip
+    assert sentences._reach_of(rows) == "10.0 % [5.0, 16.7]"
+    assert sentences._reach_of(rows.assign(low=0.1)) == "10.0 % [5.0, …]"
+    assert sentences._reach_of(rows.assign(value=0.1)) == "more than 20.0 %"
+
+
+@pytest.mark.parametrize("own_images", [False, True])
 def test_on_most_of_its_images_a_study_says_again_what_it_says(own_images):
     pool = made()
     told = pool.learned()
@@ -355,6 +378,14 @@ def test_a_twin_tells_all_that_is_asked(twin, monkeypatch, own_split):
     pair = own[CATEGORIES.index("person_head")] - own[CATEGORIES.index("text")]
     assert power.loc[power["own"] > 0, "effect"].unique() == pytest.approx([pair])
     assert (np.sign(base["effect"].iloc[1:]) == np.sign(pair)).all()
+    assert (power["low"] <= power["value"] + 0.15).all()  # of other draws each
+    assert (power["value"] <= power["high"] + 0.15).all()
+    needed = table[table["part"] == "needed"].dropna(subset="value")
+    assert len(needed)
+    ends = needed[["low", "high"]].abs()
+    assert (ends.min(axis=1) <= needed["value"].abs() + 1e-9).all()
+    assert (needed["value"].abs() <= ends.max(axis=1) + 1e-9).all()
+    assert (needed["high"] > needed["low"]).all()  # four trainings tell little of a spread
     again = twin.thinned(Pair("person_head", "text"))
     assert again["own"].between(0, 1).all()
     assert (again["low"] <= again["value"] + 1e-9).all()  # a mean of equal shares is rounded

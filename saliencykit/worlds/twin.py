@@ -20,7 +20,7 @@ from ..dissection import Dissection, OverTrainings, mean_of, over_trainings
 from ..dissection.readout_maps import MAP
 from ..evaluation import PEOPLE
 from ..findings.fine_tuning import AFTER, BEFORE, FineTuning
-from ..intervals import IMAGES, bounds, times_drawn
+from ..intervals import IMAGES, bounds, of_spread, times_drawn
 from ..models import Training
 from ..study import Study
 from .calibration import (
@@ -159,16 +159,18 @@ def studies(
     own_images: bool,
     jointly: bool,
     repeats: int | None = None,
+    spread: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw what studies say of numbers that are 0: values and intervals' reach, (repeats, K) each.
 
     pool: trainings, all on the same images, of which a study differs as these differ, and over
     images as these do when they are resampled; trainings: how many a study has; share: how many
     times as many images as the pool has; own_images: whether these are dealt out to the trainings;
-    jointly: whether the K intervals hold together; repeats: how many (None: `STUDIES`).
+    jointly: whether the K intervals hold together; repeats: how many (None: `STUDIES`); spread: how
+    many times as much trainings differ as the pool's do.
     """
     draw = _Drawing(pool, trainings, own_images, STUDIES if repeats is None else repeats)
-    return draw.told(draw.trained() + draw.other_images(share), share, jointly)
+    return draw.told(spread * draw.trained() + draw.other_images(share), share, jointly)
 
 
 def found_again(
@@ -284,17 +286,27 @@ class Twin:
         return self.known.pool(CHANGE)
 
     def _errors(
-        self, effects: np.ndarray, pair: Pair | None, trainings: int = 1, images: int = 1
+        self,
+        effects: np.ndarray,
+        pair: Pair | None,
+        trainings: int = 1,
+        images: int = 1,
+        spread: float = 1.0,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return how studies err (see `studies`) where the truth is `effects` (K,).
 
         pair: whose difference is told (None: each category, jointly); trainings, images: how many
-        times as many as this study has.
+        times as many as this study has; spread: as of `studies`.
         """
         pool = self.known.with_effects(CHANGE, effects)
         pool = pair.of(pool) if pair else pool
         number, share = trainings * self.count, images / self.times
-        return studies(pool, number, share, self.own_images, pair is None)
+        return studies(pool, number, share, self.own_images, pair is None, spread=spread)
+
+    @property
+    def _spreads(self) -> tuple[float, float, float]:
+        """How many times as much trainings may differ as the twin's few do: 1, least, most."""
+        return 1.0, *of_spread(len(self.pool.values))
 
     @cached_property
     def _effects(self) -> np.ndarray:
@@ -330,46 +342,59 @@ class Twin:
 
         trainings, images (all that are measured), effect (share of people's; from 0 on to the
         side of the study's own, and last that), own (whether it is that), value: in what share of
-        `STUDIES` the interval lies on that side; NaN without intervals. Of other numbers of
-        trainings and images than `DRAWN` times as many only the study's own effect.
+        `STUDIES` the interval lies on that side; low, high: the same, as far as the spread of the
+        twin's few trainings is known; NaN without intervals. Of other numbers of trainings and
+        images than `DRAWN` times as many only the study's own effect.
         """
         own, now = (float(pair.of(of).values[:, 0].mean()) for of in (self.own, self.pool))
         first = np.array([name == pair.first for name in self.pool.categories], float)
         truth = self.pool.values[:, 0].mean(0)
         side = -1.0 if own < 0 else 1.0
 
-        def asked(effect: float, trainings: int = 1, images: int = 1) -> np.ndarray:
+        def beyond(effect: float, trainings: int, images: int, spread: float) -> np.ndarray:
             at = truth + first * (effect - now)
-            values, reach = self._errors(at, pair, trainings, images)
+            values, reach = self._errors(at, pair, trainings, images, spread)
             return np.where(np.isnan(reach), np.nan, side * values + abs(effect) - reach)
 
-        needed = float(np.nan_to_num(np.quantile(-asked(0.0), POWER)))
-        grid = side * np.linspace(0, max(1.2 * np.nan_to_num(abs(own)), 2 * needed), EFFECTS)
+        def found(*asked: float | int) -> float:
+            told = beyond(*asked)
+            return np.nan if np.isnan(told).any() else float((told > 0).mean())
+
+        spreads = self._spreads
+        needed = float(np.nan_to_num(np.quantile(-beyond(0.0, 1, 1, max(spreads)), POWER)))
+        grid = side * np.linspace(0, max(1.2 * np.nan_to_num(abs(own)), 1.5 * needed), EFFECTS)
         rows = []
         for trainings, images in [(more, 1) for more in MORE] + [(1, more) for more in MORE[1:]]:
             effects = [*grid, own] if max(trainings, images) <= DRAWN else [own]
             for k, effect in enumerate(effects):
-                beyond = asked(effect, trainings, images)
-                share = np.nan if np.isnan(beyond).any() else float((beyond > 0).mean())
+                value, most, least = (found(effect, trainings, images, s) for s in spreads)
                 numbers = (trainings * self.count, images * len(self.worlds.shown))
-                rows.append((*numbers, effect, k == len(effects) - 1, share))
-        return pd.DataFrame(rows, columns=["trainings", "images", "effect", "own", "value"])
+                ends = min(least, most), max(least, most)
+                rows.append((*numbers, effect, k == len(effects) - 1, value, *ends))
+        columns = ["trainings", "images", "effect", "own", "value", "low", "high"]
+        return pd.DataFrame(rows, columns=columns)
 
     def needed(self) -> pd.DataFrame:
         """Return how large a change must be to be found in `POWER` of studies like this one.
 
         category, value (share of people's, to the side of the study's own change; NaN on few
-        images), effect: what the study has found.
+        images), low, high (the same, as far as the spread of the twin's few trainings is known),
+        effect: what the study has found.
         """
+        found, least, most = (self._needed(spread) for spread in self._spreads)
+        own = dict(zip(self.own.categories, self.own.values[:, 0].mean(0), strict=True))
+        ends = {"low": np.minimum(least, most), "high": np.maximum(least, most)}
+        table = pd.DataFrame({"category": self.pool.categories, "value": found, **ends})
+        return table.assign(effect=table["category"].map(own)).dropna(subset="effect")
+
+    def _needed(self, spread: float) -> np.ndarray:
         side = np.where(self._effects < 0, -1.0, 1.0)
         value = self._effects
         for _ in range(3):  # how studies err hangs on how large it is
             at = np.where(np.isnan(value), self._effects, value)
-            values, reach = self._errors(at, None)
+            values, reach = self._errors(at, None, spread=spread)
             value = side * np.quantile(reach - side * values, POWER, axis=0)
-        own = dict(zip(self.own.categories, self.own.values[:, 0].mean(0), strict=True))
-        table = pd.DataFrame({"category": self.pool.categories, "value": value})
-        return table.assign(effect=table["category"].map(own)).dropna(subset="effect")
+        return value
 
     def thinned(self, pair: Pair) -> pd.DataFrame:
         """Return how often the study's own finding is found again on some of its images.

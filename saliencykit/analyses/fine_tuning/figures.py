@@ -273,7 +273,10 @@ def _wrong(axis: Axes, table: pd.DataFrame) -> None:
 
 
 def _found(axis: Axes, table: pd.DataFrame, pair: str) -> None:
-    """Draw in what share of studies an effect is found, a line a number of trainings or images."""
+    """Draw in what share of studies an effect is found, a line a number of trainings or images.
+
+    Shaded: as far as the twin's few trainings tell how much trainings differ.
+    """
     least = table[["trainings", "images"]].min()
     looks = {"trainings": ("--", AFTER), "images": ("-", BEFORE)}
     for side, other in (("images", "trainings"), ("trainings", "images")):
@@ -286,6 +289,8 @@ def _found(axis: Axes, table: pd.DataFrame, pair: str) -> None:
             name = f"{times} × the {side}" if times > 1 else "a study as yours"
             look = {"lw": 2.2 if times == 1 else 1.3, "alpha": 1 if times < 4 else 0.6}
             axis.plot(line["effect"], line["value"], dash, color=colour, label=name, **look)
+            if times == 1:  # as far as it is known how trainings differ
+                axis.fill_between(line["effect"], line["low"], line["high"], color="0.2", alpha=0.1)
     own = table.loc[table["own"] > 0, "effect"].iloc[0]
     if np.isfinite(own):
         axis.axvline(own, color=CONTROL, lw=1.2, zorder=0)

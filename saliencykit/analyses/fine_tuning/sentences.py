@@ -309,27 +309,41 @@ def _power(table: pd.DataFrame, pair: Sequence[str]) -> str:
     if math.isnan(own["value"]):
         return f"{what} cannot be told with {study}: the images that show it are too few."
     said = f"""a study with {study} finds that fine-tuning favours {what} in {percent(POWER)} of
-        cases if the difference is {percent(_reaching(base), 1)} of people's. You found
+        cases if the difference is {_reach_of(base)} of people's. You found
         {percent(abs(own["effect"]))}; of effects that are truly as large {percent(own["value"])}
         are found."""
     more = {}
     for side, other in (("trainings", "images"), ("images", "trainings")):
         for times in (2, 4):
             as_many = (table[side] == times * first[side]) & (table[other] == first[other])
-            more[f"{times} times the {side}"] = _reaching(table[as_many])
-    known = [f"with {name} {percent(v, 1)}" for name, v in more.items() if not math.isnan(v)]
+            if not math.isnan(_reaching(table[as_many])):
+                more[f"{times} times the {side}"] = _reach_of(table[as_many])
+    known = [f"with {name} {reach}" for name, reach in more.items()]
     said = f"{said} In place of that difference it is {', '.join(known)}." if known else said
+    said = f"{said} Intervals: as far as it is known how much trainings differ there."
     return said if own["value"] >= POWER else f"{said} {_more(table[table['own'] > 0], first)}"
 
 
-def _reaching(table: pd.DataFrame) -> float:
-    """Return how large an effect is that `POWER` of studies find, between two that were asked."""
+def _reach_of(table: pd.DataFrame) -> str:
+    """Say how large an effect is that `POWER` of studies find: "6.4 % [5.2, 9.0]"."""
+    value, *ends = (100 * _reaching(table, of) for of in ("value", "high", "low"))
+    if math.isnan(value):
+        return f"more than {percent(table['effect'].abs().max(), 1)}"
+    low, high = ("…" if math.isnan(end) else f"{end:.1f}" for end in ends)
+    return f"{value:.1f} % [{low}, {high}]"
+
+
+def _reaching(table: pd.DataFrame, shares: str = "value") -> float:
+    """Return how large an effect is that `POWER` of studies find, between two that were asked.
+
+    shares: the column that says in how many it is found. NaN if none that was asked is so large.
+    """
     asked = table[table["own"] == 0]
-    enough = asked["value"].to_numpy() >= POWER
+    enough = asked[shares].to_numpy() >= POWER
     if not enough.any() or enough.argmax() == 0:
         return math.nan
     at = [enough.argmax() - 1, enough.argmax()]
-    return float(np.interp(POWER, asked["value"].iloc[at], asked["effect"].abs().iloc[at]))
+    return float(np.interp(POWER, asked[shares].iloc[at], asked["effect"].abs().iloc[at]))
 
 
 def _more(table: pd.DataFrame, first: pd.Series) -> str:
@@ -353,9 +367,15 @@ def _needed(table: pd.DataFrame) -> str:
     over = told[told["effect"].abs() >= told["value"].abs()]
     least, most = told.iloc[0], told.iloc[-1]
     return f"""a change is found in {percent(POWER)} of such studies if it is
-        {percent(abs(least["value"]))} of people's at {label(least["category"])},
-        {percent(abs(most["value"]))} at {label(most["category"])}; yours is as large in {len(over)}
+        {_size(least)} of people's at {label(least["category"])},
+        {_size(most)} at {label(most["category"])}; yours is as large in {len(over)}
         of {len(told)}."""
+
+
+def _size(row: pd.Series) -> str:
+    """Return a change without its sign, with its interval."""
+    ends = sorted((abs(row["low"]), abs(row["high"])))
+    return f"{Span(abs(row['value']), *ends):.0%}"
 
 
 def _found_again(table: pd.DataFrame) -> str:

@@ -140,9 +140,10 @@ def twin_table(twin: Twin, first: str, second: str) -> pd.DataFrame:
     """Return all that a twin tells of its study: part, figure, category …, a part a question.
 
     `MATCHED` and `MEASURED`: figure, category, own and value (the twin's); `ALARMS`: figure
-    (number: test), value, low, high; `POWERS`: trainings, images, effect, value, own (whether the
-    effect is the study's); `NEEDED`: category, effect, value; `AGAIN`: category, kept, effect, own,
-    value, low, high. See `Twin`, and `FineTuning.asked` for the pair. Raises as both do.
+    (number: test), value, low, high; `POWERS`: trainings, images, effect, value, low, high, own
+    (whether the effect is the study's); `NEEDED`: category, effect, value, low, high; `AGAIN`:
+    category, kept, effect, own, value, low, high. See `Twin`, and `FineTuning.asked` for the pair.
+    Raises as both do.
     """
     pair = Pair(*twin.found.asked(first, second))
     alarms = twin.alarms()
