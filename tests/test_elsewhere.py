@@ -11,7 +11,7 @@ import torch
 from scipy import stats
 
 from saliencykit.analyses.elsewhere import figures, sentences, tables
-from saliencykit.analyses.elsewhere.tables import IMAGES, NETWORK, SHARE, UNITS, VARIES, Asked
+from saliencykit.analyses.elsewhere.tables import HOW, IMAGES, NETWORK, SHARE, UNITS, VARIES, Asked
 from saliencykit.dissection import Dissection
 from saliencykit.evaluation import Kind, Predictor
 from saliencykit.findings.lead import EFFICIENT, LEAD, LOST, NATURAL
@@ -94,6 +94,7 @@ def test_settings_that_differ_in_something_else_say_so():
 def kept_in(folder, found=None):
     """Write tables as a run of four settings does."""
     found = found or all_tables()
+    folder.mkdir(exist_ok=True)
     for name, table in zip(tables.TABLES, found.values(), strict=False):
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
     return str(folder)
@@ -109,18 +110,23 @@ def asked_of(*settings):
 DEEPEST = "reads the deepest layer"
 
 
-def test_what_an_earlier_run_told_stands_beside_and_what_is_asked_is_told_anew(tmp_path):
+def test_what_an_earlier_run_told_stands_beside_under_a_name_of_its_own(tmp_path):
     own = asked_of(("vgg16", "osie", DEEPEST), ("alexnet", "crowd", "reads two layers"))
-    kept = tables.Kept(kept_in(tmp_path), own)
-    names = ["vgg16 · crowd", "alexnet · osie", f"alexnet · crowd · {DEEPEST}"]
+    kept = tables.Kept(kept_in(tmp_path / "crowd"), own)
+    same = f"vgg16 · osie · {DEEPEST} · told by crowd"  # as it reads, but taught alike?
+    names = [same, "vgg16 · crowd", "alexnet · osie", f"alexnet · crowd · {DEEPEST}"]
     assert kept.about["setting"].tolist() == names
     assert kept.about["layer"].unique().tolist() == ["deep"]
     new = all_tables()["F2"].iloc[:1].assign(value=0.7, measure=SHARE)
     both = kept.under(new, "10_favoured")
     assert both["setting"].tolist() == ["vgg16 · osie", *names * 2]
-    before = all_tables()["F2"].query("setting != 'vgg16 · osie'")
+    assert both[HOW].tolist()[:3] == [DEEPEST, f"{DEEPEST} · told by crowd", DEEPEST]
     columns = ["value", "low", "high", "se_images", "trainings"]
-    assert both[columns].iloc[1:].to_numpy(float) == pytest.approx(before[columns].to_numpy(float))
+    before = all_tables()["F2"][columns].to_numpy(float)
+    assert both[columns].iloc[1:].to_numpy(float) == pytest.approx(before)
+    told = tables.hangs_on({"F2": both})
+    pair = told[(told["on"] == HOW) & (told["measure"] == SHARE)].iloc[0]  # each is one setting
+    assert (pair["settings"], pair["least"], pair["most"]) == (2, 0.5, 0.7)
     assert kept.under(new, "10_same_units") is new  # which that run did not write
     nobody = tables.Kept("", own)
     assert nobody.about.empty
@@ -139,8 +145,9 @@ def test_the_reference_stands_beside_a_network_of_one_s_own():
     assert found["se_images"].notna().sum() == len(found) - 1
     text = sentences._asked(settings.about)
     assert "3 settings, 2 of them told by an earlier run (toy)" in text
-    again = Asked(["toy", "toy read=[conv5_3]"], {}, "toy")  # all are asked: nobody is beside
-    assert again.about[tables.TOLD_BY].tolist() == [tables.ASKED] * 2
+    again = Asked(["toy"], {}, "toy").about  # asked anew: both are told
+    assert again["setting"].tolist()[0] == "toyvgg · toyworld"
+    assert again[HOW].str.endswith("told by toy").tolist() == [False, True, False]
     plain = Asked(["toy"], {}).about
     assert "told by" not in sentences._asked(plain)
 

@@ -33,7 +33,6 @@ TOLD = ["measure", "what", "value", "low", "high", "se_images", "images"]
 TOLD_BY, ASKED = "told by", "asked now"
 TABLES = ("10_units", "10_favoured", "10_lead", "10_tasks", "10_same_units")
 """What a run of this notebook tells of settings, by the names under which it saves them."""
-WORDS = ("setting", *VARIES, "measure", "what", "first", "second", "layer")
 
 
 class Asked:
@@ -79,39 +78,30 @@ class Asked:
 
 
 class Kept:
-    """What an earlier run of this notebook told of settings that are not asked now.
+    """What an earlier run of this notebook told, of other settings than are asked now.
 
     beside: a profile whose tables are kept (figures/reference), or a folder with those of a run;
-    "": nobody. asked: `Asked.own`. A setting's name is lengthened where an asked one has it too.
-    Raises UnknownNameError for a profile of which this notebook keeps none, and ValueError naming
-    the file for a table that is not one of this notebook's.
+    "": nobody. asked: `Asked.own`. Who is asked now too is not known to be the same, since tables
+    do not say all settings: its `how` then tells who told it. Raises UnknownNameError for a profile
+    of which this notebook keeps none, and ValueError naming the file for a table that is not one of
+    this notebook's.
     """
 
     def __init__(self, beside: str, asked: pd.DataFrame):
-        self.asked, self.tables = asked, {}
-        if beside:
-            folder = _folder_of(beside)
-            found = {name: folder / f"{name}.csv" for name in TABLES}
-            self.tables = {name: _read(path) for name, path in found.items() if path.exists()}
-            if TABLES[0] not in self.tables:
-                raise ValueError(f"{folder} holds no {TABLES[0]}.csv of an earlier run")
-        self.tables = {name: self._others(table) for name, table in self.tables.items()}
+        self.tables: dict[str, pd.DataFrame] = {}
+        self.about = pd.DataFrame()
+        if not beside:
+            return
+        folder = _folder_of(beside)
+        for name in TABLES:
+            if (path := folder / f"{name}.csv").exists():
+                self.tables[name] = _told_apart(_read(path), asked, f"told by {folder.name}")
+        if TABLES[0] not in self.tables:
+            raise ValueError(f"{folder} holds no {TABLES[0]}.csv of an earlier run")
         parts = [t[["setting", *VARIES]] for t in self.tables.values() if "setting" in t]
-        self.about = pd.concat(parts).drop_duplicates() if parts else pd.DataFrame()
-        if parts:
-            layers = self.tables[TABLES[0]].drop_duplicates(NETWORK).set_index(NETWORK)["measure"]
-            self.about = self.about.assign(layer=self.about[NETWORK].map(layers))
-            self.about[TOLD_BY] = beside
-
-    def _others(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Return the rows of settings that are not asked."""
-        if "setting" not in table:
-            return table
-        own = pd.MultiIndex.from_frame(self.asked[[*VARIES]])
-        table = table[~pd.MultiIndex.from_frame(table[[*VARIES]]).isin(own)]
-        alike = table["setting"].isin(self.asked["setting"])
-        longer = table["setting"] + " · " + table[HOW]
-        return table.assign(setting=table["setting"].mask(alike, longer))
+        layers = self.tables[TABLES[0]].drop_duplicates(NETWORK).set_index(NETWORK)["measure"]
+        about = pd.concat(parts).drop_duplicates()
+        self.about = about.assign(layer=about[NETWORK].map(layers), **{TOLD_BY: beside})
 
     def under(self, found: pd.DataFrame, name: str) -> pd.DataFrame:
         """Return a table with the kept rows of that name under its own."""
@@ -123,17 +113,31 @@ class Kept:
 
 def _folder_of(beside: str) -> Path:
     if Path(beside).is_dir():
-        return Path(beside)
+        return Path(beside).resolve()
     known = [path.parent.name for path in sorted(paths.REFERENCE.glob(f"*/{TABLES[0]}.csv"))]
     return paths.REFERENCE / check_name(f"folder, or profile with {TABLES[0]}.csv", beside, known)
 
 
 def _read(path: Path) -> pd.DataFrame:
     """Return a table that an earlier run wrote, numbers as such."""
-    needed = (NETWORK, "value", "low", "high")
+    pairs = path.stem == TABLES[-1]
+    names = (NETWORK, "first", "second", "layer") if pairs else ("setting", *VARIES, *TOLD[:2])
+    needed = (*names, "value", "low", "high")
     text = read_table(path, needed, tuple(c for c in column_names(path) if c not in needed))
-    values = {c: number_column(text, c, path) for c in text if c not in WORDS}
+    values = {c: number_column(text, c, path) for c in text if c not in names}
     return text.assign(**values).reset_index(drop=True)
+
+
+def _told_apart(table: pd.DataFrame, asked: pd.DataFrame, who: str) -> pd.DataFrame:
+    """Return the table with settings named otherwise than those that are asked."""
+    if "setting" not in table:
+        return table
+    own = pd.MultiIndex.from_frame(asked[[*VARIES]])
+    same = pd.MultiIndex.from_frame(table[[*VARIES]]).isin(own)
+    how = table[HOW].mask(same, table[HOW] + f" · {who}")
+    longer = table[NETWORK] + " · " + table[IMAGES] + " · " + how
+    alike = table["setting"].isin(asked["setting"])
+    return table.assign(setting=table["setting"].mask(alike, longer), **{HOW: how})
 
 
 def _about(study: Study) -> dict[str, object]:
