@@ -36,6 +36,17 @@ def _whole_folders() -> dict[str, str]:
 
 settle_folders()
 
+
+def told_path(text: str) -> str:
+    """Return a text that names a file or folder, with a folder of its own, written out in full.
+
+    A notebook works elsewhere than the command that runs it. Any other text comes back as it is: a
+    bare name means what it always does, whatever lies in the current folder.
+    """
+    path = Path(text).expanduser()
+    return str(path.absolute()) if (os.sep in text or "~" in text) and path.exists() else text
+
+
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent  # the repository, where the package is used from a checkout
 WHEEL = (PACKAGE / "notebooks").is_dir()  # a wheel ships, inside the package, what else lies beside

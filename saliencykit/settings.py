@@ -79,7 +79,8 @@ class Profile:
     """A named set of settings.
 
     `settings`: for every study; `asked`: for notebooks that ask for them in their parameters cell
-    (doses, thresholds …); `notebooks`: those to run if none is named (all, if empty).
+    (doses, thresholds …); `notebooks`: those to run if none is named (all, if empty);
+    `path`: its file.
     """
 
     name: str
@@ -87,21 +88,22 @@ class Profile:
     settings: dict[str, Any] = field(default_factory=dict)
     asked: dict[str, Any] = field(default_factory=dict)
     notebooks: tuple[str, ...] = ()
+    path: Path = field(default=Path(), compare=False)
 
 
 def profile_files(folder: Path = NOTEBOOKS) -> dict[str, Path]:
     """Return the files of profiles by name: `folder`/profiles/*.yaml, and one's own.
 
-    One's own lie in the folder $`PROFILES`. Raises ValueError naming the files if one is called as
-    one of ours is, FileNotFoundError if there is no such folder.
+    One's own, also .yml, lie in the folder $`PROFILES`. Raises ValueError naming the file if one is
+    called as another is, FileNotFoundError if there is no such folder.
     """
     ours = {path.stem: path for path in (folder / "profiles").glob("*.yaml")}
     if own := os.environ.get(PROFILES):
         if not Path(own).is_dir():
-            raise FileNotFoundError(f"{PROFILES} is {own}, which is no folder")
-        for path in Path(own).glob("*.yaml"):
+            raise FileNotFoundError(f"{PROFILES} is {own}, which is no folder: make or unset it")
+        for path in [*Path(own).glob("*.yaml"), *Path(own).glob("*.yml")]:
             if not ours.setdefault(path.stem, path).samefile(path):
-                raise ValueError(f"{path} is called as {ours[path.stem]} is: rename it")
+                raise ValueError(f"{path}: there is a profile {path.stem!r} already; rename yours")
     return dict(sorted(ours.items()))
 
 
@@ -129,7 +131,7 @@ def read_profile(name: str, folder: Path = NOTEBOOKS) -> Profile:
     for key, value in settings.items():
         check_kind(key, value, DEFAULTS[key], f"{path}: ")
     asked = {k: v for k, v in content.items() if k not in DEFAULTS}
-    return Profile(name, _first_comment(text), settings, asked, tuple(notebooks))
+    return Profile(name, _first_comment(text), settings, asked, tuple(notebooks), path)
 
 
 def read_lines(path: Path) -> tuple[str, dict[str, Any]]:

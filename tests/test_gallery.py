@@ -577,6 +577,8 @@ def test_the_four_findings_lead_the_page_and_are_drawn_from_the_tables(tmp_path)
     (heads,) = shown.query("finding == 'F2' and row == 'person_head'")["value"]
     told = pd.read_csv(folder / "03_map.csv").query("measure == 'share' and what == 'change'")
     assert heads == told.set_index("category")["value"]["person_head"]
+    (pair,) = shown.query("finding == 'F2' and row == 'person_head − text'")["value"]
+    assert pair == pd.read_csv(folder / "03_favoured.csv")["value"][0]
     table = pd.read_csv(folder / "04_lead.csv").assign(value=0.5)
     table.to_csv(folder / "04_lead.csv", index=False)
     gallery.write(folder)

@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -171,7 +174,7 @@ def test_a_profile_may_ask_what_only_an_unselected_notebook_declares(place):
 def test_what_a_profile_asks_and_nobody_knows_is_an_error(place, name, near):
     folder, (a, _) = two_notebooks(place)
     with pytest.raises(UnknownNameError, match=rf"toy\.yaml '{name}'.*mean '{near}'"):
-        assign([a], Profile("toy", asked={name: 5}), {}, folder)
+        assign([a], Profile("toy", asked={name: 5}, path=Path("its/toy.yaml")), {}, folder)
 
 
 @pytest.mark.parametrize(("name", "near"), [("dose", "doses"), ("epoch", "epochs")])
@@ -233,8 +236,12 @@ def test_one_s_own_profiles_lie_in_a_folder_of_one_s_own(place, tmp_path, monkey
     assert read_profile("mine", place / "notebooks") == mine
     with pytest.raises(UnknownNameError, match="mean 'mine'"):
         read_profile("mien", place / "notebooks")
+    (own / "other.yml").write_text("epohcs: 7\n")
+    other = read_profile("other", place / "notebooks")
+    with pytest.raises(UnknownNameError, match=r"own/other.yml 'epohcs'.*mean 'epochs'"):
+        assign([], other, {}, place / "notebooks")
     (own / "toy.yaml").write_text("epochs: 7\n")
-    with pytest.raises(ValueError, match=r"own/toy.yaml is called as .*profiles/toy.yaml is"):
+    with pytest.raises(ValueError, match=r"own/toy.yaml: there is a profile 'toy' already"):
         read_profile("toy", place / "notebooks")
     monkeypatch.setenv("SALIENCYKIT_PROFILES", str(place / "notebooks" / "profiles"))
     assert profile_names(place / "notebooks") == ["toy"]  # the same folder: nothing twice
@@ -247,7 +254,43 @@ def test_a_study_and_the_command_know_one_s_own_profile(tmp_path, monkeypatch):
     assert (study.epochs, study.batch, study.profile) == (7, 2, "mine")
     told = CliRunner().invoke(app, ["profiles"])
     assert "My photographs" in told.output
+    assert f"In {tmp_path}: mine" in " ".join(told.output.split())
     monkeypatch.setenv("SALIENCYKIT_PROFILES", str(tmp_path / "nowhere"))
     wrong = CliRunner().invoke(app, ["profiles"])
     assert wrong.exit_code == 2
     assert "which is no folder" in wrong.output
+
+
+# Files and folders that are typed
+
+
+def test_a_path_that_is_typed_is_told_in_full_and_a_bare_name_is_not(place, tmp_path, monkeypatch):
+    notebook = write_notebook(place / "notebooks", "01_paths")
+    cells = json.loads(notebook.read_text())
+    declared_here = "profile = 'toy'\nchanges = {}\nbeside = ''\n"
+    for cell in cells["cells"]:
+        if "parameters" in cell["metadata"].get("tags", []):
+            cell["source"] = declared_here
+    notebook.write_text(json.dumps(cells))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "old").mkdir(parents=True)
+    (tmp_path / "imagenet").mkdir()  # what lies here changes no name's meaning
+    (tmp_path / "runs" / "mine.pth").write_bytes(b"")
+
+    def told(**typed_in):
+        (given,) = assign([notebook], Profile("toy"), typed_in, place / "notebooks")
+        return given
+
+    assert told(beside="runs/old")["beside"] == str(tmp_path / "runs" / "old")
+    assert told(beside="./runs/old/")["beside"] == str(tmp_path / "runs" / "old")
+    assert told(beside="runs/new")["beside"] == "runs/new"  # is not there
+    assert told(beside="crowd")["beside"] == "crowd"
+    weights = {
+        name: told(weights=name)["changes"]["weights"] for name in ("imagenet", "./imagenet")
+    }
+    assert weights == {"imagenet": "imagenet", "./imagenet": str(tmp_path / "imagenet")}
+    assert told(weights="runs/mine.pth")["changes"]["weights"] == str(
+        tmp_path / "runs" / "mine.pth"
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert told(beside="~/runs/old")["beside"] == str(tmp_path / "runs" / "old")

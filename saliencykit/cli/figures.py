@@ -197,10 +197,14 @@ def profiles() -> None:
       SALIENCYKIT_PROFILES=~/profiles saliencykit profiles
     """
     from ..running.checking import table
-    from ..settings import profile_names
+    from ..settings import profile_files
 
-    rows = [(name, _description(name)) for name in profile_names()]
+    files = profile_files()
+    rows = [(name, _description(name)) for name in files]
     typer.echo("\n".join(table(("profile", "what it is"), rows)))
+    for folder in dict.fromkeys(path.parent for path in files.values()):
+        names = [name for name, path in files.items() if path.parent == folder]
+        typer.echo(f"\nIn {folder}: {', '.join(names)}")
 
 
 def _description(name: str) -> str:

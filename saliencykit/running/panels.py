@@ -42,8 +42,10 @@ def draw(tables: Sequence[Path], path: Path, columns: Sequence[str]) -> None:
             title, drawn = PANELS[table.stem]
             axis.set_title(title)
             level(axis, upright=True)
+            beside = table.with_name(f"{BESIDE.get(table.stem, '')}.csv")
             try:
-                numbers = drawn(axis, pd.read_csv(table))
+                parts = [pd.read_csv(path) for path in (table, beside) if path.is_file()]
+                numbers = drawn(axis, pd.concat(parts, ignore_index=True))
                 shown.append(numbers.assign(finding=title.partition(" ")[0]))
             except (KeyError, IndexError, ValueError) as error:
                 warnings.warn(f"{table} is not shown in {path.name}: {error!r}", stacklevel=3)
@@ -78,10 +80,15 @@ def _units(axis: Axes, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _favoured(axis: Axes, table: pd.DataFrame) -> pd.DataFrame:
-    """F2: what fine-tuning adds to the map's region NSS."""
+    """F2: what fine-tuning adds to the map's region NSS, and by how much more at one of a pair."""
     what = "what fine-tuning adds to the map's\nregion NSS, share of people's"
     axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    return _rows(axis, only(table, measure="share", what="change"), "category", what)
+    added = only(table, measure="share", what="change")
+    if "second" in table:
+        pair = only(table, measure="share", part="map").dropna(subset="second")
+        names = pair["first"].astype(str) + " − " + pair["second"].astype(str)
+        added = pd.concat([added, pair.assign(category=names)], ignore_index=True)
+    return _rows(axis, added, "category", what)
 
 
 def _lead(axis: Axes, table: pd.DataFrame) -> pd.DataFrame:
@@ -109,3 +116,5 @@ PANELS: dict[str, tuple[str, Callable[[Axes, pd.DataFrame], pd.DataFrame]]] = {
     "05_apart": ("F4 · Is it the task?", _apart),
 }
 """Of each of `overview.TABLES`: title, and how it is drawn."""
+BESIDE = {"03_map": "03_favoured"}
+"""Of a table another one whose rows are drawn under its own."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..paths import NOTEBOOKS
+from ..paths import NOTEBOOKS, told_path
 from ..reading.jsons import read_json
 from ..registry import check_name
 from ..settings import DEFAULTS, Profile, check_changes, check_kind, typed
@@ -91,24 +91,25 @@ def assign(
 ) -> list[dict[str, Any]]:
     """Return the parameters of each of `notebooks`: the profile's, overridden by typed texts.
 
-    Raises UnknownNameError, naming the nearest, for what a profile asks and no notebook of `folder`
+    A text that names a file or folder is written out in full (`told_path`). Raises
+    UnknownNameError, naming the nearest, for what a profile asks and no notebook of `folder`
     declares, and for an override that is neither a setting nor declared by any of `notebooks`;
     ValueError for a value of another kind than the default.
     """
     chosen = [declared(n) for n in notebooks]
     others = [declared(p) for p in folder.glob(NUMBERED) if p not in notebooks]
     for name in profile.asked:
-        file = folder / "profiles" / f"{profile.name}.yaml"
-        check_name(f"name in {file}", name, [*DEFAULTS, *_names([*chosen, *others])])
+        check_name(f"name in {profile.path}", name, [*DEFAULTS, *_names([*chosen, *others])])
     own = _names(chosen)
     settings = DEFAULTS if any(CHANGES in defaults for defaults in chosen) else {}
     for name in overrides:
         if name in GIVEN:
             raise ValueError(f"{name!r} is no name for -p: say --profile osie, or -p epochs 2")
         check_name("setting, or parameter of these notebooks,", name, [*settings, *own])
-    changes = {k: typed(v, settings[k]) for k, v in overrides.items() if k in settings}
+    given = {name: told_path(text) for name, text in overrides.items()}
+    changes = {k: typed(v, settings[k]) for k, v in given.items() if k in settings}
     check_changes(changes)
-    typed_in = {k: v for k, v in overrides.items() if k not in settings}
+    typed_in = {k: v for k, v in given.items() if k not in settings}
     return [_own(defaults, profile, changes, typed_in) for defaults in chosen]
 
 

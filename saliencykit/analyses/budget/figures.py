@@ -20,9 +20,9 @@ TITLES = {
 def layers(table: pd.DataFrame, control: str) -> Figure:
     """Draw what layers explain over relative depth, a line an encoder.
 
-    A star at its best layer is what it explains if that is chosen on other images. table:
-    `Budget.layers`; control: the untrained network, grey. People are the line at the top,
-    their interval shaded; the centre prior is the line at 0.
+    A star at its best layer is what it explains if that is chosen on other images, which is less
+    where layers are close. table: `Budget.layers`; control: the untrained network, grey. People are
+    the line at the top, their interval shaded; the centre prior is the line at 0.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 4.2))
     people, read = table[table["layer"].isna()], table[table["depth"].notna()]

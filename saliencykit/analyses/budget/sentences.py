@@ -63,10 +63,11 @@ def _whole(left: pd.DataFrame, budget: Budget) -> str:
         return ""
     best, any_of = (only(left, by=ALL, reader=reader).iloc[0] for reader in unique(left, "reader"))
     count = int((budget.readings["encoder"] != budget.control).sum())
-    return f"""Of the {best["limit"]:.2f} bits that {budget.people} have, the best layer leaves
-        {Span.of(best):.2f}. If at each fixation the one of {count} readouts could be asked that
-        happens to know most, which nobody can know beforehand, {Span.of(any_of):.2f} would be
-        left{": what is above 0 there, all of them miss" if any_of["value"] > 0 else ""}."""
+    missed = ": what is above 0 there, all of them miss" if any_of["value"] > 0 else ""
+    return f"""Of the {best["limit"]:.2f} bits that {budget.people} have, the layer that is best on
+        all images leaves {Span.of(best):.2f}. If at each fixation the one of {count} readouts
+        could be asked that happens to know most, which nobody can know beforehand,
+        {Span.of(any_of):.2f} would be left{missed}."""
 
 
 def _by_category(left: pd.DataFrame) -> str:

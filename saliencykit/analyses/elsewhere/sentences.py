@@ -58,6 +58,8 @@ def _asked(about: pd.DataFrame) -> str:
     count = f"{len(about)} setting{'s' if len(about) > 1 else ''}"
     if TOLD_BY in about and (others := about.loc[about[TOLD_BY] != ASKED, TOLD_BY]).size:
         count += f", {len(others)} of them told by an earlier run ({others.iloc[0]})"
+        if about[HOW].str.contains(f" · {TOLD_BY} ", regex=False).any():
+            count += " (what it told of one that reads like an asked one is drawn, not counted)"
     if networks == images == 1:
         return f"""{count} of **one network on one collection of images**: this shows how the
             comparison works, not what holds elsewhere."""

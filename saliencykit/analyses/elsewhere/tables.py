@@ -74,7 +74,9 @@ class Asked:
         empty = pd.DataFrame(columns=["setting", *TOLD])
         found = about.merge(pd.concat([*parts] or [empty]), on="setting", sort=False)
         found = self.kept.under(found, name)
-        return found.drop_duplicates([NETWORK, IMAGES, "measure", "what", "value", "low", "high"])
+        digits = found[["value", "low", "high"]].astype(float).map("{:.6g}".format)  # as in tables
+        same = digits.join(found[[NETWORK, IMAGES, "measure", "what"]]).duplicated()
+        return found[~same]
 
 
 class Kept:
@@ -95,7 +97,7 @@ class Kept:
         folder = _folder_of(beside)
         for name in TABLES:
             if (path := folder / f"{name}.csv").exists():
-                self.tables[name] = _told_apart(_read(path), asked, f"told by {folder.name}")
+                self.tables[name] = _told_apart(_read(path), asked, f"{TOLD_BY} {folder.name}")
         if TABLES[0] not in self.tables:
             raise ValueError(f"{folder} holds no {TABLES[0]}.csv of an earlier run")
         parts = [t[["setting", *VARIES]] for t in self.tables.values() if "setting" in t]
@@ -136,7 +138,7 @@ def _told_apart(table: pd.DataFrame, asked: pd.DataFrame, who: str) -> pd.DataFr
     same = pd.MultiIndex.from_frame(table[[*VARIES]]).isin(own)
     how = table[HOW].mask(same, table[HOW] + f" · {who}")
     longer = table[NETWORK] + " · " + table[IMAGES] + " · " + how
-    alike = table["setting"].isin(asked["setting"])
+    alike = same | table["setting"].isin(asked["setting"])
     return table.assign(setting=table["setting"].mask(alike, longer), **{HOW: how})
 
 
@@ -336,11 +338,13 @@ def numbers(
 ) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
     """Yield finding, measure, what of every number, and its rows, a row a setting.
 
-    tables: by finding. Each network's own layer is no other measure: F1 and F4 have none.
+    tables: by finding. Each network's own layer is no other measure: F1 and F4 have none. What an
+    earlier run told of a setting that reads like an asked one is shown, but no setting more.
     """
     for finding, table in tables.items():
         layered = finding in ("F1", "F4")
         keyed = table.assign(measure="") if layered else table
+        keyed = keyed[~keyed[HOW].str.contains(f" · {TOLD_BY} ", regex=False)]
         for (measure, what), rows in keyed.groupby(["measure", "what"], sort=False):
             yield (finding, str(measure), str(what)), rows
 
