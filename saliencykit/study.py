@@ -75,7 +75,7 @@ class Study(Settings):
 
     @classmethod
     def from_profile(cls, name: str, **changes: Any) -> "Study":
-        """Return the study of notebooks/profiles/`name`.yaml, but for `changes`.
+        """Return the study of the profile `name`, but for `changes`.
 
         Raises UnknownNameError naming the nearest profile or setting, ValueError for a value of
         another kind than the setting's default, or for a profile's file that cannot be read.
