@@ -266,9 +266,7 @@ class Study(Settings):
             return self.train, self.validation, self.unseen
         folds = self.annotated.folds(max(FOLDS, self.trainings))
         held_out = folds[number % len(folds)]
-        left = set(held_out.names)
-        learned = self.annotated.subset([n for n in self.annotated.names if n not in left])
-        return learned, held_out, held_out
+        return self.annotated.without(held_out), held_out, held_out
 
     def asked(
         self,

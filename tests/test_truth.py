@@ -10,7 +10,7 @@ import torch
 import saliencykit as sk
 from saliencykit.analyses.known_truth import sentences
 from saliencykit.analyses.known_truth import tables as truth
-from saliencykit.datasets import CATEGORIES
+from saliencykit.datasets import CATEGORIES, Reweighted
 from saliencykit.datasets.toyworld import ToyWorld
 from saliencykit.dissection import Dissection, OverTrainings, dissect, mean_of, region_nss
 from saliencykit.dissection.readout_maps import MAP, Maps, WithMap
@@ -53,6 +53,25 @@ def test_worlds_that_differ_in_observers_share_frozen_features(monkeypatch):
     assert torch.equal(found, again)
     with pytest.raises(TypeError):
         features(encoder, ToyWorld(**SMALL, seed=1), ["conv2_1"], (60, 80))
+
+
+def test_parts_of_the_same_images_share_their_features(monkeypatch):
+    encoder, whole = build_encoder("toyvgg", None), ToyWorld(**SMALL)
+    seen, activations = [], encoder.activations
+    monkeypatch.setattr(
+        encoder, "activations", lambda images, layers: (seen.append(len(images)),
+                                                        activations(images, layers))[1]
+    )  # fmt: skip
+    parts = whole.folds(4)
+    for held_out in parts:
+        for part in (held_out, whole.without(held_out), Reweighted(held_out, "text", 2)):
+            found = features(encoder, part, ["conv2_1"], (60, 80)).tensors["conv2_1"]
+            alone = features(encoder, part.subset(part.names), ["conv2_1"], (60, 80)).tensors
+            assert torch.equal(found, alone["conv2_1"])
+    apart = sum(len(part) + len(whole.without(part)) for part in parts)
+    assert sum(seen) == len(whole) + apart  # all once, and what is no part by itself
+    assert parts[0].thinned(2).part_of is None
+    assert parts[0].part_of is whole
 
 
 def test_region_nss_of_the_map_is_that_of_what_the_model_answers():

@@ -40,6 +40,7 @@ class SaliencyDataset(Dataset[Sample]):
     around_gaze: bool = False  # whether regions were drawn around these very fixations
     shareable: bool = False  # whether pictures of the stimuli may be published by anybody
     names: list[str]
+    part_of: "SaliencyDataset | None" = None  # of whose images it has some, if others have others
 
     def image(self, i: int) -> Tensor:
         """Return stimulus `i` as uint8 (3, H, W)."""
@@ -87,7 +88,21 @@ class SaliencyDataset(Dataset[Sample]):
     def subset(self, names: Sequence[str]) -> Self:
         """Return the same data set restricted to `names`, in the order given."""
         view = copy.copy(self)
-        view.names = list(names)
+        view.names, view.part_of = list(names), None
+        return view
+
+    def without(self, part: "SaliencyDataset") -> Self:
+        """Return all images but those of a `part`, such as a fold; they are a part themselves."""
+        left = set(part.names)
+        return self.part([name for name in self.names if name not in left])
+
+    def part(self, names: Sequence[str]) -> Self:
+        """Return `subset` as a part, of which there are others that hold some of the same images.
+
+        What is computed of images alone is then computed once, of all (see `models.features`).
+        """
+        view = self.subset(names)
+        view.part_of = self
         return view
 
     def split(self, which: str) -> Self:
@@ -98,13 +113,14 @@ class SaliencyDataset(Dataset[Sample]):
     def folds(self, n: int) -> list[Self]:
         """Return `n` parts of the images, as equal in number as can be, dealt out at random.
 
-        Always the same ones. Raises ValueError if there are fewer images than parts.
+        Always the same ones, each `part_of` these data. Raises ValueError if there are fewer images
+        than parts.
         """
         if n > len(self):
             raise ValueError(f"{self!r} cannot be dealt into {n} parts")
         dealt = sorted(self.names, key=digest)
         parts = [set(dealt[k::n]) for k in range(n)]
-        return [self.subset([name for name in self.names if name in part]) for part in parts]
+        return [self.part([name for name in self.names if name in part]) for part in parts]
 
     def thinned(self, n: int) -> Self:
         """Return `n` of the images (all, if there are no more): always the same random ones."""

@@ -28,6 +28,7 @@ class SameImages(SaliencyDataset):
         self.name, self.categories, self.scenes = data.name, data.categories, data.scenes
         self.own_split, self.shareable = data.own_split, data.shareable
         self.pooled, self.around_gaze = data.pooled, data.around_gaze
+        self.part_of = data.part_of
 
     def image(self, i: int) -> Tensor:
         """Return stimulus `i` as uint8 (3, H, W)."""
@@ -52,7 +53,7 @@ class SameImages(SaliencyDataset):
     def subset(self, names: Sequence[str]) -> Self:
         """Return the same restricted to `names`, in the order given."""
         view = copy.copy(self)
-        view.data, view.names = self.data.subset(names), list(names)
+        view.data, view.names, view.part_of = self.data.subset(names), list(names), None
         return view
 
     @property

@@ -79,7 +79,14 @@ def stimuli(data: SaliencyDataset, size: Size) -> Entry:
 
 
 def features(encoder: Tapped, data: SaliencyDataset, layers: Sequence[str], size: Size) -> Entry:
-    """Return the frozen activations `{layer: (N, C, h, w)}` of all images; cached."""
+    """Return the frozen activations `{layer: (N, C, h, w)}` of all images; cached.
+
+    Of data that are `part_of` others those of all of these are computed, once for all parts.
+    """
+    if (whole := data.part_of) is not None:
+        every = features(encoder, whole, layers, size).tensors
+        rows = [whole.names.index(name) for name in data.names]
+        return Entry({layer: every.pop(layer)[rows] for layer in [*every]})
 
     def compute() -> Entry:
         images = stimuli(data, size).tensors["images"]

@@ -119,7 +119,7 @@ class Twins(Worlds):
             return world
         learned = set(study.parts(number)[0].names)
         both = zip(world.names, study.annotated.names, strict=True)
-        return world.subset([scene for scene, image in both if image in learned])
+        return world.part([scene for scene, image in both if image in learned])
 
     def matched(self) -> pd.DataFrame:
         """Return in what the scenes are as the data are (see `compared`).

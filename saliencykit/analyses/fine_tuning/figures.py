@@ -34,6 +34,7 @@ from .tables import (
     OTHERS,
     POWERS,
     SAME,
+    VAGUE,
     FineTuning,
 )
 
@@ -231,12 +232,17 @@ def twin(table: pd.DataFrame, pair: Sequence[str]) -> Figure:
     found, by its size; how often one's own findings are found again on some of one's images, beside
     what the twin predicts. table: `twin_table`; pair: the categories that the power is about.
     """
-    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 7.0))
+    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 8.4))
     _beside_the_data(axes[0, 0], table[table["part"].isin([MATCHED, MEASURED])])
     _wrong(axes[0, 1], only(table, part=ALARMS))
     _found(axes[1, 0], only(table, part=POWERS), " − ".join(map(label, filter(None, pair))))
     _again(axes[1, 1], only(table, part=AGAIN), " − ".join(filter(None, pair)))
     return figure
+
+
+def _legend_below(axis: Axes) -> None:
+    """Put a panel's legend where nothing is drawn."""
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize="small")
 
 
 def _beside_the_data(axis: Axes, table: pd.DataFrame) -> None:
@@ -257,19 +263,21 @@ def _beside_the_data(axis: Axes, table: pd.DataFrame) -> None:
     level(axis, 1, upright=True)
     axis.set_title("The twin beside your data")
     axis.set_xlabel("times as much in the twin")
-    axis.legend(loc="lower right", fontsize="small")
+    _legend_below(axis)
 
 
 def _wrong(axis: Axes, table: pd.DataFrame) -> None:
     """Draw how often intervals are wrong, a row a number and test."""
     rows = name_rows(axis, table["figure"].tolist(), text=lambda name: name.replace(": ", ":\n"))
-    points(axis, table, rows, colour=BEFORE)
+    vague = (table["high"] - table["low"] >= VAGUE).to_numpy()
+    points(axis, table[~vague], rows.to_numpy()[~vague], colour=BEFORE)
+    points(axis, table[vague], rows.to_numpy()[vague], colour="0.75", name="too few to tell")
     axis.axvline(RATE, color=AFTER, lw=1.2, ls="--", label=f"promised, {RATE:.0%}")
     axis.set_xlim(-0.01, 0.31)  # few fine-tuned networks: their intervals run out
     axis.xaxis.set_major_formatter(PercentFormatter(1))
     axis.set_title("How often intervals are wrong")
     axis.set_xlabel("studies wrong in some category")
-    axis.legend(loc="lower right", fontsize="small")
+    _legend_below(axis)
 
 
 def _found(axis: Axes, table: pd.DataFrame, pair: str) -> None:
@@ -302,7 +310,7 @@ def _found(axis: Axes, table: pd.DataFrame, pair: str) -> None:
     axis.set_title("How often an effect would be found", pad=16)
     axis.set_xlabel(f"change, {pair} (% of people's)")
     axis.set_ylabel("studies that find it")
-    axis.legend(loc="best", fontsize="small")
+    _legend_below(axis)
 
 
 def _again(axis: Axes, table: pd.DataFrame, pair: str) -> None:
@@ -326,4 +334,4 @@ def _again(axis: Axes, table: pd.DataFrame, pair: str) -> None:
     axis.set_title("Found again on some images", pad=16)
     axis.set_xlabel("the twin predicts (bars: 95 % of studies)")
     axis.set_ylabel("found again")
-    axis.legend(loc="upper left", fontsize="small")
+    _legend_below(axis)

@@ -45,9 +45,9 @@ from .tables import (
     OTHERS_CHANGE,
     POWERS,
     SAME,
+    VAGUE,
 )
 
-VAGUE = 0.3  # an interval of a share as wide tells nothing
 NEAR = 0.15  # what of a twin is as near to the data's counts as alike
 NOT_ALIKE = """By this number the two do not agree. Network, images and training differ between
     them, and the reported numbers have no intervals, so what it hangs on is not told here."""

@@ -15,6 +15,7 @@ from ...worlds.twin import Pair, Twin
 
 SAME, OTHERS, ABOVE = "scored on the same images", "scored on others", "units above T"
 ENDS = ["low", "high"]
+VAGUE = 0.3  # an interval of a share as wide tells nothing
 MATCHED, MEASURED, ALARMS, POWERS = "matched", "measured", "alarms", "power"
 NEEDED, AGAIN = "needed", "found again"
 OTHER_IMAGES, OTHERS_CHANGE = "all others", "change, trainings after the first"
