@@ -312,6 +312,30 @@ def hand_made(seed, units=8):
     return model, dict(zip(("red", "green"), place, strict=False))
 
 
+def test_the_network_runs_once_over_the_images_to_choose_on(tmp_path, monkeypatch):
+    def studied(cache):
+        monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path / cache))
+        model, _ = hand_made(0)
+        ran, run = [], model.encoder.reduce
+        monkeypatch.setattr(model.encoder, "_run", count(ran, model.encoder._run), raising=True)
+        study = AblationStudy(model, model.layers[0], Two(seed=1), Two(seed=2), (32, 48), 0)
+        found = study.named.of(study.layer), *study.moments, study.overlap.of(study.layer)
+        traits = study.traits[-1]
+        assert model.encoder.reduce.__func__ is run.__func__  # as it was
+        return [torch.tensor(np.array(one)) for one in (*found, traits)], sum(ran)
+
+    def count(ran, run):
+        return lambda images, taps: (ran.append(len(images)), run(images, taps))[1]
+
+    once, ran = studied("once")
+    assert ran == len(Two(seed=1))
+    monkeypatch.setattr("saliencykit.dissection.stream.ROOM", 0)  # nothing is held
+    again, ran = studied("again")
+    assert ran == 5 * len(Two(seed=1))  # named, moments, contributions, overlap in two passes
+    for one, other in zip(once, again, strict=True):
+        assert torch.equal(one.nan_to_num(), other.nan_to_num())
+
+
 def test_a_category_whose_unit_is_known_is_lost_with_it_and_no_other():
     effects = []
     for seed in range(3):

@@ -232,7 +232,9 @@ def test_words_on_fine_tuning_set_heads_against_nothing(heads):
 
 
 def test_elsewhere_the_gain_of_heads_is_told_alone(heads):
-    settings = SimpleNamespace(studies={"one": heads.study}, marked=pd.concat)
+    settings = SimpleNamespace(
+        studies={"one": heads.study}, marked=lambda parts, _: pd.concat(parts)
+    )
     told = elsewhere_tables.favoured(settings, "person_head", "text")
     assert told["what"].tolist() == ["person_head"] * 2
     assert told["measure"].tolist() == [elsewhere_tables.SHARE, elsewhere_tables.UNITS]

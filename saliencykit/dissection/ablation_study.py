@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +17,16 @@ from .dissect import dissect_cached
 from .groups import Group, Moments, common, named_groups, unit_moments_cached
 from .overlap import Overlap, overlap_cached
 from .result import Dissection
+from .stream import running_once
+
+
+class _Chosen(NamedTuple):
+    """What one network's units are like on the images to choose on."""
+
+    named: Dissection
+    moments: Moments
+    contributions: Dissection
+    overlap: Overlap
 
 
 @dataclass
@@ -35,17 +46,26 @@ class AblationStudy:
     seed: int = 0
 
     @cached_property
+    def _chosen(self) -> "_Chosen":
+        """All that is asked of the images to choose on, over which the network runs once."""
+        encoder, images, layers = self.model.encoder, self.choose_on, [self.layer]
+        with running_once(encoder, layers):
+            return _Chosen(
+                dissect_cached(encoder, images, layers, size=self.size),
+                unit_moments_cached(encoder, images, layers, size=self.size)[self.layer],
+                contributions_cached(self.model, images, size=self.size),
+                overlap_cached(encoder, images, layers, size=self.size),
+            )
+
+    @property
     def named(self) -> Dissection:
         """Units of `layer`, dissected on the images to choose on."""
-        return dissect_cached(self.model.encoder, self.choose_on, [self.layer], size=self.size)
+        return self._chosen.named
 
-    @cached_property
+    @property
     def moments(self) -> Moments:
         """Mean and spread of each unit of `layer` on the images to choose on."""
-        found = unit_moments_cached(
-            self.model.encoder, self.choose_on, [self.layer], size=self.size
-        )
-        return found[self.layer]
+        return self._chosen.moments
 
     @cached_property
     def traits(self) -> list[Tensor]:
@@ -54,7 +74,7 @@ class AblationStudy:
         Mean and spread of activation, and what a unit contributes to the map, on average over
         categories: a control group says as much to the readout, wherever it says it.
         """
-        found = contributions_cached(self.model, self.choose_on, size=self.size)
+        found = self._chosen.contributions
         mean = found.selectivity(self.layer).loc[common(found)].mean()
         return [*self.moments, torch.tensor(mean.to_numpy(float))]
 
@@ -63,10 +83,10 @@ class AblationStudy:
         """What each unit adds to the map, on the images to score on."""
         return contributions_cached(self.model, self.score_on, size=self.size)
 
-    @cached_property
+    @property
     def overlap(self) -> Overlap:
         """IoU of the units of `layer` with the categories, on the images to choose on."""
-        return overlap_cached(self.model.encoder, self.choose_on, [self.layer], size=self.size)
+        return self._chosen.overlap
 
     def groups(
         self,

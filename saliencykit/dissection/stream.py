@@ -1,19 +1,25 @@
 """Stimuli read ahead of the network and grouped into batches of equal size."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from ..cache import digest
 from ..datasets import SaliencyDataset
 from ..metrics.upsampling import Size, pull_back, size_of
+from ..models import Tapped
 from ..models.dry_run import evaluating
 from ..models.stimuli import read_ahead, resize
 from .region_nss import by_image, mean_at
+
+ROOM = 2 << 30  # bytes of activations that are held for further passes
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -165,6 +171,36 @@ def streamed(
                 bar.update(len(stimuli))
 
         yield batches()
+
+
+@contextmanager
+def running_once(encoder: Tapped, asked: Sequence[str]) -> Iterator[None]:
+    """Inside, the encoder runs once on a batch of images, and answers again from memory.
+
+    For several passes over the same images in the same batches that all ask of layers `asked`. What
+    exceeds `ROOM` is not held, and run again.
+    """
+    run, held = encoder.reduce, dict[str, dict[str, Tensor]]()
+    room = ROOM
+
+    def reduce(
+        images: Tensor, layers: Sequence[str] | None, reducer: Callable[[str, Tensor], T]
+    ) -> dict[str, T]:
+        nonlocal room
+        if not set(encoder.checked(layers)) <= set(asked):
+            return run(images, layers, reducer)
+        if (seen := held.get(key := digest(images))) is None:
+            seen = run(images, asked, lambda _, activation: activation.clone())
+            room -= sum(maps.nbytes for maps in seen.values())
+            if room >= 0:
+                held[key] = seen
+        return {layer: reducer(layer, seen[layer]) for layer in encoder.checked(layers)}
+
+    encoder.reduce = reduce
+    try:
+        yield
+    finally:
+        del encoder.reduce
 
 
 def _place(modules: Sequence[nn.Module], device: str | torch.device | None) -> torch.device:
