@@ -274,7 +274,7 @@ def _wrong(axis: Axes, table: pd.DataFrame) -> None:
     points(axis, table[vague], rows.to_numpy()[vague], colour="0.75", name="too few to tell")
     axis.axvline(RATE, color=AFTER, lw=1.2, ls="--", label=f"promised, {RATE:.0%}")
     axis.set_xlim(-0.01, 0.31)  # few fine-tuned networks: their intervals run out
-    axis.xaxis.set_major_formatter(PercentFormatter(1))
+    axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axis.set_title("How often intervals are wrong")
     axis.set_xlabel("studies wrong in some category")
     _legend_below(axis)
@@ -298,7 +298,9 @@ def _found(axis: Axes, table: pd.DataFrame, pair: str) -> None:
             look = {"lw": 2.2 if times == 1 else 1.3, "alpha": 1 if times < 4 else 0.6}
             axis.plot(line["effect"], line["value"], dash, color=colour, label=name, **look)
             if times == 1:  # as far as it is known how trainings differ
-                axis.fill_between(line["effect"], line["low"], line["high"], color="0.2", alpha=0.1)
+                axis.fill_between(
+                    line["effect"], line["low"], line["high"], color="0.2", alpha=0.2, lw=0
+                )
     own = table.loc[table["own"] > 0, "effect"].iloc[0]
     if np.isfinite(own):
         axis.axvline(own, color=CONTROL, lw=1.2, zorder=0)
@@ -306,7 +308,7 @@ def _found(axis: Axes, table: pd.DataFrame, pair: str) -> None:
         axis.text(own, 1.02, "your estimate", color=CONTROL, ha="center", transform=where)
     axis.axhline(POWER, color="0.85", lw=1, zorder=0)
     for which in (axis.xaxis, axis.yaxis):
-        which.set_major_formatter(PercentFormatter(1))
+        which.set_major_formatter(PercentFormatter(1, decimals=0))
     axis.set_title("How often an effect would be found", pad=16)
     axis.set_xlabel(f"change, {pair} (% of people's)")
     axis.set_ylabel("studies that find it")
@@ -330,7 +332,7 @@ def _again(axis: Axes, table: pd.DataFrame, pair: str) -> None:
                           elinewidth=0.8, alpha=0.9, **look)  # fmt: skip
     axis.plot([], [], "D", color=AFTER, mfc="none", label="the pair")
     for which in (axis.xaxis, axis.yaxis):
-        which.set_major_formatter(PercentFormatter(1))
+        which.set_major_formatter(PercentFormatter(1, decimals=0))
     axis.set_title("Found again on some images", pad=16)
     axis.set_xlabel("the twin predicts (bars: 95 % of studies)")
     axis.set_ylabel("found again")
