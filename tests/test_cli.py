@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 import saliencykit
 from saliencykit import cli, settings
 from saliencykit.dissection import dissect
+from saliencykit.paths import NOTEBOOKS
 from saliencykit.running import runner
 from tests import miniature
 from tests.conftest import Blobs
@@ -164,21 +165,24 @@ def test_a_fault_that_is_not_the_users_keeps_its_traceback(monkeypatch, fault):
 
 
 def test_profiles_are_listed_with_what_they_are():
-    lines = call("profiles").output.splitlines()
-    listed = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines}
+    rows, _, where = call("profiles").output.partition("\n\n")
+    listed = {line.split()[0]: line.split(maxsplit=1)[1] for line in rows.splitlines()}
     assert {"smoke", "toy", "osie", "paper"} <= set(listed)
     assert "toyworld" in listed["toy"]
+    assert where.startswith(f"In {NOTEBOOKS / 'profiles'}: crowd, folder, osie")
 
 
 def test_a_profile_that_cannot_be_read_is_listed_beside_the_others(monkeypatch, tmp_path):
     write_profile(tmp_path, "good", "# Fine")
     write_profile(tmp_path, "bad", "epochs: [1")
     (tmp_path / "profiles" / "latin.yaml").write_bytes("# caf\xe9".encode("latin-1"))
-    monkeypatch.setattr(settings.profile_names, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(settings.profile_files, "__defaults__", (tmp_path,))
     monkeypatch.setattr(settings.read_profile, "__defaults__", (tmp_path,))
     done = call("profiles")
     assert done.exit_code == 0
-    _, bad, good, latin = (line.split(maxsplit=1) for line in done.output.splitlines())
+    rows, _, where = done.output.partition("\n\n")
+    _, bad, good, latin = (line.split(maxsplit=1) for line in rows.splitlines())
+    assert where == f"In {tmp_path / 'profiles'}: bad, good, latin\n"
     assert good == ["good", "Fine"]
     assert bad[0] == "bad"
     assert "cannot be used" in bad[1]
