@@ -27,7 +27,8 @@ from saliencykit.worlds.likeness import (
     likeness,
     looked_at_regions,
 )
-from saliencykit.worlds.twin import PEOPLES, Pair, Twin, Twins, found_again, studies
+from saliencykit.worlds.studies import found_again, studies
+from saliencykit.worlds.twin import PEOPLES, Pair, Twin, Twins
 
 from .conftest import Blobs
 
@@ -348,7 +349,8 @@ def twin(registered, tmp_path_factory, monkeypatch):
         "AGAIN": 6,
         "CHOICES": 3,
     }.items():
-        monkeypatch.setattr(f"saliencykit.worlds.twin.{name}", few)
+        room = "studies" if name in ("STUDIES", "AGAIN", "CHOICES") else "twin"
+        monkeypatch.setattr(f"saliencykit.worlds.{room}.{name}", few)
     return Twin(tables.FineTuning(small_study("looked")), trainings=4, readouts=8)
 
 
@@ -380,6 +382,8 @@ def test_a_twin_tells_all_that_is_asked(twin, monkeypatch, own_split):
     assert (np.sign(base["effect"].iloc[1:]) == np.sign(pair)).all()
     assert (power["low"] <= power["value"] + 0.15).all()  # of other draws each
     assert (power["value"] <= power["high"] + 0.15).all()
+    assert power["low"].mean() <= power["value"].mean() <= power["high"].mean()
+    assert (power["high"] > power["low"]).any()
     needed = table[table["part"] == "needed"].dropna(subset="value")
     assert len(needed)
     ends = needed[["low", "high"]].abs()

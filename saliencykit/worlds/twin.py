@@ -2,7 +2,7 @@
 
 The twin's networks are trained as the study's, and measured on more scenes than the data have.
 There the truth is known, so it is seen how often an interval of the study's kind is wrong; and by
-how networks and images differ there, what studies with more of them would find (`studies`).
+how networks and images differ there, what studies with more of them would find (see `studies`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,13 +38,12 @@ from .calibration import (
 )
 from .likeness import LOOKS, compared, likeness
 from .planted import Plan, Worlds
+from .studies import found_again, studies
 
 SETTINGS, TRIED = 2, 2  # how often weights are set right, and by which group of people
 COMPARISONS = 20  # of trainings, drawn at random from each pool
-STUDIES = 400  # drawn to tell a power
 THINNED = (0.75, 0.5, 0.25)  # shares of one's own images that are kept
 THINNINGS = 100  # random choices of these, of one's own
-AGAIN, CHOICES = 60, 15  # studies of the twin that are thinned, and random choices in each
 MORE, DRAWN = (1, 2, 4, 8, 16), 4  # times as many trainings or images; of so many all effects
 EFFECTS = 25  # whose power is told
 PEOPLES, REACH = "people's region NSS", "reach of an interval"
@@ -152,95 +151,6 @@ def enough(trainings: int, count: int) -> int:
     return trainings
 
 
-def studies(
-    pool: OverTrainings,
-    trainings: int,
-    share: float,
-    own_images: bool,
-    jointly: bool,
-    repeats: int | None = None,
-    spread: float = 1.0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw what studies say of numbers that are 0: values and intervals' reach, (repeats, K) each.
-
-    pool: trainings, all on the same images, of which a study differs as these differ, and over
-    images as these do when they are resampled; trainings: how many a study has; share: how many
-    times as many images as the pool has; own_images: whether these are dealt out to the trainings;
-    jointly: whether the K intervals hold together; repeats: how many (None: `STUDIES`); spread: how
-    many times as much trainings differ as the pool's do.
-    """
-    draw = _Drawing(pool, trainings, own_images, STUDIES if repeats is None else repeats)
-    return draw.told(spread * draw.trained() + draw.other_images(share), share, jointly)
-
-
-def found_again(
-    pool: OverTrainings,
-    effects: np.ndarray,
-    trainings: int,
-    share: float,
-    own_images: bool,
-    jointly: bool,
-    kept: float,
-    repeats: int | None = None,
-) -> np.ndarray:
-    """Return in what share of random choices of its images a study says again what it says, (R, K).
-
-    Of studies (see `studies`) which say `effects` (K,) on all of their images. kept: what share of
-    the images is chosen, `CHOICES` times in each study, whose trainings remain.
-    """
-    draw = _Drawing(pool, trainings, own_images, AGAIN if repeats is None else repeats)
-    whole = draw.trained() + draw.other_images(share)
-    whole = whole - whole.mean(1, keepdims=True)
-    hits = []
-    for _ in range(CHOICES):
-        part = whole + draw.other_images(share * kept / (1 - kept))
-        values, reach = draw.told(part, share * kept, jointly)
-        hits.append(np.where(np.isnan(reach), np.nan, _beyond(values, effects, reach)))
-    return np.mean(hits, 0)
-
-
-def _beyond(values: np.ndarray, effects: np.ndarray, reach: np.ndarray) -> np.ndarray:
-    """Tell where an interval about effect and error lies on the effect's side of 0."""
-    return np.sign(effects) * values + np.abs(effects) > reach
-
-
-class _Drawing:
-    """Draws trainings and images of studies that differ as a pool's do."""
-
-    def __init__(self, pool: OverTrainings, trainings: int, own_images: bool, repeats: int):
-        self.own, draws = pool.values[:, 0], pool.values[:, 1:]
-        self.images, self.trainings = pool.images, trainings
-        self.own_images, self.repeats = own_images, repeats
-        # What other images do to one training is more than what they do to the mean of all.
-        self.seen = draws.reshape(-1, draws.shape[-1]) if own_images else draws.mean(0)
-        of = np.repeat(self.own, draws.shape[1], 0) if own_images else draws.mean(0).mean(0)
-        self.seen, self.rng = self.seen - of, np.random.default_rng(0)
-
-    def trained(self) -> np.ndarray:
-        """Return by how much trainings differ from their mean, (R, S, K)."""
-        apart = (self.own - self.own.mean(0)) / np.sqrt(max(1, len(self.own) - 1))
-        return self.rng.standard_normal((self.repeats, self.trainings, len(self.own))) @ apart
-
-    def other_images(self, times: float) -> np.ndarray:
-        """Return what other images do, if so many times as many: (R, S, K), or to all (R, 1, K)."""
-        number = self.trainings if self.own_images else 1
-        which = self.rng.integers(len(self.seen), size=(self.repeats, number))
-        return self.seen[which] * np.sqrt(number / times)
-
-    def told(self, each: np.ndarray, share: float, jointly: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return means and reach of intervals, (R, K), of numbers (R, S, K) on some images."""
-        images = np.floor(self.images * share + 1e-9)
-        draws = None if self.own_images else self.seen / np.sqrt(share)
-        if jointly:
-            found = [over_trainings(one, draws, images, jointly) for one in each]
-            values = np.stack([one.value for one in found])
-            return values, np.stack([one.high for one in found]) - values
-        found = over_trainings(
-            each.swapaxes(0, 1), draws if draws is None else draws[:, None], images
-        )
-        return found.value, found.high - found.value
-
-
 @dataclass(frozen=True)
 class Pair:
     """The two categories that the paper sets against each other; `second` may be none, ""."""
@@ -342,7 +252,7 @@ class Twin:
 
         trainings, images (all that are measured), effect (share of people's; from 0 on to the
         side of the study's own, and last that), own (whether it is that), value: in what share of
-        `STUDIES` the interval lies on that side; low, high: the same, as far as the spread of the
+        `studies` the interval lies on that side; low, high: the same, as far as the spread of the
         twin's few trainings is known; NaN without intervals. Of other numbers of trainings and
         images than `DRAWN` times as many only the study's own effect.
         """
