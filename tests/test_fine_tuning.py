@@ -107,6 +107,30 @@ def test_units_are_of_the_deepest_layer_alone(found):
     assert row["training 1"] == pytest.approx(told["dark"])
 
 
+@pytest.mark.parametrize("read, runs", [(LAYERS[-1:], 4), (LAYERS, 6)])
+def test_a_network_runs_once_for_its_units_and_its_map(read, runs, tmp_path, monkeypatch):
+    def told(cache):
+        monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path / cache))
+        study, ran = Few(), []
+        study.read = read
+        for network in study.networks.values():
+            monkeypatch.setattr(network, "_run", count(ran, network._run))
+        asked = tables.FineTuning(study, 3)
+        seen = *asked.dissections.values(), *asked.mapped.values()
+        return [one.of(layer) for each in seen for one in each for layer in one.layers], sum(ran)
+
+    def count(ran, run):
+        return lambda images, taps: (ran.append(len(images)), run(images, taps))[1]
+
+    once, ran = told("once")
+    assert ran == runs * len(Few().unseen)  # two readouts of one encoder, two taught ones
+    monkeypatch.setattr("saliencykit.dissection.stream.ROOM", 0)  # nothing is held
+    again, ran = told("again")
+    assert ran == 8 * len(Few().unseen)
+    for one, other in zip(once, again, strict=True):
+        assert torch.equal(one.nan_to_num(), other.nan_to_num())
+
+
 def test_figures_draw_means_and_single_trainings(found):
     mapped = found.map_table()
     figure = figures.before_after(mapped, "share", "x", "frozen")

@@ -174,27 +174,32 @@ def streamed(
 
 
 @contextmanager
-def running_once(encoder: Tapped, asked: Sequence[str]) -> Iterator[None]:
-    """Inside, the encoder runs once on a batch of images, and answers again from memory.
+def running_once(encoder: Tapped, held: Sequence[str]) -> Iterator[None]:
+    """Inside, the encoder answers of layers `held` from memory where it has seen the images before.
 
-    For several passes over the same images in the same batches that all ask of layers `asked`. What
-    exceeds `ROOM` is not held, and run again.
+    For several passes over the same images in the same batches, the first of which may ask other
+    layers too. What exceeds `ROOM` is not held, and run again.
     """
-    run, held = encoder.reduce, dict[str, dict[str, Tensor]]()
+    run, memory = encoder.reduce, dict[str, dict[str, Tensor]]()
     room = ROOM
 
     def reduce(
         images: Tensor, layers: Sequence[str] | None, reducer: Callable[[str, Tensor], T]
     ) -> dict[str, T]:
         nonlocal room
-        if not set(encoder.checked(layers)) <= set(asked):
-            return run(images, layers, reducer)
-        if (seen := held.get(key := digest(images))) is None:
-            seen = run(images, asked, lambda _, activation: activation.clone())
-            room -= sum(maps.nbytes for maps in seen.values())
-            if room >= 0:
-                held[key] = seen
-        return {layer: reducer(layer, seen[layer]) for layer in encoder.checked(layers)}
+        layers = encoder.checked(layers)
+        seen = memory.setdefault(digest(images), {})
+        if set(layers) <= set(seen):
+            return {layer: reducer(layer, seen[layer]) for layer in layers}
+
+        def holding(layer: str, activation: Tensor) -> T:
+            nonlocal room
+            if layer in held and layer not in seen and activation.nbytes <= room:
+                seen[layer] = activation.clone()
+                room -= activation.nbytes
+            return reducer(layer, activation)
+
+        return run(images, layers, holding)
 
     encoder.reduce = reduce
     try:

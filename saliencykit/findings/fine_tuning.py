@@ -17,6 +17,7 @@ from ..dissection import (
     mean_of,
     singles,
 )
+from ..dissection.stream import running_once
 from ..evaluation import PEOPLE, human_regions_cached
 from ..models import Encoder
 from ..study import Study, Trained
@@ -107,16 +108,21 @@ class FineTuning:
 
     @cached_property
     def dissections(self) -> Mapping[str, Sequence[Dissection]]:
-        """Each training's dissection, before and after, on its unseen images."""
-        study = self.study
-        return {
-            "pre-trained": [
-                study.dissect(study.pretrained, t.unseen, p_values=False) for t in self._one_layer
-            ],
-            "fine-tuned": [
-                study.dissect(t.model.encoder, t.unseen, p_values=False) for t in self._one_layer
-            ],
-        }
+        """Each training's dissection, before and after, on its unseen images.
+
+        What `mapped` tells of the same networks is then known too: each runs over the images once.
+        """
+        trainings = self.study.each_training(True), self._one_layer
+        before, after = ([self._dissected(t) for t in each] for each in trainings)
+        return {"pre-trained": before, "fine-tuned": after}
+
+    def _dissected(self, of: Trained) -> Dissection:
+        encoder, model, size = of.model.encoder, of.model, self.study.size
+        with running_once(encoder, model.layers):
+            found = self.study.dissect(encoder, of.unseen, p_values=False)
+            if model.layers == (self.study.read or [self.layer]):
+                contributions_cached(model, of.unseen, size=size)
+        return found
 
     @property
     def first(self) -> tuple[dict[str, Encoder], dict[str, Dissection], SaliencyDataset]:

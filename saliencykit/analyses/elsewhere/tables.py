@@ -205,7 +205,8 @@ def favoured(settings: Asked, first: str, second: str) -> pd.DataFrame:
     pair, parts = set(_known(settings, (first, second))), []
     for name, study in settings.studies.items():
         found = FineTuning(study)
-        change = {SHARE: (found.maps[MAP] / found.people).gained, UNITS: found.units.gained}
+        units = found.units.gained  # first, as their networks then tell of the map in the same run
+        change = {SHARE: (found.maps[MAP] / found.people).gained, UNITS: units}
         for measure, gained in change.items():
             told = [_told(gained)]
             told[0] = told[0][told[0]["what"].isin(pair)]
