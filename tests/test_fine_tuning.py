@@ -107,7 +107,7 @@ def test_units_are_of_the_deepest_layer_alone(found):
     assert row["training 1"] == pytest.approx(told["dark"])
 
 
-@pytest.mark.parametrize("read, runs", [(LAYERS[-1:], 4), (LAYERS, 6)])
+@pytest.mark.parametrize(("read", "runs"), [(LAYERS[-1:], 4), (LAYERS, 6)])
 def test_a_network_runs_once_for_its_units_and_its_map(read, runs, tmp_path, monkeypatch):
     def told(cache):
         monkeypatch.setenv("SALIENCYKIT_CACHE", str(tmp_path / cache))
