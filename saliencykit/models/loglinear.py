@@ -24,7 +24,7 @@ from typing import NamedTuple
 import torch
 from scipy.optimize import minimize
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, linear
 from tqdm.auto import tqdm
 
 from ..cache import Entry, cached
@@ -155,7 +155,8 @@ class _Layer:
 
     def maps(self, weights: Tensor) -> Tensor:
         """Return (N, K, h, w) float32: Σ_c w_c a_c for weights (C, K)."""
-        found = self.rows.flatten(0, 1) @ weights.float()
+        turned = weights.T.float().contiguous()  # for both product and gradient the fast order
+        found = linear(self.rows.flatten(0, 1), turned)
         return found.view(len(self.rows), *self.own, -1).permute(0, 3, 1, 2)
 
     def gains(self, weights: Tensor) -> Tensor:
