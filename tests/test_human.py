@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter
 from saliencykit import metrics
 from saliencykit.metrics import leave_one_out
 from saliencykit.metrics import observers as human
+from saliencykit.metrics.rows import FEW, ranked
 from saliencykit.registry import UnknownNameError
 
 quick = settings(max_examples=40, deadline=None)
@@ -63,6 +64,14 @@ def test_auc_ceiling_equals_drawing_the_maps(seed, n):
     fine = leave_one_out(*points, SIZE, "auc", 6.0, 5)  # looks at every pixel
     # With a single other fixation, pixels on a ring around it tie, up to rounding errors.
     same(fine, drawn(metrics.auc, counts, 6.0), rtol=0, atol=2e-4 if n >= 30 else 3e-3)
+
+
+@pytest.mark.parametrize("values", [1, 8, FEW, FEW + 1, 300])
+def test_ranks_count_what_is_below_and_ties_half_whether_sorted_or_not(values):
+    pixels, asked = torch.rand(200).mul(40).round(), torch.rand(values).mul(42).round() - 1
+    apart = asked[:, None] - pixels
+    expected = ((apart > 0).double() + (apart == 0).double() / 2).mean(1)
+    same(ranked(pixels, asked), expected, rtol=0, atol=1e-12)
 
 
 def test_auc_on_a_coarser_grid_is_as_good():

@@ -14,6 +14,7 @@ from torch import Tensor
 
 CHUNK = {"cpu": 2**17}  # pixels worked on at once
 CHUNK_ACCELERATOR = 2**26  # more, to keep it busy
+FEW = 64  # values, of which counting those below is faster than sorting
 WIDE = 1e9  # float32 maps that range wider than this, or less than its inverse, become float64
 
 
@@ -173,6 +174,19 @@ def sort_rows(rows: Tensor) -> Tensor:
     if rows.device.type != "cpu":
         return rows.sort(-1).values
     return torch.from_numpy(np.sort(rows.contiguous().numpy(), axis=-1))
+
+
+def ranked(pixels: Tensor, values: Tensor) -> Tensor:
+    """Share of pixels (N,) below each value (M,), those equal to it counting half: float64."""
+    if pixels.device.type != "cpu" or len(values) > FEW:
+        ordered = sort_rows(pixels[None])[0]
+        least, most = (
+            torch.searchsorted(ordered, values.contiguous(), right=r) for r in (False, True)
+        )
+        return (least + most).double() / (2 * len(pixels))
+    row = pixels.numpy()
+    below = [np.count_nonzero(row < v) + np.count_nonzero(row <= v) for v in values.numpy()]
+    return torch.tensor(below, dtype=torch.float64) / (2 * len(pixels))
 
 
 def nonzero(rows: Tensor) -> tuple[Tensor, Tensor]:
