@@ -26,6 +26,8 @@ def fractions(x: ArrayLike, y: ArrayLike, size: Sequence[int] | None = None) -> 
     some lie in the corner by chance.
     """
     xy = np.stack([np.asarray(x, np.float64), np.asarray(y, np.float64)], axis=1)
+    if not (np.abs(xy) <= 1).any():  # as nearly always
+        return False
     xy = xy[np.isfinite(xy).all(1) & ~(xy == 0).all(1) & ~(xy == -1).all(1)]
     if not len(xy):
         return False
