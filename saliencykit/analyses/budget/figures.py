@@ -16,6 +16,8 @@ TITLES = {
     "order": "fixation number",
 }
 
+BEHIND = {"fc": "white", "ec": "none", "alpha": 0.7, "pad": 0.5}  # of words over lines
+
 
 def layers(table: pd.DataFrame, control: str) -> Figure:
     """Draw what layers explain over relative depth, a line an encoder.
@@ -35,8 +37,9 @@ def layers(table: pd.DataFrame, control: str) -> Figure:
         for row in rows[rows["best"]].itertuples():
             at = row.depth, chosen[name]
             axis.plot(*at, "*", ms=14, color=colour, mec="white", zorder=4)
-            about = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center"}
-            axis.annotate(row.layer, at, fontsize="small", **about)
+            side, y = ("bottom", 8) if at[1] == chosen.max() else ("top", -8)
+            about = {"xytext": (0, y), "textcoords": "offset points", "ha": "center", "va": side}
+            axis.annotate(row.layer, at, fontsize="small", bbox=BEHIND, zorder=5, **about)
     for row in people.itertuples():
         axis.axhspan(row.low, row.high, color=HUMAN, alpha=0.15, lw=0)
         axis.axhline(row.value, color=HUMAN, ls=":", label=row.encoder)
