@@ -120,7 +120,7 @@ class FineTuning:
         encoder, model, size = of.model.encoder, of.model, self.study.size
         with running_once(encoder, model.layers):
             found = self.study.dissect(encoder, of.unseen, p_values=False)
-            if model.layers == (self.study.read or [self.layer]):
+            if model.layers == (self.study.read or [self.layer]):  # of which `mapped` will ask
                 contributions_cached(model, of.unseen, size=size)
         return found
 
