@@ -308,3 +308,40 @@ def test_a_network_of_ours_wants_neither_torchvision_nor_a_compiler():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# Other devices
+
+
+def test_images_go_where_the_network_is():
+    encoder = build_encoder("toyvgg", None).to("meta")
+    assert encoder.activations(torch.rand(2, 3, 32, 48))["conv5_3"].device.type == "meta"
+
+
+def test_networks_run_in_full_precision_and_what_was_asked_before_is_asked_again():
+    cudnn = torch.backends.cudnn
+
+    def told():
+        conv = getattr(cudnn, "conv", None)
+        return (conv.fp32_precision if conv else cudnn.allow_tf32), cudnn.deterministic
+
+    before, inside = told(), []
+    assert before[0] in ("tf32", "none", True)  # torch's defaults
+    encoder = build_encoder("toyvgg", None)
+    encoder.reduce(torch.rand(1, 3, 16, 16), ["conv5_3"], lambda *_: inside.append(told()))
+    assert inside[0] in (("ieee", True), (False, True))
+    with pytest.raises(ZeroDivisionError):
+        encoder.reduce(torch.rand(1, 3, 16, 16), ["conv5_3"], lambda *_: 1 / 0)
+    assert told() == before
+
+
+def test_a_gpu_s_activations_are_the_processor_s():
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU: its activations are not compared with the processor's")
+    encoder = build_encoder("vgg16", None)
+    images = torch.rand(2, 3, 60, 80)
+    own = encoder.activations(images, ["conv1_2", "conv5_3"])
+    there = encoder.to("cuda").activations(images, ["conv1_2", "conv5_3"])
+    for layer, values in own.items():
+        error = (there[layer].cpu() - values).norm() / values.norm()
+        assert error < 1e-5, layer  # in TF32 near 1e-3

@@ -69,8 +69,8 @@ def test_activity_keeps_maps_to_a_256th_of_their_range(made):
     encoder, model = made[0]["pre-trained"], made[2]["fine-tuned"]
     activity = seen(images, {"it": encoder}, LAYERS, {"net": model}, ["image_signature"], batch=2)
     with torch.inference_mode():
-        exact = encoder.activations(images.float() / 255, LAYERS)
-        coarse = model.coarse(images.float() / 255)
+        exact = {k: v.cpu() for k, v in encoder.activations(images.float() / 255, LAYERS).items()}
+        coarse = model.coarse(images.float() / 255).cpu()
     for layer in LAYERS:
         for unit in (0, 7):
             values = exact[layer][2, unit]

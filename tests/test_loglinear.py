@@ -169,7 +169,7 @@ def test_features_are_the_encoder_s_averaged_to_the_grid():
     assert found["conv5_3"].shape[-2:] == (3, 4)
     images = models.stimuli(data, (48, 64)).tensors["images"].float() / 255
     seen = net.activations(images, ["conv1_1"])["conv1_1"]
-    own = torch.nn.functional.avg_pool2d(seen, 2)
+    own = torch.nn.functional.avg_pool2d(seen, 2).cpu()
     torch.testing.assert_close(found["conv1_1"].float(), own, rtol=2e-3, atol=1e-4)
 
 

@@ -9,7 +9,8 @@ from torch.nn.functional import cross_entropy
 from saliencykit.analyses.task_or_domain.tables import learning
 from saliencykit.metrics.upsampling import nss_upsampled
 from saliencykit.models import Classifier, SaliencyModel, Settings, build_encoder, train, training
-from saliencykit.models.stimuli import stimuli, to_float
+from saliencykit.models.precision import exact
+from saliencykit.models.stimuli import device_of, stimuli, to_float
 from saliencykit.models.tasks import UNKNOWN, Rotations, Saliency, Scenes, all_tasks, centred_square
 from saliencykit.study import Trained
 from tests.conftest import Blobs
@@ -60,6 +61,7 @@ def test_training_for_saliency_is_what_it_was(encoder, monkeypatch, tmp_path):
     with torch.random.fork_rng():
         torch.manual_seed(TUNED.seed)
         plain = SaliencyModel(plain.encoder).to(memory_format=torch.channels_last)
+    plain.to(place := device_of())
     images = stimuli(data, TUNED.size).tensors["images"]
     targets, _ = Saliency().targets(data, TUNED.size, torch.Size([3, 4]))
     parts = [(plain.readouts, TUNED.lr), (plain.encoder, TUNED.lr_encoder)]
@@ -75,15 +77,17 @@ def test_training_for_saliency_is_what_it_was(encoder, monkeypatch, tmp_path):
             rate = training.one_cycle((epoch + step / len(batches)) / TUNED.epochs)
             for group, (_, peak) in zip(optimiser.param_groups, parts, strict=True):
                 group["lr"] = peak * rate
-            shown, pulled = images[chosen], targets["pulled"][chosen]
+            shown, pulled = images[chosen].to(place), targets["pulled"][chosen].to(place)
             mirror = torch.rand(len(chosen), generator=order) < 0.5
             shown[mirror], pulled[mirror] = shown[mirror].flip(-1), pulled[mirror].flip(-1)
-            with torch.autocast("cpu", torch.bfloat16, enabled=trainer.reduced):
+            with exact(), torch.autocast(place.type, torch.bfloat16, enabled=trainer.reduced):
                 seen = plain.encoder.activations(to_float(shown), plain.layers)
             maps = plain.read({k: v.float() for k, v in seen.items()})
-            loss = -nss_upsampled(maps, pulled, targets["count"][chosen], TUNED.size).mean()
+            counts = targets["count"][chosen].to(place)
+            loss = -nss_upsampled(maps, pulled, counts, TUNED.size).mean()
             optimiser.zero_grad()
-            loss.backward()
+            with exact():
+                loss.backward()
             optimiser.step()
             scores -= loss.item() * len(chosen)
         assert scores / len(data) == curve["train"][epoch]

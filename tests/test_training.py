@@ -150,7 +150,7 @@ def test_loss_is_exact_nss_of_the_upsampled_map(encoder, blobs):
         inputs = trainer.batch(trainer.inputs, chosen)
         trainer.set_mode(train=False)
         _, score = trainer.judge(inputs, trainer.batch(trainer.targets, chosen))
-        full = upsample(trainer.answers(inputs)[:, None], (48, 64))[:, 0]
+        full = upsample(trainer.answers(inputs)[:, None], (48, 64))[:, 0].cpu()
     for k, i in enumerate(chosen.tolist()):
         counts = blobs.fixations(i).count_map(48, 64)
         z = (full[k] - full[k].mean()) / full[k].std(correction=0)

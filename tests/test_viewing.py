@@ -277,7 +277,8 @@ def test_units_are_pictured_over_their_regions(studied, monkeypatch, tmp_path):
     row = table[(table["layer"] == layers[1]) & (table["category"] == "dark")].iloc[0]
     assert grid[2, 1].get_xlabel().startswith(f"unit {row['unit']}: {row['value']:.1f} (untrained")
     i = data.names.index(row["image"])
-    values = pretrained.activations(data.image(i)[None].float() / 255, layers)[layers[1]].detach()
+    seen = pretrained.activations(data.image(i)[None].float() / 255, layers)
+    values = seen[layers[1]].detach().cpu()
     drawn = grid[2, 1].images[0].get_array().astype(int)
     shown = overlay.at_region(data, i, row["region"], values[0, row["unit"]], 1.5).astype(int)
     assert np.abs(drawn - shown).mean() < 1  # but for maps being kept in 256 steps

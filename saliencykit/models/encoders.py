@@ -24,6 +24,7 @@ from .dry_run import Size, by, dtype_of, eager, first_of, runs, size_asked, size
 from .folding import folded, pairs
 from .layers import HEADS, Finder
 from .own import code_of_module, unwrapped, version_of
+from .precision import exact
 from .weights import (
     check_finite,
     is_path,
@@ -212,7 +213,7 @@ class Encoder(Tapped):
         # Elsewhere something may look at a convolution's answer before its norm.
         foldable = pairs(self.net) if self.straight else ()
         try:
-            with folded(foldable), eager(self.net):
+            with exact(), folded(foldable), eager(self.net):
                 self.net(images)
         except _Reached:
             pass
@@ -242,7 +243,7 @@ class Encoder(Tapped):
         """Shift and scale images from [0, 1] to what the weights were trained on.
 
         For a network that takes one size only they are resized to it first; for one that takes grey
-        images they become their luminance.
+        images they become their luminance. They go to where the network is.
         """
         if self.fixed_size and tuple(images.shape[-2:]) != self.fixed_size:
             images = nn.functional.interpolate(
@@ -250,7 +251,7 @@ class Encoder(Tapped):
             )
         if self.grey:
             images = luma(images)[:, None]
-        return (images - self.mean) / self.std
+        return (images.to(self.mean.device) - self.mean) / self.std
 
     def _by_channel(self, values: Sequence[float], place: torch.device | None) -> Tensor:
         """Return mean or deviation as the images have channels: of three, grey gets luminance's."""

@@ -24,6 +24,7 @@ from ..datasets import SaliencyDataset
 from ..settings import DEFAULTS
 from ..sources import code_of
 from .encoders import Tapped
+from .precision import exact
 from .saliency import Classifier, SaliencyModel
 from .stimuli import device_of, features, stimuli, to_float
 from .tasks import Saliency, Targets, Task
@@ -344,6 +345,7 @@ def train(
     partial = entry_path("training", key).with_suffix(".partial")
 
     @_in_one_thread()
+    @exact()
     def compute() -> Entry:
         trainer = Trainer(copy.deepcopy(encoder), data, validation, layers, settings, task)
         if partial.exists():

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...registry import Registry, check_name
 from ..centre import CentrePrior
+from ..precision import exact
 from .filters import blur
 
 CLASSICAL: Registry[Callable[..., Tensor]] = Registry("classical model")
@@ -52,6 +53,7 @@ def without_rounding(maps: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
+@exact()
 def saliency(
     name: str,
     images: Tensor | np.ndarray,
@@ -76,7 +78,9 @@ def saliency(
     model = CLASSICAL[name]
     for given in parameters_:
         check_name(f"parameter of {name}", given, parameters(name))
-    maps = model(check_images(images), **parameters_)
+    if not len(images := check_images(images)):
+        return images.new_zeros(images[:, 0].shape, dtype=torch.float32)
+    maps = model(images, **parameters_)
     if smooth:
         maps = blur(maps, smooth * max(maps.shape[-2:]))
     maps = without_rounding(maps)
