@@ -318,6 +318,16 @@ def test_images_go_where_the_network_is():
     assert encoder.activations(torch.rand(2, 3, 32, 48))["conv5_3"].device.type == "meta"
 
 
+def test_a_network_moved_in_inference_mode_can_be_taught(monkeypatch):
+    place = sys.modules["saliencykit.models.stimuli"]
+    monkeypatch.setattr(place, "device_of", lambda: torch.device("meta"))
+    encoder = build_encoder("toyvgg", None)
+    with torch.inference_mode():
+        assert place.placed(encoder) is encoder
+    assert not any(p.is_inference() for p in (*encoder.parameters(), *encoder.buffers()))
+    assert encoder(torch.rand(1, 3, 16, 16)).requires_grad
+
+
 def test_networks_run_in_full_precision_and_what_was_asked_before_is_asked_again():
     cudnn = torch.backends.cudnn
 

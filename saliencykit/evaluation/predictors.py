@@ -15,7 +15,7 @@ from ..datasets import SaliencyDataset
 from ..datasets.base import file_digests
 from ..datasets.pysaliency_data import FromPysaliency
 from ..models import CentrePrior, PysaliencyModel, SaliencyModel, classical, stimuli, upsample
-from ..models.stimuli import device_of, to_float
+from ..models.stimuli import placed, to_float
 from ..reading.arrays import ARRAYS
 from ..reading.maps import check_turned, read_map
 from ..reading.pictures import SUFFIXES
@@ -64,10 +64,10 @@ def network_maps(model: SaliencyModel, data: SaliencyDataset, size: tuple[int, i
     @cache
     @torch.inference_mode()
     def coarse() -> tuple[Tensor, list[tuple[int, int]]]:
-        shown, device = stimuli(data, size), device_of()
-        net, images = model.to(device).eval(), shown.tensors["images"]
+        shown, net = stimuli(data, size), placed(model)
+        images = shown.tensors["images"]
         rows = torch.arange(len(data)).split(16)
-        small = torch.cat([net.coarse(to_float(images[r]).to(device)).cpu() for r in rows])
+        small = torch.cat([net.coarse(to_float(images[r])).cpu() for r in rows])
         return small, [tuple(s) for s in shown.meta["sizes"]]
 
     def map_of(i: int) -> Tensor:

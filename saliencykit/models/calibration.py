@@ -15,7 +15,7 @@ from ..datasets import SaliencyDataset
 from ..metrics.upsampling import Size
 from ..sources import code_of
 from .encoders import Encoder
-from .stimuli import device_of, stimuli, to_float
+from .stimuli import placed, stimuli, to_float
 
 BATCH = 32
 
@@ -51,8 +51,7 @@ def calibrated(encoder: Encoder, data: SaliencyDataset, size: Size) -> Encoder:
 def _statistics(encoder: Encoder, data: SaliencyDataset, size: Size) -> Entry:
     """Return the running means and variances, by their names in the network's state."""
     images = stimuli(data, size).tensors["images"]
-    device = device_of()
-    encoder.to(device)
+    placed(encoder)
     norms = {name: m for name, m in encoder.named_modules() if isinstance(m, _BatchNorm)}
     for norm in norms.values():
         norm.reset_running_stats()
@@ -61,6 +60,6 @@ def _statistics(encoder: Encoder, data: SaliencyDataset, size: Size) -> Entry:
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         for rows in order.tensor_split(-(-len(images) // BATCH)):
-            encoder(to_float(images[rows]).to(device))
+            encoder(to_float(images[rows]))
     state, ends = encoder.state_dict(), ("running_mean", "running_var")
     return Entry({f"{name}.{end}": state[f"{name}.{end}"] for name in norms for end in ends})

@@ -14,7 +14,7 @@ from ..paths import cache_root
 from ..registry import check_name
 from . import classical
 from .saliency import SaliencyModel, upsample
-from .stimuli import device_of, resize, to_float
+from .stimuli import placed, resize, to_float
 from .weights import is_path
 
 
@@ -67,14 +67,14 @@ def by_name(name: str | os.PathLike, **parameters: Any) -> Callable[[Tensor], Te
 
 def _network(path: Path) -> Callable[[Tensor], Tensor]:
     model, notes = SaliencyModel.load(path), SaliencyModel.notes(path)
-    size, device = _size(notes, path), device_of()
-    model.to(device)
+    size = _size(notes, path)
+    placed(model)
 
     @torch.inference_mode()
     def run(images: Tensor) -> Tensor:
         whole = images.shape[-2:]
         given = images if size is None else _shrink(images, size)
-        return upsample(model.coarse(given.to(device))[:, None], whole)[:, 0].cpu()
+        return upsample(model.coarse(given)[:, None], whole)[:, 0].cpu()
 
     return run
 

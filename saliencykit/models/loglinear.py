@@ -35,7 +35,7 @@ from .centre import CentrePrior
 from .encoders import Tapped
 from .fitted import log_prior
 from .saliency import upsample
-from .stimuli import device_of, stimuli, to_float
+from .stimuli import placed, stimuli, to_float
 
 SIDE = 32  # cells along the longer side of the grid
 PENALTIES = (10.0, 1.0, 0.1, 0.01, 0.001)  # on squared weights of channels of variance 1, tried
@@ -72,11 +72,11 @@ def coarse_features(
 
     @torch.inference_mode()
     def compute() -> Entry:
-        images, device = stimuli(data, size).tensors["images"], device_of()
-        frozen, kept = encoder.to(device).eval(), dict[str, Tensor]()
+        images = stimuli(data, size).tensors["images"]
+        frozen, kept = placed(encoder), dict[str, Tensor]()
         doing = f"coarse features of {encoder.name}"
         for rows in tqdm(torch.arange(len(images)).split(16), desc=doing, leave=False):
-            seen = frozen.reduce(to_float(images[rows]).to(device), layers, small)
+            seen = frozen.reduce(to_float(images[rows]), layers, small)
             for layer, maps in seen.items():
                 if layer not in kept:
                     kept[layer] = torch.empty(len(images), *maps.shape[1:], dtype=torch.half)

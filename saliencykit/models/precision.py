@@ -15,8 +15,8 @@ def exact() -> Iterator[None]:
     """
     cudnn = torch.backends.cudnn
     # Since torch 2.9; the older name then fails where somebody has used the newer.
-    new = (cudnn.conv, "fp32_precision", "ieee") if hasattr(cudnn, "conv") else None
-    place, name, wanted = new or (cudnn, "allow_tf32", False)
+    conv = getattr(cudnn, "conv", None)
+    place, name, wanted = (conv, "fp32_precision", "ieee") if conv else (cudnn, "allow_tf32", False)
     before = getattr(place, name), cudnn.deterministic
     setattr(place, name, wanted)
     cudnn.deterministic = True

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from tqdm.auto import tqdm
 
@@ -18,11 +18,21 @@ from ..sources import code_of
 from .encoders import Tapped
 
 T = TypeVar("T")
+Net = TypeVar("Net", bound=nn.Module)
 
 
 def device_of(device: str | torch.device | None = None) -> torch.device:
     """Return `device`, or the first GPU, or the CPU."""
     return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+@torch.inference_mode(False)
+def placed(net: Net) -> Net:
+    """Return the network itself, moved to the first GPU, if there is one, and ready to answer.
+
+    Also inside inference mode it can be taught afterwards: what is moved in that mode could not.
+    """
+    return net.to(device_of()).eval()
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -90,14 +100,13 @@ def features(encoder: Tapped, data: SaliencyDataset, layers: Sequence[str], size
 
     def compute() -> Entry:
         images = stimuli(data, size).tensors["images"]
-        device = device_of()
-        frozen = encoder.to(device).eval()
+        frozen = placed(encoder)
         kept: dict[str, Tensor] = {}
         with torch.inference_mode():
             for rows in tqdm(
                 torch.arange(len(images)).split(16), desc=f"features of {encoder.name}", leave=False
             ):
-                seen = frozen.activations(to_float(images[rows]).to(device), layers)
+                seen = frozen.activations(to_float(images[rows]), layers)
                 for layer, activation in seen.items():
                     if layer not in kept:
                         kept[layer] = torch.empty(len(images), *activation.shape[1:])

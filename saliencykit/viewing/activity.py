@@ -12,7 +12,7 @@ from ..datasets import SaliencyDataset
 from ..dissection import Dissection
 from ..dissection.report import best_images, best_units
 from ..models import Encoder, SaliencyModel, classical
-from ..models.stimuli import device_of, to_float
+from ..models.stimuli import device_of, placed, to_float
 from ..sources import code_of
 
 GRID = (120, 160)  # larger maps are averaged down to this, to be looked at; scores see them whole
@@ -83,12 +83,12 @@ def seen(
     def look(part: Tensor) -> Iterator[tuple[str, Tensor]]:
         floats = to_float(part).to(device)
         for name, encoder in encoders.items():
-            kept = encoder.to(device).eval().reduce(floats, layers, lambda _, maps: _kept(maps))
+            kept = placed(encoder).reduce(floats, layers, lambda _, maps: _kept(maps))
             for layer, (steps, span) in kept.items():
                 yield f"units/{name}/{layer}", steps
                 yield f"range/{name}/{layer}", span
         for name, model in readouts.items():
-            yield f"map/{name}", _shaded(model.to(device).eval().coarse(floats))
+            yield f"map/{name}", _shaded(placed(model).coarse(floats))
         for name in models:
             yield f"map/{name}", _shaded(_small(classical.saliency(name, floats)))
 

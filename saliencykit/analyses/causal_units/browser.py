@@ -56,8 +56,7 @@ class AblationBrowser:
         values, study = self.study.moments.mean, self.study
         net = Silenced(study.model, study.layer, groups, values)
         seen = stimuli(study.score_on.subset(self.names[category]), study.size).tensors["images"]
-        device = next(study.model.parameters()).device
-        return net.maps(to_float(seen).to(device)).half().cpu()
+        return net.maps(to_float(seen)).half().cpu()
 
     def nss(self, category: str, image: str) -> list[float]:
         """Return region NSS of the category in an image: intact, then without each group."""

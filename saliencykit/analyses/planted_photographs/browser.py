@@ -6,7 +6,7 @@ import ipywidgets as widgets
 import torch
 from torch import Tensor
 
-from ...models.stimuli import device_of, stimuli, to_float
+from ...models.stimuli import placed, stimuli, to_float
 from ...registry import check_name
 from ...viewing.controls import explore, slider
 from ...viewing.pictures import (
@@ -45,9 +45,9 @@ class DoseBrowser:
     @torch.inference_mode()
     def _maps(self, category: str, dose: float) -> Tensor:
         """Return z-scored maps (images, h, w), not upsampled."""
-        model = self.found.networks(self.found.asked(category, dose)[:1])[0].to(device_of())
+        model = placed(self.found.networks(self.found.asked(category, dose)[:1])[0])
         seen = stimuli(self.shown[category], self.found.study.size).tensors["images"]
-        maps = model.coarse(to_float(seen).to(device_of())).float().cpu()
+        maps = model.coarse(to_float(seen)).float().cpu()
         return (maps - maps.mean((1, 2), keepdim=True)) / maps.std((1, 2), keepdim=True)
 
     def draw(self, planted: str, dose: float, image: int = 1, height: int = 200) -> Picture:
