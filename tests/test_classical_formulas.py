@@ -85,10 +85,30 @@ def naive_flood(mask):
 def test_surrounded_is_what_a_naive_flood_leaves(seed, height, width, levels):
     feature = np.random.default_rng(seed).integers(levels, size=(height, width)).astype(np.uint8)
     thresholds = np.arange(feature.min(), feature.max(), max(1, levels // 8), dtype=float)
-    above, below = module("bms").surrounded(feature, thresholds)
+    bms = module("bms")
+    other = feature.T.copy().reshape(feature.shape)
+    rises, falls = bms.flooded(np.stack([other, feature]))
+    above, below = bms.surrounded(feature, rises[1], falls[1], thresholds)
     for t, on, off in zip(thresholds, above, below, strict=True):
         for mask, found in ((feature > t, on), (feature <= t, off)):
             np.testing.assert_array_equal(found, mask & ~naive_flood(mask))
+
+
+def test_the_flood_finds_its_way_through_a_spiral():
+    """Which takes many rounds of sweeps."""
+    maze = np.zeros((31, 31), np.uint8)
+    at, ways = np.array([0, 29]), [(1, 0), (0, -1), (-1, 0), (0, 1)]
+    maze[tuple(at)] = 200
+    for turn, length in enumerate(range(28, 0, -2)):
+        for _ in range(length):
+            at += ways[turn % 4]
+            maze[tuple(at)] = 200
+    rises, falls = module("bms").flooded(np.stack([maze, 255 - maze]))
+    assert (rises[0] == maze).all()
+    assert (falls[1] == 255 - maze).all()
+    walled = maze.copy()
+    walled[0, 29] = 90  # the way in is lower
+    assert (module("bms").flooded(walled[None])[0][0] == np.minimum(walled, 90)).all()
 
 
 def test_attention_is_the_mean_of_dilated_normalised_attention_maps():
@@ -100,7 +120,7 @@ def test_attention_is_the_mean_of_dilated_normalised_attention_maps():
             left = scipy.ndimage.binary_dilation(mask & ~naive_flood(mask), np.ones((5, 5)))
             expected += left / max(1.0, np.linalg.norm(left))
             n += 1
-    found = bms.attention(feature, 16, 5, torch.device("cpu"))
+    found = bms.attention(feature[None], 16, 5, torch.device("cpu"))[0]
     np.testing.assert_allclose(found, expected / n, rtol=1e-5, atol=1e-8)
 
 
