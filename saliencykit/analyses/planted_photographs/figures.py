@@ -34,7 +34,7 @@ def dose(table: pd.DataFrame) -> Figure:
     """
     planted, names = unique(table, "planted"), told(table)
     hues = dict(zip(names, colours(names), strict=True))
-    titles = [f"{label(c)} planted: {measure}" for measure in MEASURES for c in planted]
+    titles = [f"{label(c)} planted" for _ in MEASURES for c in planted]
     x = "what a fixation on the planted category counts (all others 1)"
     figure, axes = panels(titles, x, "answer, minus that to dose 1", len(planted), 2.9,
                           sharey="row")  # fmt: skip
@@ -48,7 +48,7 @@ def dose(table: pd.DataFrame) -> Figure:
         if measure == MAP:
             axis.yaxis.set_major_formatter(PercentFormatter(1))
         if category == planted[0]:
-            axis.set_ylabel(UNIT[measure])
+            axis.set_ylabel(f"{measure}: {UNIT[measure]}")
     return legend(figure, axes[0], columns=6)
 
 
