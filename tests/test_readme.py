@@ -13,6 +13,7 @@ FINDINGS = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
 PROFILES = {
     "OSIE, `vgg16`": "osie",
     "OSIE, `mobilenet_v2`": "osie_mobilenet",
+    "OSIE, `squeezenet1_1`": "planted",
     "Crowd, `vgg16`": "crowd",
     "toyworld": "toy",
 }
