@@ -439,6 +439,17 @@ def test_a_forest_has_a_row_a_setting(finding, draw, panels):
     plt.close(figure)
 
 
+def test_who_shares_a_number_has_a_dash_where_only_the_others_are_drawn():
+    table = all_tables()["F2"]
+    of_units = table["measure"] == tables.UNITS
+    alone = table[~of_units | (table["setting"] == table["setting"].iloc[0])]
+    figure = figures.favoured_units(alone)
+    names = set(table["setting"])
+    assert len(figure.axes[0].get_yticklabels()) == len(names)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["–"] * (len(names) - 1)
+    plt.close(figure)
+
+
 # --- Taught on other images ----------------------------------------------------------------------
 
 

@@ -144,6 +144,9 @@ def test_figures_draw_means_and_single_trainings(found):
     pair = figures.favoured(found.favoured("bright", "dark"), found.layer)
     parts = ["map", *LAYERS, f"best units of {found.layer},\nread alone"]
     assert [t.get_text() for t in pair.axes[0].get_yticklabels()] == parts
+    of_one = found.favoured("bright", "dark").query("part != @LAYERS[1:]")
+    (axis, _) = figures.favoured(of_one, found.layer).axes  # its one layer is the map
+    assert [t.get_text() for t in axis.get_yticklabels()] == [parts[0], parts[-1]]
     counts = found.above()
     styles = viewing.units.styles(found.dissections)
     lines = figures.above(counts, styles, 1.5).axes[0].lines
@@ -350,6 +353,24 @@ def test_words_follow_the_interval(low, high, says, favours):
     assert "x 3." in text
     assert ("they contradict the map." in text) == (high < 0)
     assert ("they agree with the map." in text) == (low > 0)
+
+
+def test_who_gains_most_is_one_of_those_that_surely_gain():
+    by = {"person_head": (0.4, 0.2, 0.6), "text": (0.3, 0.1, 0.5), "symbol": (0.6, -0.2, 1.3)}
+    rows = [(name, *span) for name, span in by.items()]
+    changes = pd.DataFrame(rows, columns=["category", "value", "low", "high"])
+    text = " ".join(sentences._grows(changes).split())
+    assert "grows in 2 of 3 categories (most at **person head**, by 40 % [20, 60])" in text
+    assert "falls in 0; these" in text
+    fallen = changes.assign(value=-changes["value"], low=-changes["high"], high=-changes["low"])
+    text = " ".join(sentences._grows(fallen.iloc[:1].reindex([0, 0])).split())
+    assert "grows in 0 of 1 categories and falls in 1 (at **person head**, by -40 %" in text
+
+
+def test_a_split_over_layers_is_told_if_there_are_several():
+    spans = {"a": viewing.claims.Span(0.1, 0.0, 0.2)}
+    assert sentences._split(spans) == ""
+    assert sentences._split(spans | {"b": spans["a"]}).count("10 % [0, 20]") == 2
 
 
 def test_one_training_is_said_to_know_of_no_other():

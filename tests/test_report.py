@@ -55,6 +55,15 @@ def test_counts_sweep_the_threshold():
     assert of_a.share[1.5] == pytest.approx(1 / 6)
 
 
+@pytest.mark.parametrize(("images", "told"), [(report.MIN_IMAGES, True), (4, False), (0, False)])
+def test_of_a_category_on_few_images_no_units_are_counted(images, told):
+    result = made(0)
+    unseen = result.regions["category"].eq("b") & ~result.regions["image"].isin(IMAGES[:images])
+    result.regions.loc[unseen, "fixations"] = 0
+    units = report.counts({"x": result}, "deep", [0.5]).set_index("category")["units"]
+    assert units.notna().to_dict() == {"a": True, "b": told, "never": False}
+
+
 def test_gain_of_several_layers():
     before, after = made(0), made(1, shift=0.5)
     table = report.gain(before, after, ["deep"], 1)

@@ -104,6 +104,16 @@ def test_every_model_has_one_look_in_all_figures():
     assert style.look_of("nobody", style.CLASSICAL).colour == style.CLASSICAL
 
 
+def test_a_legend_names_each_thing_once():
+    figure, axes = plots.panels(["one", "other"])
+    for axis in axes:
+        for name in ("a", "b", "a"):
+            axis.plot([0, 1], label=name)
+    texts = style.legend(figure, axes).legends[0].get_texts()
+    assert [text.get_text() for text in texts] == ["a", "b"]
+    plt.close(figure)
+
+
 def test_only_and_unique_keep_the_table_s_order(table):
     twice = pd.concat([table, table.assign(value=7.0)])
     assert plots.unique(twice, "category") == ["a", "b", "c"]

@@ -197,7 +197,7 @@ def test_how_far_and_where_to_are_told_apart():
     assert "saliency moved it neither surely further nor less far than scenes" in say()
     assert "saliency moved it further" in say(drift=drift(0.95))
     assert "saliency moved it less far than scenes" in say(drift=drift(0.7))
-    assert "saliency 12 of 12, scenes 0 of 12" in say()
+    assert "saliency 12 and 0 of 12, scenes 0 and 0 of 12" in say()
 
 
 def test_accuracy_is_told_against_chance():

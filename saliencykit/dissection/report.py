@@ -9,12 +9,7 @@ import pandas as pd
 from ..intervals import IMAGES
 from ..registry import check_name
 from .result import Dissection
-from .top_units import (
-    bootstrap,
-    change,
-    counts_above,
-    top_mean,
-)
+from .top_units import MIN_IMAGES, bootstrap, change, counts_above, top_mean
 
 KEYS = ["encoder", "layer", "category"]
 NUMBER, SELECTIVITY, CHANGE, SIGNIFICANCE = "number", "selectivity", "change", "significance"
@@ -40,11 +35,17 @@ def tops(
 def counts(
     results: Mapping[str, Dissection], layer: str, thresholds: Sequence[float] = SWEEP
 ) -> pd.DataFrame:
-    """Return how many of the layer's units exceed each threshold: KEYS, threshold, units, share."""
+    """Return how many of the layer's units exceed each threshold: KEYS, threshold, units, share.
+
+    Of a category fixated on fewer than `MIN_IMAGES` images, where chance alone lifts many, NaN.
+    """
     parts = []
     for name, result in results.items():
         table = counts_above(result, layer, thresholds)
-        long = table.melt(ignore_index=False, value_name="units").reset_index()
+        looked_at = result.regions[result.regions["fixations"] > 0]
+        images = looked_at.groupby("category")["image"].nunique().reindex(table.index, fill_value=0)
+        told = table.where(images >= MIN_IMAGES, axis=0)
+        long = told.melt(ignore_index=False, value_name="units").reset_index()
         parts.append(long.assign(encoder=name, layer=layer, of=result.of(layer).shape[1]))
     table = pd.concat(parts, ignore_index=True)
     table["share"] = table["units"] / table["of"]

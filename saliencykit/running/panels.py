@@ -18,6 +18,7 @@ from ..viewing.style import WIDTH, use_style
 NAMES = {"cka_debiased": "CKA", "change": "Δ selectivity"}
 """Of measures of alikeness; Δ: what training changed."""
 WHO = {"networks": "all networks", "fine-tuned": "fine-tuned"}
+ROW = 0.19  # inches
 SIDES = {
     "natural": "natural images",
     "efficient": "efficient search",
@@ -35,7 +36,7 @@ def draw(tables: Sequence[Path], path: Path, columns: Sequence[str]) -> None:
     with plt.rc_context():
         use_style()
         lines = -(-len(tables) // 2)
-        figure, grid = plt.subplots(lines, 2, figsize=(WIDTH, 3.3 * lines), squeeze=False)
+        figure, grid = plt.subplots(lines, 2, squeeze=False)
         for axis in grid.flat[len(tables) :]:
             axis.set_visible(False)
         for axis, table in zip(grid.flat, tables, strict=False):
@@ -49,6 +50,9 @@ def draw(tables: Sequence[Path], path: Path, columns: Sequence[str]) -> None:
                 shown.append(numbers.assign(finding=title.partition(" ")[0]))
             except (KeyError, IndexError, ValueError) as error:
                 warnings.warn(f"{table} is not shown in {path.name}: {error!r}", stacklevel=3)
+        tall = [1.3 + ROW * max(len(axis.get_yticks()) for axis in line) for line in grid]
+        grid[0, 0].get_gridspec().set_height_ratios(tall)
+        figure.set_size_inches(WIDTH, sum(tall))
         numbers = pd.concat(shown or [pd.DataFrame()]).reindex(columns=columns)
         write_figure(figure, path, numbers)
 

@@ -14,6 +14,7 @@ import pandas as pd
 from .style import label
 
 UNKNOWN = "not known"  # what is written in place of a number that is NaN
+VAGUE = 0.3  # an interval of a share as wide tells nothing
 
 
 class Span(NamedTuple):

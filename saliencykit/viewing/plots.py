@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 from .style import AFTER, BEFORE, WIDTH, Colour, label
 
 PER_INCH = 12  # letters of an axis' label
+CHOSEN = "#fbf0c9"  # the column of the layer that findings are about: pale yellow, as no data are
 
 
 def only(table: pd.DataFrame, **values: str | float) -> pd.DataFrame:
@@ -170,13 +171,13 @@ def _root(share: np.ndarray) -> np.ndarray:
 def over_layers(
     axis: Axes, layers: Sequence[str], chosen: str | None = None, step: int = 1
 ) -> None:
-    """Label every `step`-th layer, and shade the `chosen` one, which the findings are about."""
+    """Label every `step`-th layer, and tint the `chosen` one, which the findings are about."""
     place = np.arange(len(layers))
     axis.set_xticks(place[::step], layers[::step], rotation=60, ha="right", fontsize="small")
     axis.set_xlim(-0.6, len(layers) - 0.4)
     if chosen in layers:
         k = layers.index(chosen)
-        axis.axvspan(k - 0.46, k + 0.46, color="0.9", zorder=0)
+        axis.axvspan(k - 0.46, k + 0.46, color=CHOSEN, zorder=0)
 
 
 # What to draw.

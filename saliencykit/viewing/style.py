@@ -132,10 +132,14 @@ def legend(
     side: Literal["left", "center", "right"] = "right",
     columns: int | None = None,
 ) -> Figure:
-    """Name what `axis`, or several, show above the figure, in one line or so many columns."""
-    axes = [axis] if isinstance(axis, Axes) else axis
-    shown = [pair for each in axes for pair in zip(*each.get_legend_handles_labels(), strict=True)]
-    handles, names = [handle for handle, _ in shown], [name for _, name in shown]
-    where, columns = f"outside upper {side}", columns or len(names)
-    figure.legend(handles, names, loc=where, ncols=columns, columnspacing=1.4)
+    """Name what `axis`, or several, show above the figure, each name once, in so many columns.
+
+    columns: None: all in one line.
+    """
+    shown = {}
+    for each in [axis] if isinstance(axis, Axes) else axis:
+        for handle, name in zip(*each.get_legend_handles_labels(), strict=True):
+            shown.setdefault(name, handle)
+    where, columns = f"outside upper {side}", columns or len(shown)
+    figure.legend(shown.values(), shown, loc=where, ncols=columns, columnspacing=1.4)
     return figure

@@ -84,7 +84,7 @@ def counts(table: pd.DataFrame, styles: Mapping[str, Colour], threshold: float) 
     """
     categories = present(table, "units")
     titles = [label(c) for c in categories]
-    figure, axes = panels(titles, "threshold T on region NSS", "units above T (%)")
+    figure, axes = panels(titles, "threshold T on region NSS", "units above T (%, root scale)")
     for axis, category in zip(axes, categories, strict=True):
         for encoder, colour in styles.items():
             chosen = only(table, category=category, encoder=encoder)

@@ -39,7 +39,8 @@ def layers(table: pd.DataFrame, control: str) -> Figure:
             axis.plot(*at, "*", ms=14, color=colour, mec="white", zorder=4)
             side, y = ("bottom", 8) if at[1] == chosen.max() else ("top", -8)
             about = {"xytext": (0, y), "textcoords": "offset points", "ha": "center", "va": side}
-            axis.annotate(row.layer, at, fontsize="small", bbox=BEHIND, zorder=5, **about)
+            look = {"color": colour, "fontsize": "small", "bbox": BEHIND, "zorder": 5}
+            axis.annotate(row.layer, at, **look, **about)
     for row in people.itertuples():
         axis.axhspan(row.low, row.high, color=HUMAN, alpha=0.15, lw=0)
         axis.axhline(row.value, color=HUMAN, ls=":", label=row.encoder)

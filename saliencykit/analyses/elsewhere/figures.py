@@ -22,7 +22,11 @@ from ...viewing.plots import (
 from ...viewing.style import BEFORE, CONTROL, WIDTH, label, legend
 from .tables import IMAGES, SHARE, UNITS
 
-SEARCHES = {NATURAL: "on photographs", EFFICIENT: "on efficient searches", LOST: "lost"}
+SEARCHES = {
+    NATURAL: "natural images:\nshare of people's NSS",
+    EFFICIENT: "efficient searches:\nodd item most salient",
+    LOST: "lost between\nthe two",
+}
 
 
 def units(table: pd.DataFrame) -> Figure:
@@ -33,18 +37,18 @@ def units(table: pd.DataFrame) -> Figure:
 def favoured(table: pd.DataFrame) -> Figure:
     """F2 by the map, of `tables.favoured`."""
     title = "what fine-tuning adds, of the map, share of people's"
-    return forest(only(table, measure=SHARE), "what", title, share=True)
+    return forest(table, "what", title, share=True, measure=SHARE)
 
 
 def favoured_units(table: pd.DataFrame) -> Figure:
     """F2 by the paper's number, of `tables.favoured`."""
-    title = "what fine-tuning adds, of the ten best units of the deepest layer, region NSS"
-    return forest(only(table, measure=UNITS), "what", title)
+    title = "what fine-tuning adds, ten best units of the deepest layer read alone, region NSS"
+    return forest(table, "what", title, measure=UNITS)
 
 
 def leads(table: pd.DataFrame) -> Figure:
     """F3, of `tables.leads`."""
-    title = "lead of fine-tuned networks over classical models, share of people's"
+    title = "lead of fine-tuned networks over classical models"
     named = table.replace({"measure": SEARCHES})
     return forest(named, "measure", title, share=True)
 
@@ -55,14 +59,22 @@ def tasks(table: pd.DataFrame) -> Figure:
     return forest(table.replace({"what": NAMES}), "what", title)
 
 
-def forest(table: pd.DataFrame, by: str, title: str, share: bool = False) -> Figure:
+def forest(
+    table: pd.DataFrame,
+    by: str,
+    title: str,
+    share: bool = False,
+    measure: str | None = None,
+) -> Figure:
     """Draw every setting's numbers with intervals, in colour where these exclude 0.
 
-    table: of `tables`; by: the column whose values have a panel each; share: in percent. Settings
-    of the same images stand together; who was not asked, or stands once elsewhere, has a dash.
+    table: of `tables`; by: the column whose values have a panel each; share: in percent; measure:
+    the only one to draw. Settings of the same images stand together; who was not asked, or stands
+    once elsewhere, has a dash.
     """
     table = table.sort_values(IMAGES, kind="stable", key=_first_seen)
     names = unique(table, "setting")
+    table = table if measure is None else only(table, measure=measure)
     figure, axes, places = row_panels(
         names, [label(what) for what in unique(table, by)], text=_broken
     )

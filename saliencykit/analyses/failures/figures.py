@@ -62,7 +62,9 @@ def excess(table: pd.DataFrame) -> Figure:
         name = {1: "too many", -1: "too few", 0: "not both surely off 0"}[side]
         points(right, shown[rows], y[rows], "beyond", colour, name)
     told = zip(shown["images"], 100 * shown["share"], strict=True)
-    beside(right, y, [f"{images} images, {share:.0f} % of fixations" for images, share in told])
+    beside(
+        right, y, [f"{images} images, {share:.0f} % of fixations there" for images, share in told]
+    )
     legend(figure, left, "left")
     return legend(figure, right)
 
@@ -109,6 +111,6 @@ def remedies(table: pd.DataFrame, plain: str) -> Figure:
     figure, axes, y = row_panels(models, [f"{what} (→ better)" for what in whats])
     for axis, side in zip(axes, ("natural", "arrays"), strict=True):
         chosen = only(table, side=side).set_index("model").loc[models]
-        verdicts(axis, chosen, y, "difference", above=HUMAN, below=AFTER)
+        verdicts(axis, chosen, y, "difference")
         faint(axis, singles(chosen), y + 0.13)
     return figure

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ...dissection import singles
+from ...dissection.readout_maps import MAP as WHOLE
 from ...findings.fine_tuning import AFTER as AFTERWARDS
 from ...findings.fine_tuning import BEFORE as BEFOREHAND
 from ...findings.fine_tuning import CHANGE, UNITS
@@ -19,7 +20,7 @@ from ...intervals import RATE
 from ...models import stimuli
 from ...viewing import reported, units
 from ...viewing.activity import seen
-from ...viewing.claims import Span
+from ...viewing.claims import VAGUE, Span
 from ...viewing.pictures import at_region, gallery
 from ...viewing.plots import faint, level, name_rows, offsets, only, points, row_panels, unique
 from ...viewing.style import AFTER, BEFORE, CONTROL, HUMAN, WIDTH, Colour, label, legend
@@ -34,7 +35,6 @@ from .tables import (
     OTHERS,
     POWERS,
     SAME,
-    VAGUE,
     FineTuning,
 )
 
@@ -81,6 +81,9 @@ def favoured(table: pd.DataFrame, layer: str) -> Figure:
     Or the change of the one that could be asked. table: `FineTuning.favoured`; layer: whose units
     these are.
     """
+    read = set(table["part"]) - {WHOLE, UNITS}
+    if len(read) == 1:  # it says what the map says
+        table = table[~table["part"].isin(read)]
     table = table.replace({"part": {UNITS: f"{UNITS} of {layer},\nread alone"}})
     parts = table["part"].drop_duplicates().tolist()
     pair = (label(table[name].iloc[0]) for name in ("first", "second"))
@@ -90,7 +93,7 @@ def favoured(table: pd.DataFrame, layer: str) -> Figure:
         chosen = only(table, measure=measure).set_index("part")
         _over_trainings(axis, chosen, places[chosen.index], "0.25")
         axis.xaxis.set_major_locator(MaxNLocator(6))
-    axes[0].xaxis.set_major_formatter(PercentFormatter(1))
+    axes[0].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     figure.set_size_inches(WIDTH, 0.34 * len(parts) + 1.3)
     title = " minus ".join(f"change of {name}" for name in pair if name)
     figure.suptitle(title)

@@ -21,8 +21,10 @@ from ...intervals import RATE
 from ...study import Study
 from ...viewing import reported
 from ...viewing.claims import (
+    VAGUE,
     Sides,
     Span,
+    Spans,
     bullets,
     extremes,
     listed,
@@ -45,7 +47,6 @@ from .tables import (
     OTHERS_CHANGE,
     POWERS,
     SAME,
-    VAGUE,
 )
 
 NEAR = 0.15  # what of a twin is as near to the data's counts as alike
@@ -81,7 +82,7 @@ def what_we_see(
         Span.of(units),
     )
     pair = [name for name in (whole["first"], whole["second"]) if name]
-    split = only(favoured, measure=SHARE).query("part != @MAP")
+    split = spans(only(favoured, measure=SHARE).query("part != @MAP"), by="part")
     (same, of), (same_units, _) = same_sign(whole), same_sign(units)
     sides = {f"{one:above|below|undecided}" for one in (span, by_unit)}
     who = "For this pair they" if len(pair) > 1 else "They"
@@ -92,8 +93,7 @@ def what_we_see(
         - Of people's own, the map reaches {_shares(mapped, pair)}. People's own is one person's
           as the others predict it, so it is no upper bound.
         - {_claim(span, pair)} is {span:.0%} of people's ({scored:.2f} in region NSS), of the same
-          sign in {same} of {of} trainings. Split over the layers read, which sum to it:
-          {", ".join(f"{p} {one:.0%}" for p, one in spans(split, by="part").items())}.
+          sign in {same} of {of} trainings. {_split(split)}
         - The paper's own number beside it, of models that read {counts["layer"].iloc[0]} alone: the
           ten best units, chosen and scored on different images, have a region NSS of
           {_moved(by_units, pair)}. By these, fine-tuning {_favours(by_unit, pair)}: {by_unit:.2f},
@@ -115,8 +115,22 @@ def _grows(changes: pd.DataFrame) -> str:
         span, name = Span.of(told.iloc[0]), label(told["category"].iloc[0])
         return f"""{span:grows|falls|neither surely grows nor falls} at {name}, the only category to
             be asked, by {span:.0%}."""
-    return f"""grows in {found.counted} categories and falls in {len(found.below)} (intervals that
-        hold together){found.too_few}. {_furthest(changes)}"""
+    return f"""grows in {found.counted} categories{_most(found.above)} and falls in
+        {len(found.below)}{_most(found.below)}; these intervals hold together{found.too_few}."""
+
+
+def _split(parts: Spans) -> str:
+    """Say what each layer read adds to the pair's difference in the map, if there are several."""
+    if len(parts) < 2:
+        return ""
+    told = ", ".join(f"{part} {span:.0%}" for part, span in parts.items())
+    return f"Split over the layers read, which sum to it: {told}."
+
+
+def _most(side: Spans) -> str:
+    """Return " (most at **person head**, by 45 % [26, 64])", of spans that come furthest first."""
+    at = "most at" if len(side) > 1 else "at"
+    return next((f" ({at} **{label(n)}**, by {span:.0%})" for n, span in side.items()), "")
 
 
 def _claim(span: Span, pair: list[str]) -> str:
@@ -211,17 +225,6 @@ def _trainings(of: int) -> str:
     if of == 1:
         return "and one training, so that no interval knows what another would bring"
     return f"and {of} trainings, which all intervals cover"
-
-
-def _furthest(changes: pd.DataFrame) -> str:
-    """Say which changes are largest and smallest, if of any there is an interval."""
-    if not changes["low"].notna().any():
-        return ""
-    most, least = extremes(changes)
-    return (
-        f"Most for **{label(most['category'])}**, by {Span.of(most):.0%}; least for"
-        f" {label(least['category'])}, by {Span.of(least):.0%}."
-    )
 
 
 def _at(table: pd.DataFrame, measure: str, what: str, category: str) -> Span:

@@ -15,7 +15,6 @@ from ...worlds.twin import Pair, Twin
 
 SAME, OTHERS, ABOVE = "scored on the same images", "scored on others", "units above T"
 ENDS = ["low", "high"]
-VAGUE = 0.3  # an interval of a share as wide tells nothing
 MATCHED, MEASURED, ALARMS, POWERS = "matched", "measured", "alarms", "power"
 NEEDED, AGAIN = "needed", "found again"
 OTHER_IMAGES, OTHERS_CHANGE = "all others", "change, trainings after the first"
@@ -125,16 +124,16 @@ class FineTuning(findings.FineTuning):
     def above(self) -> pd.DataFrame:
         """Return how many units exceed each threshold, mean over trainings.
 
-        encoder, layer, category, threshold, units, share, "training 1" …: each one's share.
+        encoder, layer, category, threshold, units, share, "training 1" …: each one's share. NaN
+        where some training's images show the category too seldom, as in `unit_table`.
         """
-        keys = [*report.KEYS, "threshold"]
         each = [
             report.counts(dict(zip(self.dissections, pair, strict=True)), self.layer)
             for pair in zip(*self.dissections.values(), strict=True)
         ]
         own = {f"training {s + 1}": table["share"].to_numpy() for s, table in enumerate(each)}
-        mean = pd.concat(each).groupby(keys, sort=False).mean()
-        return mean.reset_index().assign(**own)
+        mean = {c: np.mean([table[c] for table in each], axis=0) for c in ("units", "share")}
+        return each[0].assign(**mean, **own)
 
 
 def twin_table(twin: Twin, first: str, second: str) -> pd.DataFrame:

@@ -95,7 +95,9 @@ def alarms(table: pd.DataFrame) -> Figure:
     """
     kinds = list(dict.fromkeys(zip(table["test"], table["number"], strict=True)))
     titles = [f"{test}\n({number})" for test, number in kinds]
-    figure, axes = panels(titles, "trainings in a group", "wrong in a category\n(% of worlds)", 3)
+    figure, axes = panels(
+        titles, "trainings in a group", "wrong in a category\n(% of worlds, root scale)", 3
+    )
     figure.set_size_inches(WIDTH, 5.2)
     sizes = sorted(table["trainings"].unique())
     for axis, (test, number) in zip(axes, kinds, strict=True):

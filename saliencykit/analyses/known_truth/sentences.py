@@ -7,10 +7,18 @@ from ...intervals import RATE
 from ...viewing.claims import Sides, Span, bullets, listed, mention, percent, spans
 from ...viewing.plots import decided, only, unique
 from ...viewing.style import label
-from ...worlds.calibration import CHANGE, NUMBERS, OWN, POWER, READOUTS, TWO
+from ...worlds.calibration import CHANGE, FOLDS, NUMBERS, OWN, POWER, READOUTS, TWO
 from .figures import MEANT
 from .tables import ALONE, BEYOND
 
+SAID = (
+    (CHANGE, TWO, "two groups of fine-tuned trainings, of which nothing differs, are told apart"),
+    (READOUTS, TWO, "two groups of frozen readouts are"),
+    (READOUTS, FOLDS, "two such groups, each training on images of its own, are"),
+    (CHANGE, OWN, "one group of fine-tuned trainings' intervals miss what all of them say"),
+    (READOUTS, OWN, "one group of frozen readouts' do"),
+)
+"""What is said of each test of each number."""
 ENOUGH = 30  # independent worlds, of each test, from which on alarms are judged
 
 
@@ -43,15 +51,7 @@ def what_we_see(
 def _alarms(table: pd.DataFrame) -> str:
     """Say from how many trainings on the promise is kept, by test, and what one training does."""
     parts = []
-    for number, test, what in (
-        (
-            CHANGE,
-            TWO,
-            "two groups of fine-tuned trainings, of which nothing differs, are told apart",
-        ),
-        (READOUTS, TWO, "two groups of frozen readouts are"),
-        (READOUTS, OWN, "one group's intervals miss what all of them say"),
-    ):
+    for number, test, what in SAID:
         by = only(table, number=number, test=test).set_index("trainings")
         shares = {s: Span.of(row, "share") for s, row in by.iterrows()}
         told = listed({f"{s} trainings": one for s, one in shares.items() if s > 1}, ".0%")

@@ -72,7 +72,8 @@ def score_table(table: pd.DataFrame, raw: pd.DataFrame | None = None) -> Figure:
             for name, fill in (("fitted", OTHER), ("as it is", "none")):
                 axis.plot([], [], "o", mec=OTHER, mfc=fill, ms=5, label=f"the map {name}")
         arrow = "→" if METRICS[metric].better == "higher" else "←"
-        axis.set_xlabel(f"{METRICS[metric].label} ({arrow} better)", fontsize="small")
+        what = f"{METRICS[metric].label} ({arrow} better)\n{METRICS[metric].unit}"
+        axis.set_xlabel(what, fontsize="small")
     return legend(figure, axes[0])
 
 

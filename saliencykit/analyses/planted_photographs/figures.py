@@ -20,7 +20,7 @@ from ...viewing.plots import (
     unique,
     verdicts,
 )
-from ...viewing.style import WIDTH, Colour, colours, label, legend
+from ...viewing.style import AFTER, OTHER, WIDTH, label, legend
 from .tables import MAP, MEASURES, OTHERS, UNITS
 
 UNIT = {MAP: "% of people's", UNITS: "region NSS"}
@@ -29,11 +29,10 @@ UNIT = {MAP: "% of people's", UNITS: "region NSS"}
 def dose(table: pd.DataFrame) -> Figure:
     """What each dose adds to the answer to dose 1: a panel a planted category and measure.
 
-    The planted category thick, with intervals, the others thin; small marks are single trainings of
-    the planted one. table: `Planted.responses`.
+    The planted category thick, with intervals, each other one a grey line (`follow` tells which);
+    small marks are single trainings of the planted one. table: `Planted.responses`.
     """
     planted, names = unique(table, "planted"), told(table)
-    hues = dict(zip(names, colours(names), strict=True))
     titles = [f"{label(c)} planted" for _ in MEASURES for c in planted]
     x = "what a fixation on the planted category counts (all others 1)"
     figure, axes = panels(titles, x, "answer, minus that to dose 1", len(planted), 2.9,
@@ -44,23 +43,24 @@ def dose(table: pd.DataFrame) -> Figure:
         level(axis)
         doubling(axis, unique(own, "dose"))
         for name in names:
-            _line(axis, only(own, category=name), hues[name], label(name), name == category)
+            _line(axis, only(own, category=name), name == category)
         if measure == MAP:
             axis.yaxis.set_major_formatter(PercentFormatter(1))
         if category == planted[0]:
             axis.set_ylabel(f"{measure}: {UNIT[measure]}")
-    return legend(figure, axes[0], columns=6)
+    return legend(figure, axes[0])
 
 
-def _line(axis: Axes, shown: pd.DataFrame, colour: Colour, name: str, thick: bool) -> None:
-    if not thick:
-        axis.plot(shown["dose"], shown["value"], color=colour, lw=0.9, zorder=1, label=name)
+def _line(axis: Axes, shown: pd.DataFrame, planted: bool) -> None:
+    if not planted:
+        look = {"color": OTHER, "lw": 0.9, "alpha": 0.6, "zorder": 1}
+        axis.plot(shown["dose"], shown["value"], **look, label="each other category")
         return
     each = singles(shown)
     for column in each:
-        axis.plot(shown["dose"] * 2**0.06, each[column], "_", color=colour, ms=5, alpha=0.5)
+        axis.plot(shown["dose"] * 2**0.06, each[column], "_", color=AFTER, ms=5, alpha=0.5)
     look = {"size": 4.5, "line": 2.2, "upright": True}
-    points(axis, shown, shown["dose"], "value", colour, name, **look)
+    points(axis, shown, shown["dose"], "value", AFTER, "the planted category", **look)
 
 
 def told(table: pd.DataFrame) -> list[str]:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from ...intervals import RATE
-from ...viewing.claims import Sides, bullets, listed, mention, percent, spans
+from ...viewing.claims import VAGUE, Sides, bullets, listed, mention, percent, spans
 from ...viewing.plots import only, unique
 from ...viewing.style import label
 from .tables import MAP, MEASURES, OTHERS, UNITS
@@ -101,7 +101,9 @@ def _quiet(alarms: pd.DataFrame) -> str:
     ]
     more = alarms[alarms["low"] > RATE]["measure"].tolist()
     kept = mention("More than that beyond doubt: {}.", more)
-    kept = kept or "That is no more than promised, as far as so few comparisons can tell."
+    wide = "So few comparisons cannot tell whether that is more than promised."
+    vague = (alarms["high"] - alarms["low"]).max() >= VAGUE
+    kept = kept or (wide if vague else "That is no more than promised.")
     return f"""networks taught one half of the observers were told from those taught the other half,
         in some category, in this many comparisons, where {percent(RATE)} is promised:
         {listed(told, text=str)}. {kept} A weight of 1 changes no digit, which a test asserts."""

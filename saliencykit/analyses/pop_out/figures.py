@@ -1,6 +1,6 @@
 """Figures about search arrays: what they are, who finds the odd item, whether the order inverts."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -45,6 +45,7 @@ from ...viewing.style import (
     MARKS,
     OTHER,
     WIDTH,
+    Colour,
     Look,
     label,
     legend,
@@ -52,7 +53,10 @@ from ...viewing.style import (
 )
 from .tables import ELSEWHERE, GSI, MSR, OURS
 
-SIDES = [(6, 5, "left"), (6, -13, "left"), (-6, 5, "right"), (-6, -13, "right"), (9, -4, "left")]
+SIDES = [
+    *((6, 5, "left"), (6, -13, "left"), (-6, 5, "right"), (-6, -13, "right"), (9, -4, "left")),
+    *((16, 14, "left"), (16, -22, "left"), (-16, 14, "right"), (-16, -22, "right")),
+]
 """Where a point's name may stand: offset in points, and which side of the text is there."""
 ENDS = ("value", "low", "high")
 SEARCHES = (EFFICIENT, INEFFICIENT)
@@ -87,11 +91,14 @@ def _described(feature: str) -> str:
     return label(feature).replace(" among ", "\namong ") + f"\n({search})"
 
 
+CHANCE = {"color": "0.4", "lw": 1, "ls": "--", "zorder": 0, "label": "chance"}
+
+
 def most_salient(table: pd.DataFrame) -> Figure:
     """How often the target is the most salient item, searches apart, and the GSI of efficient ones.
 
-    table: `tables.by_condition` of both metrics over "search". Dashed: chance; small marks: single
-    trainings.
+    table: `tables.by_condition` of both metrics over "search". Dashed: chance; grey, of the GSI:
+    target and distractors alike. Small marks: single trainings.
     """
     parts = {f"{s} for people:\ntarget most salient": (MOST, s) for s in SEARCHES}
     parts["efficient for people:\nGSI"] = (GSI, EFFICIENT)
@@ -104,9 +111,10 @@ def most_salient(table: pd.DataFrame) -> Figure:
             row, at = only(rows, model=model), [places[model]]
             faint(axis, singles(row), at, colour)
             points(axis, row, at, colour=colour, mark=mark)
-        chance = {"color": "0.4", "lw": 1, "ls": "--", "zorder": 0, "label": "chance"}
-        axis.axvline(rows["chance"].mean(), **chance)
-        if rows["measure"].iloc[0] == MOST:
+        if rows["measure"].iloc[0] == GSI:
+            level(axis, upright=True)
+        else:
+            axis.axvline(rows["chance"].mean(), **CHANCE)
             axis.set_xlim(-0.02, 1.02)
             axis.xaxis.set_major_formatter(PercentFormatter(1, 0))
     return legend(figure, axes[0])
@@ -174,7 +182,8 @@ def natural_against_arrays(table: pd.DataFrame) -> Figure:
     figure, axis = plt.subplots(figsize=(WIDTH * 0.8, WIDTH * 0.58))
     x, y = (only(table, side=name).set_index("model") for name in (NATURAL, "arrays"))
     human = x["value"]["human"]
-    for model, look in model_looks(y.index.tolist()).items():
+    looks = model_looks(y.index.tolist())
+    for model, look in looks.items():
         row, column = x.loc[[model]], y.loc[[model]]
         style = {"color": look.colour, "marker": look.mark, "ls": ""}
         ends = {"xerr": reach(row), "yerr": reach(column)}
@@ -188,11 +197,14 @@ def natural_against_arrays(table: pd.DataFrame) -> Figure:
     share = axis.secondary_xaxis("top", (lambda x: 100 * x / human, lambda p: p * human / 100))
     share.set_xlabel("% of the human ceiling")
     where = {f"{end} {side}": of[end] for side, of in (("x", x), ("y", y)) for end in ENDS}
-    _name_points(figure, axis, pd.DataFrame(where).dropna())
+    hues = {model: look.colour for model, look in looks.items()}
+    _name_points(figure, axis, pd.DataFrame(where).dropna(), hues)
     return figure
 
 
-def _name_points(figure: Figure, axis: Axes, points: pd.DataFrame) -> None:
+def _name_points(
+    figure: Figure, axis: Axes, points: pd.DataFrame, hues: Mapping[str, Colour]
+) -> None:
     """Write names inside where they overlap points, their intervals and other names least.
 
     points: of x and of y "value", "low" and "high", as "low x".
@@ -207,9 +219,8 @@ def _name_points(figure: Figure, axis: Axes, points: pd.DataFrame) -> None:
     for name, at in zip(points.index, value, strict=True):
         tried = []
         for x, y, side in SIDES:
-            text = axis.annotate(
-                label(name), at, (x, y), textcoords="offset points", fontsize="small", ha=side
-            )
+            look = {"color": hues[name], "fontsize": "small", "ha": side, "zorder": 5}
+            text = axis.annotate(label(name), at, (x, y), textcoords="offset points", **look)
             box = text.get_window_extent()
             outside = box.width * box.height - _shared(box, axis.bbox)
             lost = outside + sum(_shared(box, other) for other in taken)
@@ -252,7 +263,7 @@ def by_difference(table: pd.DataFrame) -> Figure:
     """A panel a model: the share of targets most salient against how much they differ.
 
     table: `tables.by_condition` over "search" and "difference". Thin lines: single trainings;
-    grey: chance. Differences are equally far apart, each twice the one before.
+    dashed: chance. Differences are equally far apart, each twice the one before.
     """
     figure, axes = panels(
         [label(m) for m in unique(table, "model")],
@@ -267,7 +278,7 @@ def by_difference(table: pd.DataFrame) -> Figure:
                 axis, rows, at, "value", look.colour, f"{search} for people", upright=True, **how
             )
             axis.plot(at, singles(rows), color=look.colour, lw=0.6, alpha=0.4, zorder=0)
-        level(axis, table["chance"].mean())
+        axis.axhline(table["chance"].mean(), **CHANCE)
         axis.yaxis.set_major_formatter(PercentFormatter(1, 0))
         doubling(axis, unique(table, "difference"))
         axis.set_ylim(-0.03, 1.03)

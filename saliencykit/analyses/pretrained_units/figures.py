@@ -105,7 +105,7 @@ def units_above(table: pd.DataFrame, threshold: float) -> Figure:
     """Draw how many units exceed T, swept: a panel a category. table: `dissection.counts`."""
     categories = present(table, "units")
     figure, axes = panels(
-        [label(c) for c in categories], "threshold T on region NSS", "units above T (%)"
+        [label(c) for c in categories], "threshold T on region NSS", "units above T (%, root scale)"
     )
     for axis, category in zip(axes, categories, strict=True):
         rows = only(table, category=category)

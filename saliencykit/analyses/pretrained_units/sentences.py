@@ -152,8 +152,8 @@ def _pairs_above(counts: pd.DataFrame, threshold: float) -> str:
     """Return how many pairs are above T, of the pre-trained network and of the controls."""
     at = only(counts, threshold=threshold).groupby("encoder")["units"].sum()
     controls = at.drop(PRETRAINED)
-    return f"""pre-trained {at[PRETRAINED]}, untrained {controls.mean():.1f} ({controls.min()} to
-        {controls.max()})"""
+    return f"""pre-trained {at[PRETRAINED]:.0f}, untrained {controls.mean():.1f}
+        ({controls.min():.0f} to {controls.max():.0f})"""
 
 
 def _one_image(pictured: pd.DataFrame) -> str:

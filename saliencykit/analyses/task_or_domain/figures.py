@@ -71,7 +71,10 @@ def similarity(table: pd.DataFrame, layer: str) -> Figure:
 
 
 def change(table: pd.DataFrame, xlabel: str = TOP) -> Figure:
-    """Top means by category before and after, a panel a task. table: `gains` of one layer."""
+    """Top means by category before and after, a panel a task; dark links: they surely differ.
+
+    table: `gains` of one layer.
+    """
     mean, tasks = only(table, training=MEAN), unique(table, "task")
     categories = present(mean, "difference")
     figure, axes, y = row_panels(categories, [""] * len(tasks), against=None, sharex=True)
@@ -79,7 +82,9 @@ def change(table: pd.DataFrame, xlabel: str = TOP) -> Figure:
         of_task = only(mean, task=task).set_index("category").loc[categories]
         colour, single = look_of(task).colour, only(table, task=task)
         single = single[single["category"].isin(categories) & (single["training"] != MEAN)]
-        axis.hlines(y, of_task["before"], of_task["after"], color="0.8", lw=4, zorder=0)
+        sure = (of_task["difference_low"] > 0) | (of_task["difference_high"] < 0)
+        link = np.where(sure, "0.35", "0.85").tolist()
+        axis.hlines(y, of_task["before"], of_task["after"], color=link, lw=4, zorder=1)
         axis.plot(single["after"], y[single["category"]] - 0.22, ".", color=colour, alpha=0.5)
         points(axis, of_task, y, "before", BEFORE)
         points(axis, of_task, y, "after", colour)

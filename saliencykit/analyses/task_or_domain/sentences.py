@@ -68,7 +68,7 @@ def _where_to(gains: pd.DataFrame, images: int, read: Sequence[str]) -> str:
         task: Sides.of(spans(of_task, "difference"))
         for task, of_task in gains.groupby("task", sort=False)
     }
-    told = [f"{task} {of_task.counted}" for task, of_task in sides.items()]
+    told = [f"{t} {len(s.above)} and {len(s.below)} of {len(s.known)}" for t, s in sides.items()]
     ours, scenes = (only(gains, task=task).set_index("category") for task in ("saliency", "scenes"))
     gap = (ours["after"] - scenes["after"]).abs()
     if gap.isna().all():
@@ -77,7 +77,8 @@ def _where_to(gains: pd.DataFrame, images: int, read: Sequence[str]) -> str:
     pair = (moved(*of.loc[most, ["before", "after"]]) for of in (ours, scenes))
     several = f", of networks that read {listed(read)}" if len(read) > 1 else ""
     return f"""**Where to**, on {images} images that no model learned from{several}: categories
-        whose ten best units respond more afterwards: {", ".join(told)}{sides["saliency"].too_few}.
+        whose ten best units respond more, and less, afterwards than before:
+        {", ".join(told)}{sides["saliency"].too_few}.
         Furthest apart is **{label(str(most))}**: {" after saliency, ".join(pair)} after scenes."""
 
 
