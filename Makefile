@@ -26,7 +26,7 @@ test: $(READY)     ## run all tests: make test [ARGS="-k region_nss"]
 	$(RUN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fast: override ARGS += -m "not slow"
-test-fast: test    ## run the tests that take no training and no notebook, in a minute
+test-fast: test    ## run the tests that take no training and no notebook, in some minutes
 
 fuzz: export OMP_NUM_THREADS := 1
 fuzz: $(READY)     ## odd and hostile inputs to whatever reads: make fuzz [N=10000] [SEED=0] [KIND=tables]
@@ -39,7 +39,7 @@ explore: $(READY)  ## the unit explorer as a page without code: make explore [PR
 	$(RUN)/saliencykit explore --profile $(PROFILE) $(ARGS)
 
 page: $(READY)     ## the unit explorer to click without a kernel: open build/explorer/index.html
-	$(RUN)/saliencykit explore --export build/explorer $(ARGS)
+	$(RUN)/saliencykit explore --profile $(PROFILE) --export build/explorer $(ARGS)
 
 site: $(READY)     ## README, docs, notebooks, figures, API (and what `make page` made) as pages: open site/index.html
 	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict --quiet

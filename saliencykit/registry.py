@@ -52,11 +52,12 @@ def check_name(kind: str, name: str, known: Iterable[str]) -> str:
     if isinstance(name, str) and one_spelling(name) in composed:
         return composed[one_spelling(name)]
     folded = {one.casefold(): one for one in known}
-    near = difflib.get_close_matches(str(name).casefold(), folded, n=1, cutoff=0.4)
+    asked = str(name).casefold()
+    near = difflib.get_close_matches(asked, folded, n=10, cutoff=0.4)
+    near.sort(key=lambda one: sorted(one) != sorted(asked))  # letters in another order: a slip
     hint = f" Did you mean {folded[near[0]]!r}?" if near else ""
     if len(known) > MANY:
-        closest = difflib.get_close_matches(str(name).casefold(), folded, n=10, cutoff=0.4)
-        known = [*(folded[one] for one in closest), f"… ({len(known)} in all)"]
+        known = [*(folded[one] for one in near), f"… ({len(known)} in all)"]
     raise UnknownNameError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(known) or 'none'}.")
 
 

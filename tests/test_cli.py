@@ -164,6 +164,23 @@ def test_a_fault_that_is_not_the_users_keeps_its_traceback(monkeypatch, fault):
     assert not isinstance(call("figures").exception, SystemExit)
 
 
+def test_a_profile_s_settings_are_told_with_what_they_mean():
+    lines = call("profiles", "planted").output.splitlines()
+    assert lines[0].split()[:3] == ["setting", "value", "set"]
+    told = {line.split()[0]: " ".join(line.split()[1:]) for line in lines[1:]}
+    assert set(told) >= set(settings.DEFAULTS)
+    assert told["encoder"] == "squeezenet1_1 profile or any torchvision classifier"
+    assert told["epochs"] == "8 default of fine-tuning"
+    assert told["size"].startswith("[300, 400] profile")
+    assert told["train_data"].startswith("null default")
+    assert told["unit_layer"].startswith('"" default')
+    own = call("profiles", "toy").output
+    assert re.search(r"rows +\[toy, toy read=\[conv5_3\]\] +profile +asked by a notebook", own)
+    wrong = call("profiles", "plantd")
+    assert wrong.exit_code == 2
+    assert "'planted'" in wrong.output
+
+
 def test_profiles_are_listed_with_what_they_are():
     rows, _, where = call("profiles").output.partition("\n\n")
     listed = {line.split()[0]: line.split(maxsplit=1)[1] for line in rows.splitlines()}

@@ -122,6 +122,7 @@ def test_the_same_layer_twice_is_one_tap():
             lambda: build_encoder("toyvgg", None).activations(torch.rand(1, 3, 9, 9), ["conv53"]),
             "conv5_3",
         ),
+        (lambda: build_encoder("vgg61", None), "vgg16"),  # two letters changed places
     ],
 )
 def test_a_wrong_name_brings_the_nearest(call, nearest):

@@ -110,6 +110,19 @@ def test_a_failing_cell_is_shown_and_stops_the_others(place):
 
 
 @pytest.mark.slow
+def test_of_a_wrong_name_the_message_is_enough(place):
+    asks = "from saliencykit.registry import check_name\ncheck_name('layer', 'cnov1', ['conv1'])"
+    write_notebook(place / "notebooks", "00_a", asks)
+    with pytest.raises(figures.NotebookFailedError) as caught:
+        run(place)
+    first, second = str(caught.value).splitlines()
+    assert first.startswith("00_a, cell 3 (In [3]) failed: Unknown layer 'cnov1'. Did you mean")
+    copy = place / "cache/executed/toy/00_a.ipynb"
+    assert second == f"The traceback is in the executed copy, {copy.resolve()}"
+    assert "UnknownNameError" in copy.read_text()
+
+
+@pytest.mark.slow
 def test_a_kernel_that_dies_is_reported_with_its_cell(place):
     write_notebook(place / "notebooks", "00_a", "import os; os._exit(3)")
     died = r"00_a, cell 3 failed: its kernel died with status 3\n(?s:.)*os._exit\(3\)"

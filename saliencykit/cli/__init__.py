@@ -5,6 +5,7 @@ Each command imports what it needs, so that help comes at once.
 
 import os
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -92,20 +93,28 @@ def main(
     os.environ.update(for_children())
 
 
-app.command(cls=_Pairs, help=figures.HELP)(figures.figures)
-app.command(cls=_Pairs)(figures.explore)
-app.command(cls=_Pairs, help=twin.HELP)(twin.twin)
-app.command("import", help=tracker.HELP)(tracker.import_table)
-app.command(help=sweep.HELP)(sweep.sweep)
-for command in (
-    figures.profiles,
-    data.datasets,
-    data.fetch,
-    data.teach,
-    measure.dissect,
-    measure.predict,
-    measure.models,
-    measure.evaluate,
-):
-    app.command()(command)
-app.add_typer(cache.app, name="cache")
+def _add(
+    command: Callable[..., None],
+    short: str,
+    name: str | None = None,
+    help: str | None = None,
+    cls: type[TyperCommand] = TyperCommand,
+) -> None:
+    """Make a function a command; short: what the list of all says of it, in one line."""
+    app.command(name, cls=cls, help=help, short_help=short)(command)
+
+
+_add(figures.figures, "Run the notebooks: every figure, and its table.", None, figures.HELP, _Pairs)
+_add(figures.explore, "Serve the unit explorer as a page in your browser.", cls=_Pairs)
+_add(twin.twin, "Draw a toyworld like your data: what can they show?", None, twin.HELP, _Pairs)
+_add(tracker.import_table, "Make a data set of an eye tracker's table.", "import", tracker.HELP)
+_add(sweep.sweep, "Compute a grid of trainings, here or on SLURM.", None, sweep.HELP)
+_add(figures.profiles, "List the profiles, or the settings of one.")
+_add(data.datasets, "List the data sets, or tell about one.")
+_add(data.fetch, "Download a data set, or say how to get it.")
+_add(data.teach, "Teach the default encoder, toyvgg, again.")
+_add(measure.dissect, "Measure what each unit responds to, into a CSV.")
+_add(measure.predict, "Draw saliency maps of your own images.")
+_add(measure.models, "List models that draw maps, and encoders.")
+_add(measure.evaluate, "Score saliency maps with all metrics.")
+app.add_typer(cache.app, name="cache", short_help="See, prune and share what was computed.")

@@ -1,6 +1,7 @@
 """Commands about data sets: which are here, and where to get the others."""
 
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -81,7 +82,8 @@ def _data_set(name: str) -> _Row:
 
     licence = _source(name)["licence"].partition(";")[0]
     try:
-        return _Row(name, "yes", len(load(name)), licence, _place(name))
+        with warnings.catch_warnings(action="ignore"):  # what is odd in it is told of it alone
+            return _Row(name, "yes", len(load(name)), licence, _place(name))
     except FileNotFoundError as error:
         return _Row(name, "no", None, licence, _first_sentence(error))
     except Exception as error:
@@ -161,7 +163,7 @@ def _in_words(known: Mapping[str, Any]) -> dict[str, str]:
         **told,
         "here": known["where"],
         "images": f"{known['images']}: {parts}, {whose}",
-        "of these": f"{known['looked_at']} looked at",
+        "counted": f"in {known['looked_at']} of them",
         "size": ", ".join(f"{width}×{height}" for height, width in known["sizes"]),
         "fixations": _range(known["fixations"]),
         "observers": "not told apart" if people is None else _range(people),

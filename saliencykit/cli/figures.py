@@ -1,5 +1,6 @@
 """Commands that run notebooks: all figures, the unit explorer as a page, and the profiles."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -39,11 +40,12 @@ Parameters = Annotated[
 
 HELP = f"""Execute the notebooks, and so draw every figure and write the table behind it.
 
-Figures go to figures/<profile>/, of the checkout that the package is used from, or else in the
-current folder, and all of them, with questions, findings and settings, onto one page there,
-index.html, to be opened in a browser. Executed copies of the notebooks go to the cache.
-What has been trained or measured once is taken from the cache, so a killed run goes on where it
-was. git ignores all this; what is committed lies in figures/reference/<profile>/.
+Figures go to figures/<profile>/ in the checkout of whose `.venv` this is, wherever you stand, or
+else in the current folder, or to the folder that SALIENCYKIT_FIGURES names; and all of them, with
+questions, findings and settings, onto one page there, index.html, to be opened in a browser.
+Executed copies of the notebooks go to the cache. What has been trained or measured once is taken
+from the cache, so a killed run goes on where it was. git ignores all this; what is committed lies
+in figures/reference/<profile>/.
 
 --check compares the new tables with those of the reference. What hangs on no training must be the
 same on any processor: texts, and numbers within {ATOL} + {RTOL}·|r| of the reference's r (but for
@@ -185,8 +187,16 @@ def explore(
     serving.explore("09", profile, pairs(parameter), port, browser)
 
 
-def profiles() -> None:
+def profiles(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Tell this one's settings.", autocompletion=completing.profile),
+    ] = None,
+) -> None:
     """List the profiles of settings that `figures` can run with.
+
+    With a NAME, list its settings, what they mean, and which of them the profile sets: all that -p
+    changes in any notebook, beside what a notebook asks for in its parameters cell.
 
     Yours are those in the folder that SALIENCYKIT_PROFILES names: NAME.yaml, lines of
     `setting: value` under a comment that says what it is.
@@ -194,17 +204,39 @@ def profiles() -> None:
     \b
     Examples:
       saliencykit profiles
+      saliencykit profiles osie
       SALIENCYKIT_PROFILES=~/profiles saliencykit profiles
     """
     from ..running.checking import table
     from ..settings import profile_files
 
+    if name is not None:
+        typer.echo("\n".join(table(("setting", "value", "set by", "meaning"), _settings(name))))
+        return
     files = profile_files()
     rows = [(name, _description(name)) for name in files]
     typer.echo("\n".join(table(("profile", "what it is"), rows)))
     for folder in dict.fromkeys(path.parent for path in files.values()):
         names = [name for name, path in files.items() if path.parent == folder]
         typer.echo(f"\nIn {folder}: {', '.join(names)}")
+
+
+def _settings(name: str) -> list[tuple[str, str, str, str]]:
+    """Setting, value, who sets it, meaning: of all settings, then of what single notebooks ask."""
+    from ..settings import DEFAULTS, Settings, read_profile
+
+    asked = read_profile(name)
+    values, meanings = DEFAULTS | asked.settings | asked.asked, Settings.meanings()
+    return [
+        (
+            key,
+            # as -p and a profile's file take it, without quotes
+            json.dumps(value, ensure_ascii=False).replace('"', "") or '""',
+            "default" if key in DEFAULTS and key not in asked.settings else "profile",
+            meanings.get(key, "asked by a notebook, which says what it is"),
+        )
+        for key, value in values.items()
+    ]
 
 
 def _description(name: str) -> str:

@@ -45,7 +45,7 @@ class Where(StrEnum):
 
 
 def sweep(
-    grid: Annotated[Path | None, typer.Argument(help="YAML file: see below.")] = None,
+    grid: Annotated[Path | None, typer.Argument(help="YAML file, as shown above.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the cells, with state and cost; run nothing.")
     ] = False,

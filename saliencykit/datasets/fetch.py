@@ -54,7 +54,7 @@ def directions(name: str, source: Source, folder: Path) -> str:
     """Return the text that tells a person how to get data set `name` into `folder`."""
     return (
         f"Data set {name!r} cannot be downloaded unattended.\nOfficial page: {source.page} "
-        f"({source.licence})\n{source.steps.format(root=folder)}"
+        f"(licence: {source.licence})\n{source.steps.format(root=folder)}"
     )
 
 

@@ -22,7 +22,7 @@ ROW = 0.19  # inches
 SIDES = {
     "natural": "natural images",
     "efficient": "efficient search",
-    "inefficient": "other search",
+    "inefficient": "inefficient search",
 }
 """Sides of F3: what people see every day, and searches that are efficient for people or not."""
 

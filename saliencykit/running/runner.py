@@ -39,6 +39,8 @@ JOBS = min(2, CORES)
 """Notebooks run side by side unless told otherwise."""
 KINDS = ("png", "csv", *FOR_PAPER)
 """Of a figure's files."""
+SAY_ALL = ("UnknownNameError", "FileNotFoundError")
+"""Errors whose message says what to do, as that of a data set that is not here: no traceback."""
 
 
 class NotebookFailedError(RuntimeError):
@@ -251,10 +253,16 @@ def _contents(folder: Path) -> dict[str, str]:
 
 
 def _failure(task: Task, event: Event) -> str:
-    """Message for a failed notebook: where, the cell's first lines, the traceback, the copy."""
+    """Message for a failed notebook: where, the cell's first lines, the traceback, the copy.
+
+    Of `SAY_ALL` what they say is enough.
+    """
     where = task.notebook.stem
     where += f", cell {event['cell']}" if event["cell"] else ""
     where += f" (In [{event['run']}])" if event["run"] else ""
+    kind, _, said = event["error"].partition(": ")
+    if event["kept"] and kind in SAY_ALL:
+        return f"{where} failed: {said}\nThe traceback is in the executed copy, {task.output}"
     source = event["source"].splitlines()
     shown = [f"    {line}" for line in source[:8]] + (["    …"] if len(source) > 8 else [])
     copy = [f"The executed copy is {task.output}"] if event["kept"] else []

@@ -75,7 +75,7 @@ def _where_to(gains: pd.DataFrame, images: int, read: Sequence[str]) -> str:
         return ""
     most = gap.idxmax()
     pair = (moved(*of.loc[most, ["before", "after"]]) for of in (ours, scenes))
-    several = f", of networks that read {listed(read)}" if len(read) > 1 else ""
+    several = f", of networks that read {listed(read, text=str)}" if len(read) > 1 else ""
     return f"""**Where to**, on {images} images that no model learned from{several}: categories
         whose ten best units respond more, and less, afterwards than before:
         {", ".join(told)}{sides["saliency"].too_few}.
