@@ -151,6 +151,11 @@ def test_figures_draw_means_and_single_trainings(found):
     styles = viewing.units.styles(found.dissections)
     lines = figures.above(counts, styles, 1.5).axes[0].lines
     assert sum(line.get_linewidth() == 0.6 for line in lines) == 4  # 2 networks, 2 trainings
+    more = [counts.replace({"category": {"dark": str(k)}}) for k in range(3)]  # 2 lines of 4, 2
+    some = pd.concat([*more, counts]).drop_duplicates(["encoder", "category", "threshold"])
+    plots = [a for a in figures.above(some, styles, 1.5).axes if a.get_visible()]
+    assert len(plots) == some["category"].nunique() == 5
+    assert all(len(axis.lines) == len(plots[0].lines) for axis in plots)
     own = counts[["training 1", "training 2"]].mean(axis=1)
     np.testing.assert_allclose(own, counts["share"])
     assert {"mean", "low", "high"} <= set(found.by_layer())

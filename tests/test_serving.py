@@ -330,10 +330,11 @@ def test_a_kernel_that_dies_is_told_on_the_page_and_makes_room(tmp_path):
 def test_signals_end_server_kernels_and_folder(tmp_path, how, status):
     own = {"TMPDIR": str(tmp_path / "t")}
     (tmp_path / "t").mkdir()
-    stall = STALL.format(go=str(tmp_path / "never"))
+    begun = tmp_path / "begun"  # a kernel that still starts would miss its folder, and say so
+    stall = f"open({str(begun)!r}, 'w').close()" + STALL.format(go=str(tmp_path / "never"))
     with serve(tmp_path, stall, "1", environment=own) as found:
         threading.Thread(target=tried, args=[found.get]).start()
-        wait_for(found.kernels)
+        wait_for(begun.exists)
         ((kernel,)) = found.kernels()
         found.process.send_signal(how)
         assert found.process.wait(20) == status

@@ -415,7 +415,7 @@ looked = st.lists(
     ),
     min_size=1,
     max_size=25,
-    unique=True,
+    unique_by=lambda row: row[:3],  # equal tables, and rows that repeat one another, are refused
 )
 
 

@@ -106,7 +106,8 @@ def above(table: pd.DataFrame, styles: dict[str, Colour], threshold: float) -> F
     table: `FineTuning.above`.
     """
     figure = units.counts(table, styles, threshold)
-    for axis, category in zip(figure.axes, units.present(table, "units"), strict=True):
+    shown = [axis for axis in figure.axes if axis.get_visible()]
+    for axis, category in zip(shown, units.present(table, "units"), strict=True):
         for encoder, colour in styles.items():
             line = only(table, category=category, encoder=encoder).set_index("threshold")
             axis.plot(line.index, 100 * singles(line), color=colour, lw=0.6, alpha=0.4, zorder=0)
