@@ -120,6 +120,7 @@ def test_of_a_wrong_name_the_message_is_enough(place):
     copy = place / "cache/executed/toy/00_a.ipynb"
     assert second == f"The traceback is in the executed copy, {copy.resolve()}"
     assert "UnknownNameError" in copy.read_text()
+    assert not (place / "figures/toy").exists()  # nor any folder that holds nothing
 
 
 @pytest.mark.slow

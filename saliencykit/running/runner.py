@@ -9,8 +9,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -206,11 +206,11 @@ def _execute(
     """
     from . import gallery
 
-    figures.mkdir(parents=True, exist_ok=True)
     before = _contents(figures)
     outcomes = [Outcome(t.notebook, t.output) for t in tasks]
     environment = _environment(min(jobs, len(tasks)), figures.parent) | looks
     with (
+        _made(figures),
         ends_in_order(),
         _Progress(tasks, say) as progress,
         closing(side_by_side(tasks, jobs, environment)) as events,
@@ -226,6 +226,17 @@ def _execute(
                 gallery.write(figures, description)
             progress.show(event["kind"], outcomes)
     return outcomes
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder, which goes again if nothing was put into it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # it is not empty
+            folder.rmdir()
 
 
 def _environment(workers: int, figures: Path) -> dict[str, str]:
