@@ -198,23 +198,27 @@ def natural_against_arrays(table: pd.DataFrame) -> Figure:
     share.set_xlabel("% of the human ceiling")
     where = {f"{end} {side}": of[end] for side, of in (("x", x), ("y", y)) for end in ENDS}
     hues = {model: look.colour for model, look in looks.items()}
-    _name_points(figure, axis, pd.DataFrame(where).dropna(), hues)
+    each = np.stack([singles(of.loc[list(looks)]).to_numpy().ravel() for of in (x, y)], 1)
+    _name_points(figure, axis, pd.DataFrame(where).dropna(), hues, each)
     return figure
 
 
 def _name_points(
-    figure: Figure, axis: Axes, points: pd.DataFrame, hues: Mapping[str, Colour]
+    figure: Figure, axis: Axes, points: pd.DataFrame, hues: Mapping[str, Colour], small: np.ndarray
 ) -> None:
     """Write names inside where they overlap points, their intervals and other names least.
 
-    points: of x and of y "value", "low" and "high", as "low x".
+    points: of x and of y "value", "low" and "high", as "low x"; hues: by name; small: x and y of
+    small points, (n, 2), NaN where there is none.
     """
     figure.draw_without_rendering()  # the layout decides where points lie
     value, low, high = (points[[f"{end} x", f"{end} y"]].to_numpy() for end in ENDS)
     (x, y), (left, bottom), (right, top) = (
         axis.transData.transform(p).T for p in (value, low, high)
     )
-    boxes = [(x - 8, y - 8, x + 8, y + 8), (left, y - 3, right, y + 3), (x - 3, bottom, x + 3, top)]
+    u, v = axis.transData.transform(small[~np.isnan(small).any(1)]).T
+    boxes = [(x - 8, y - 8, x + 8, y + 8), (left, y - 3, right, y + 3), (x - 3, bottom, x + 3, top),
+             (u - 4, v - 4, u + 4, v + 4)]  # fmt: skip
     taken = [Bbox.from_extents(*each) for box in boxes for each in zip(*box, strict=True)]
     for name, at in zip(points.index, value, strict=True):
         tried = []
