@@ -368,8 +368,8 @@ def test_who_gains_most_is_one_of_those_that_surely_gain():
     assert "grows in 2 of 3 categories (most at **person head**, by 40 % [20, 60])" in text
     assert "falls in 0; these" in text
     fallen = changes.assign(value=-changes["value"], low=-changes["high"], high=-changes["low"])
-    text = " ".join(sentences._grows(fallen.iloc[:1].reindex([0, 0])).split())
-    assert "grows in 0 of 1 categories and falls in 1 (at **person head**, by -40 %" in text
+    text = " ".join(sentences._grows(fallen.iloc[[0, 2]]).split())
+    assert "grows in 0 of 2 categories and falls in 1 (at **person head**, by -40 %" in text
 
 
 def test_a_split_over_layers_is_told_if_there_are_several():

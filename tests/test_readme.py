@@ -56,6 +56,17 @@ def test_numbers_are_those_of_the_findings(notebook, profile, cell):
     assert all(name in finding for name in re.findall(r"`([^`]+)`", cell))
 
 
+def test_cautions_are_those_of_the_findings():
+    told = {
+        ("toy", "08_known_truth"): (r"person head \((10 % \[1, 20\])\)", (README, FINDINGS)),
+        ("osie", "02_pretrained_units"): (r"untrained network's: (conv1_2.*?)\.\n", (FINDINGS,)),
+    }
+    for (profile, notebook), (pattern, pages) in told.items():
+        record = json.loads((REFERENCE / profile / f"{notebook}.json").read_text("utf-8"))
+        number = re.search(pattern, record["finding"])[1]
+        assert all(number in " ".join(page.split()) for page in pages)
+
+
 def test_what_it_points_at_is_there():
     pointed = re.findall(r"\]\(((?!https?:)[^)#]+)\)", README)
     assert len(pointed) >= 8

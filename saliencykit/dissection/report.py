@@ -42,8 +42,7 @@ def counts(
     parts = []
     for name, result in results.items():
         table = counts_above(result, layer, thresholds)
-        looked_at = result.regions[result.regions["fixations"] > 0]
-        images = looked_at.groupby("category")["image"].nunique().reindex(table.index, fill_value=0)
+        images = images_looked_at(result).reindex(table.index, fill_value=0)
         told = table.where(images >= MIN_IMAGES, axis=0)
         long = told.melt(ignore_index=False, value_name="units").reset_index()
         parts.append(long.assign(encoder=name, layer=layer, of=result.of(layer).shape[1]))
@@ -66,6 +65,12 @@ def gain(
     how = partial(change, before, after, k=k, selection=selection, n=n, seed=seed)
     parts = [how(layer).assign(layer=layer) for layer in layers]
     return pd.concat(parts, ignore_index=True)
+
+
+def images_looked_at(result: Dissection) -> pd.Series:
+    """Return, by category, on how many images a region of it was fixated."""
+    fixated = result.regions[result.regions["fixations"] > 0]
+    return fixated.groupby("category")["image"].nunique()
 
 
 def present(result: Dissection) -> list[str]:
@@ -109,8 +114,7 @@ def unit_profile(
     alone = Dissection({layer: column}, result.regions, result.categories)
     tables = bootstrap(alone, layer, n=n, seed=seed)
     names = present(result)
-    fixated = result.regions[result.regions["fixations"] > 0]
-    images = fixated.groupby("category")["image"].nunique()
+    images = images_looked_at(result)
     ends = {k: v.loc[names, 0].to_numpy() for k, v in tables._asdict().items()}
     table = pd.DataFrame({"category": names, **ends})
     table.loc[[images[c] < IMAGES for c in names], ["low", "high"]] = np.nan
