@@ -422,6 +422,8 @@ def test_figures_draw_the_tables():
     table = tables.by_condition(odd, ARRAYS, ["search"], (MOST, tables.GSI))
     axes = figures.most_salient(table).axes
     assert len(axes) == 3
+    chance = ["chance" in axis.get_legend_handles_labels()[1] for axis in axes]
+    assert chance == [True, True, False]  # of the GSI 0 is no chance
     best = table[(table["measure"] == MOST) & (table["search"] == EFFICIENT)]
     order = [t.get_text() for t in axes[0].get_yticklabels()]
     ranked = best.sort_values("value", ascending=False)["model"]

@@ -200,6 +200,14 @@ def test_how_far_and_where_to_are_told_apart():
     assert "saliency 12 and 0 of 12, scenes 0 and 0 of 12" in say()
 
 
+def test_changes_that_are_sure_have_dark_links():
+    for axis, task in zip(tasks.change(gains()).axes, TASKS, strict=True):
+        links = next(c for c in axis.collections if c.get_linewidth()[0] == 4)
+        grey = links.get_colors()[:, 0].tolist()
+        assert len(grey) == len(CATEGORIES)
+        assert set(grey) == ({0.35} if task == "saliency" else {0.85})
+
+
 def test_accuracy_is_told_against_chance():
     said = say()
     assert "scenes 0.70 [0.60, 0.80] (chance 0.29; above it; on training images 0.77)" in said
