@@ -70,7 +70,7 @@ def gain(
 def images_looked_at(result: Dissection) -> pd.Series:
     """Return, by category, on how many images a region of it was fixated."""
     fixated = result.regions[result.regions["fixations"] > 0]
-    return fixated.groupby("category")["image"].nunique()
+    return pd.Series(fixated.groupby("category")["image"].nunique())
 
 
 def present(result: Dissection) -> list[str]:
