@@ -319,6 +319,28 @@ def test_images_go_where_the_network_is():
     assert encoder.activations(torch.rand(2, 3, 32, 48))["conv5_3"].device.type == "meta"
 
 
+def test_a_classical_map_beside_a_network_is_where_that_is():
+    both = build_encoder("toyvgg+gbvs", None).to("meta")
+    both.contrast = torch.nn.Identity()
+    seen = both.activations(torch.rand(1, 3, 32, 48), ["contrast"])
+    assert seen["contrast"].device.type == "meta"
+
+
+@pytest.mark.parametrize("asked", [None, "cpu"])
+def test_dissecting_moves_a_network_to_the_gpu_and_it_can_be_taught(monkeypatch, asked):
+    stream = sys.modules["saliencykit.dissection.stream"]
+    monkeypatch.setattr(stream, "device_of", lambda: torch.device("meta"))
+    encoder = build_encoder("toyvgg", None)
+    with torch.inference_mode():
+        place = stream._place([encoder], asked)
+    assert place.type == (asked or "meta")
+    assert {p.device.type for p in encoder.parameters()} == {place.type}
+    assert not any(p.is_inference() for p in (*encoder.parameters(), *encoder.buffers()))
+    monkeypatch.setattr(stream, "device_of", lambda: torch.device("cpu"))
+    assert stream._place([encoder], None) == place  # it stays where it is
+    assert stream._place([], None).type == "cpu"  # what is no network
+
+
 def test_a_network_moved_in_inference_mode_can_be_taught(monkeypatch):
     place = sys.modules["saliencykit.models.stimuli"]
     monkeypatch.setattr(place, "device_of", lambda: torch.device("meta"))

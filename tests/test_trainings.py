@@ -60,6 +60,14 @@ def test_one_that_diverges_is_named_and_the_others_are_kept(asked):
     assert [one.is_kept for one in (asked[0], bad, asked[1])] == [True, False, True]
 
 
+def test_in_inference_mode_networks_are_trained_and_built_as_outside(asked):
+    with torch.inference_mode():
+        (model, _), *_ = train_side_by_side(asked[:1], cores=1)
+        (again, _), *_ = train_side_by_side(asked[:1], cores=1)  # from the cache
+    for one in (model, again):
+        assert not any(p.is_inference() for p in (*one.parameters(), *one.buffers()))
+
+
 def test_folds_are_disjoint_and_together_all():
     data = Blobs(12)
     folds = data.folds(5)

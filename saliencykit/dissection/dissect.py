@@ -59,10 +59,11 @@ def dissect(
     end twice that); `Sharded` keeps them out of memory, for thousands of images.
 
     `permutations` > 0 adds p-values (see `significance`), seeded by `seed`; they cost memory of
-    permutations × categories × units × 4 bytes. `device`: None for where the encoder is. The
-    encoder runs in evaluation mode and is left in the mode it was in. Raises UnknownNameError for
-    a layer that is not there, ValueError for data without annotated regions, without durations that
-    are to weigh, or `batch` < 1.
+    permutations × categories × units × 4 bytes. `device`: None for where the encoder is, or,
+    where that is the processor, for the first GPU, if there is one; the encoder stays there. It
+    runs in evaluation mode and is left in the mode it was in. Raises UnknownNameError for a layer
+    that is not there, ValueError for data without annotated regions, without durations that are to
+    weigh, or `batch` < 1.
     """
     if permutations < 0:
         raise ValueError(f"permutations is {permutations}; it must be at least 0")

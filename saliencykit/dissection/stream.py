@@ -15,7 +15,7 @@ from ..datasets import SaliencyDataset
 from ..metrics.upsampling import Size, pull_back, size_of
 from ..models import Tapped
 from ..models.dry_run import evaluating
-from ..models.stimuli import read_ahead, resize
+from ..models.stimuli import device_of, read_ahead, resize
 from .region_nss import by_image, mean_at
 
 ROOM = 2 << 30  # bytes of activations that are held for further passes
@@ -151,7 +151,8 @@ def streamed(
     Images come at `size`, None for their own, and those of a batch have one size. Inside, the
     networks are in evaluation mode (batch norm must neither mix images nor learn) and nothing
     records gradients; afterwards they are in the mode they were in. `device`: None for where the
-    first network is. `weights`: what fixations weigh by, see `Fixations.weights`. Raises ValueError
+    first network is, but for the first GPU, if there is one, where that is the processor; networks
+    stay there. `weights`: what fixations weigh by, see `Fixations.weights`. Raises ValueError
     for `batch` < 1.
     """
     if batch < 1:
@@ -208,10 +209,12 @@ def running_once(encoder: Tapped, held: Sequence[str]) -> Iterator[None]:
         del encoder.reduce
 
 
+@torch.inference_mode(False)  # what is moved in that mode could not be taught afterwards
 def _place(modules: Sequence[nn.Module], device: str | torch.device | None) -> torch.device:
-    """Move the networks to `device`, or to where the first of them is; return where that is."""
+    """Move the networks to `device` (see `streamed`); return where that is."""
     if device is None:
-        device = next((p.device for module in modules for p in module.parameters()), "cpu")
+        first = next((p.device for module in modules for p in module.parameters()), None)
+        device = device_of() if first == torch.device("cpu") else first or "cpu"
     for module in modules:
         module.to(device)
     return torch.device(device)

@@ -50,6 +50,7 @@ class Composite(Tapped):
     ) -> dict[str, T]:
         """See `Tapped`."""
         layers = self.checked(layers)
+        images = images.to(next(self.base.parameters()).device)
         asked = [layer for layer in layers if layer in self.base.layers]
         answers = self.base.reduce(images, asked, reducer) if asked else {}
         if further := [layer for layer in layers if layer not in self.base.layers]:

@@ -261,6 +261,7 @@ class Training:
         return train(*parts)
 
 
+@torch.inference_mode(False)  # what is built in that mode cannot be moved to a GPU and run there
 def train_side_by_side(
     trainings: Sequence[Training], cores: int | None = None
 ) -> list[tuple[SaliencyModel | Classifier, pd.DataFrame]]:
