@@ -249,8 +249,10 @@ def test_what_cannot_be_asked_is_refused_at_once():
 def test_the_ranking_shows_every_encoder_people_and_the_best_layer(budget):
     table = budget.layers()
     (axis,) = figures.layers(table, budget.control).axes
+    best = table[table["best"]].set_index("encoder")["layer"]
     lines = {line.get_label() for line in axis.lines}
-    assert {"toyvgg", CONTROL, budget.people} <= lines
+    assert {*(f"{name}: ★ {layer}" for name, layer in best.items()), budget.people} <= lines
+    assert set(best.index) == {"toyvgg", CONTROL}
     stars = [line for line in axis.lines if line.get_marker() == "*"]
     places = table.loc[table["best"], "depth"]
     assert [star.get_xdata()[0] for star in stars] == pytest.approx(places.tolist())

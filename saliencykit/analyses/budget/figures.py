@@ -16,31 +16,29 @@ TITLES = {
     "order": "fixation number",
 }
 
-BEHIND = {"fc": "white", "ec": "none", "alpha": 0.7, "pad": 0.5}  # of words over lines
-
 
 def layers(table: pd.DataFrame, control: str) -> Figure:
     """Draw what layers explain over relative depth, a line an encoder.
 
-    A star at its best layer is what it explains if that is chosen on other images, which is less
-    where layers are close. table: `Budget.layers`; control: the untrained network, grey. People are
-    the line at the top, their interval shaded; the centre prior is the line at 0.
+    A star at its best layer, which the legend names, is what it explains if that is chosen on other
+    images, which is less where layers are close. table: `Budget.layers`; control: the untrained
+    network, grey. People are the line at the top, their interval shaded; the centre prior is the
+    line at 0.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 4.2))
     people, read = table[table["layer"].isna()], table[table["depth"].notna()]
     chosen = only(table, layer=CHOSEN).set_index("encoder")["value"]
     names = [name for name in unique(read, "encoder") if name != control]
-    hues = dict(zip(names, sns.color_palette("colorblind", len(names)), strict=True))
+    blue, orange, _, *more = sns.color_palette("colorblind", len(names) + 3)  # green is people's
+    hues = dict(zip(names, [blue, orange, *more], strict=False))
     for name in [*names, control]:
         rows, colour = only(read, encoder=name), hues.get(name, CONTROL)
-        trace(axis, rows["depth"], rows, "value", colour, name, mark="o")
-        for row in rows[rows["best"]].itertuples():
-            at = row.depth, chosen[name]
-            axis.plot(*at, "*", ms=14, color=colour, mec="white", zorder=4)
-            side, y = ("bottom", 8) if at[1] == chosen.max() else ("top", -8)
-            about = {"xytext": (0, y), "textcoords": "offset points", "ha": "center", "va": side}
-            look = {"color": colour, "fontsize": "small", "bbox": BEHIND, "zorder": 5}
-            axis.annotate(row.layer, at, **look, **about)
+        best = rows.loc[rows["best"], ["depth", "layer"]].itertuples(index=False)
+        stars = [(depth, f"★ {layer}") for depth, layer in best]
+        told = ": ".join([name, *(star for _, star in stars)])
+        trace(axis, rows["depth"], rows, "value", colour, told, mark="o")
+        for depth, _ in stars:
+            axis.plot(depth, chosen[name], "*", ms=14, color=colour, mec="white", zorder=4)
     for row in people.itertuples():
         axis.axhspan(row.low, row.high, color=HUMAN, alpha=0.15, lw=0)
         axis.axhline(row.value, color=HUMAN, ls=":", label=row.encoder)
@@ -48,7 +46,7 @@ def layers(table: pd.DataFrame, control: str) -> Figure:
     axis.annotate("centre prior", (1.02, 0), (0, 2), textcoords="offset points", fontsize="small")
     axis.set(xlim=(-0.04, 1.16), xlabel="depth of the layer, of all layers of its encoder")
     axis.set_ylabel("bits per fixation over the centre prior")
-    return legend(figure, axis)
+    return legend(figure, axis, columns=3)
 
 
 def unexplained(table: pd.DataFrame) -> Figure:
