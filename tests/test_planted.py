@@ -10,9 +10,17 @@ import torch
 
 import saliencykit as sk
 from saliencykit.analyses.planted_photographs import browser, figures, sentences, tables
-from saliencykit.analyses.planted_photographs.tables import MAP, MEASURES, OTHERS, UNITS, Planted
+from saliencykit.analyses.planted_photographs.tables import (
+    MAP,
+    MEASURES,
+    OTHERS,
+    READOUT,
+    UNITS,
+    Planted,
+)
 from saliencykit.datasets import Fixations, Reweighted
-from saliencykit.dissection import OverTrainings
+from saliencykit.dissection import OverTrainings, dissect, mean_of
+from saliencykit.dissection.readout_maps import WithMap
 from saliencykit.registry import UnknownNameError
 from tests.conftest import Blobs
 
@@ -248,13 +256,17 @@ def test_an_alarm_is_a_comparison_that_is_wrong_somewhere(alarm):
     said = sentences._quiet(table.reset_index())
     assert f"by the map {len(alarm)} of 3" in said
     assert ("beyond doubt" in said) == (len(alarm) >= 2)
-    assert ("cannot tell" in said) == (len(alarm) < 2)  # three never tell that few alarm
+    few = ["by the map"] * (len(alarm) < 2) + ["by best units"]  # three never tell that few alarm
+    assert f"cannot tell whether it is more than promised: {' and '.join(few)}." in said
 
 
 def test_many_quiet_comparisons_are_as_promised():
     low, high = sk.intervals.exact(5, 100)
     row = {"measure": MAP, "alarms": 5, "comparisons": 100, "low": low, "high": high}
-    assert "That is no more than promised." in sentences._quiet(pd.DataFrame([row]))
+    few = {"measure": UNITS, "alarms": 0, "comparisons": 2, "low": 0.0, "high": 0.8}
+    said = sentences._quiet(pd.DataFrame([row, few]))
+    assert "No more than promised: by the map." in said
+    assert "cannot tell whether it is more than promised: by best units." in said
 
 
 def test_halves_are_compared_training_by_training(planted):
@@ -265,6 +277,30 @@ def test_halves_are_compared_training_by_training(planted):
     assert "too few" in sentences._quiet(tables.alarms(table))
     with pytest.raises(ValueError, match="0 comparisons"):
         planted.halves(0)
+
+
+def test_halves_of_frozen_readouts_are_those_of_readouts_dissected_one_by_one(planted):
+    found = planted.frozen_halves(2).set_index(["comparison", "category"])["value"]
+    pair = [planted.networks(half) for half in planted.asked_halves(1, frozen=True)]
+    assert all(one.settings.frozen for half in planted.asked_halves(1, frozen=True) for one in half)
+    by_hand = [
+        OverTrainings.of(
+            [
+                dissect(WithMap(net), own, ["map"], size=planted.study.size)
+                for net, own in zip(half, planted.unseen, strict=True)
+            ],
+            mean_of("map"),
+        )
+        / planted.people
+        for half in pair
+    ]
+    values = (by_hand[0] - by_hand[1]).values[..., 0, :].mean(0)
+    told = dict(zip(planted.people.categories, values, strict=True))
+    assert found[2].to_dict() == pytest.approx(told, nan_ok=True, abs=1e-6)
+    assert not found[1].equals(found[2])
+    assert planted.frozen_halves(0).empty
+    with pytest.raises(ValueError, match="-1 comparisons"):
+        planted.frozen_halves(-1)
 
 
 # --- Figures, words, browser ---------------------------------------------------------------------
@@ -299,6 +335,16 @@ def test_the_matrix_has_the_planted_first_and_decided_numbers_bold():
         figure = draw(table)
         assert len(figure.axes) == 2
         plt.close(figure)
+
+
+def test_alarms_stand_beside_what_is_promised():
+    frozen = halves((1, 2)).query("measure == @MAP").assign(measure=READOUT)
+    table = tables.alarms(halves((2,)), frozen)
+    assert table.set_index("measure")["value"].to_dict() == {MAP: 1 / 3, UNITS: 0, READOUT: 2 / 3}
+    figure = figures.alarms(table)
+    names = [text.get_text().splitlines()[-1] for text in figure.axes[0].get_xticklabels()]
+    assert names == ["1 of 3", "0 of 3", "2 of 3"]
+    plt.close(figure)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 """Figures about preferences planted in photographs: dose and answer, who follows, alarms."""
 
+import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from ...dissection import singles
+from ...intervals import RATE
 from ...viewing.plots import (
+    by_root,
     decided,
     doubling,
     faint,
@@ -20,8 +23,8 @@ from ...viewing.plots import (
     unique,
     verdicts,
 )
-from ...viewing.style import AFTER, OTHER, WIDTH, label, legend
-from .tables import MAP, MEASURES, OTHERS, UNITS
+from ...viewing.style import AFTER, BEFORE, CONTROL, OTHER, WIDTH, label, legend
+from .tables import MAP, MEASURES, OTHERS, READOUT, UNITS
 
 UNIT = {MAP: "% of people's", UNITS: "region NSS"}
 
@@ -125,3 +128,30 @@ def halves(table: pd.DataFrame) -> Figure:
         if measure == MAP:
             axis.xaxis.set_major_formatter(PercentFormatter(1))
     return figure
+
+
+TAUGHT = {
+    MAP: "the map,\nfine-tuned",
+    UNITS: "best units,\nfine-tuned",
+    READOUT: "the map of\nfrozen layers",
+}
+
+
+def alarms(table: pd.DataFrame) -> Figure:
+    """How large a share of comparisons alarms, with its exact interval, beside what is promised.
+
+    table: `tables.alarms`.
+    """
+    figure, axis = plt.subplots(figsize=(0.6 * WIDTH, 3.4))
+    places = range(len(table))
+    points(axis, table, places, colour=BEFORE, upright=True)
+    axis.axhline(RATE, color=CONTROL, ls="--", lw=1.2, label=f"promised, {RATE:.0%}", zorder=0)
+    counts = [f"{row.alarms} of {row.comparisons}" for row in table.itertuples()]
+    names = [f"{TAUGHT[m]}\n{count}" for m, count in zip(table["measure"], counts, strict=True)]
+    axis.set_xticks(places, names)
+    axis.set(xlim=(-0.6, len(table) - 0.4), ylabel="comparisons that alarm\n(root scale)")
+    by_root(axis, [0, 0.05, 0.2, 0.5, 1], "{:.0%}")
+    axis.set_ylim(0, 1.05)
+    for line in axis.lines:
+        line.set_clip_on(False)  # a point at 0 is a whole one
+    return legend(figure, axis)

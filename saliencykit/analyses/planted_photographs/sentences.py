@@ -99,11 +99,19 @@ def _quiet(alarms: pd.DataFrame) -> str:
         f" (exact interval of the share: {percent(row.low)} to {percent(row.high)})"
         for row in alarms.itertuples()
     ]
-    more = alarms[alarms["low"] > RATE]["measure"].tolist()
-    kept = mention("More than that beyond doubt: {}.", more)
-    wide = "So few comparisons cannot tell whether that is more than promised."
-    vague = (alarms["high"] - alarms["low"]).max() >= VAGUE
-    kept = kept or (wide if vague else "That is no more than promised.")
+    more = alarms["low"] > RATE
+    vague = ~more & (alarms["high"] - alarms["low"] >= VAGUE)
+    kept = [
+        mention("More than that beyond doubt: {}.", _by(alarms[more])),
+        mention("So few comparisons cannot tell whether it is more than promised: {}.",
+                _by(alarms[vague])),
+        mention("No more than promised: {}.", _by(alarms[~more & ~vague])),
+    ]  # fmt: skip
     return f"""networks taught one half of the observers were told from those taught the other half,
         in some category, in this many comparisons, where {percent(RATE)} is promised:
-        {listed(told, text=str)}. {kept} A weight of 1 changes no digit, which a test asserts."""
+        {listed(told, text=str)}. {" ".join(filter(None, kept))} A weight of 1 changes no digit,
+        which a test asserts."""
+
+
+def _by(alarms: pd.DataFrame) -> list[str]:
+    return [f"by {measure}" for measure in alarms["measure"]]

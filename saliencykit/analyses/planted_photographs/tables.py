@@ -16,9 +16,9 @@ import pandas as pd
 
 from ...datasets import Reweighted, SaliencyDataset, SomeObservers
 from ...datasets.reweighted import as_fraction, looked_at, observers_of
-from ...dissection import OverTrainings, best_of, dissect_cached, mean_of
+from ...dissection import Dissection, OverTrainings, best_of, dissect_cached, mean_of
 from ...dissection.readout_maps import MAP as LAYER
-from ...dissection.readout_maps import WithMap
+from ...dissection.readout_maps import Maps, WithMap
 from ...evaluation import PEOPLE, human_regions_cached
 from ...findings import labelled
 from ...intervals import IMAGES, exact
@@ -26,6 +26,8 @@ from ...models import SaliencyModel, Training, train_side_by_side
 from ...study import Study
 
 MAP, UNITS = MEASURES = ("the map", "best units")
+READOUT = "the map of frozen layers"
+QUIET = ["comparison", "measure", "category", "value", "low", "high"]
 OTHERS = "other categories"
 Answers = dict[str, OverTrainings]
 """By measure, one number a category."""
@@ -92,11 +94,14 @@ class Planted:
         own = self.study.asked(False, count=self.trainings)
         return own if own[0].data.names == self.learned[0].names else self._taught(self.learned)
 
-    def asked_halves(self, number: int) -> tuple[list[Training], list[Training]]:
+    def asked_halves(
+        self, number: int, frozen: bool = False
+    ) -> tuple[list[Training], list[Training]]:
         """Return trainings on one half of the observers and on the other, undone.
 
-        Each training deals the observers anew, so that who is in a half is part of what differs
-        between trainings; of an odd number of observers one is in neither.
+        frozen: of the readout alone. Each training deals the observers anew, so that who is in a
+        half is part of what differs between trainings; of an odd number of observers one is in
+        neither.
         """
         halves: tuple[list[SaliencyDataset], list[SaliencyDataset]] = [], []
         for k, data in enumerate(self.learned):
@@ -105,11 +110,11 @@ class Planted:
             n = len(dealt) // 2
             for half, chosen in zip(halves, (dealt[:n], dealt[n : 2 * n]), strict=True):
                 half.append(SomeObservers(data, chosen))
-        return self._taught(halves[0]), self._taught(halves[1])
+        return self._taught(halves[0], frozen), self._taught(halves[1], frozen)
 
-    def _taught(self, data: Sequence[SaliencyDataset]) -> list[Training]:
+    def _taught(self, data: Sequence[SaliencyDataset], frozen: bool = False) -> list[Training]:
         """Return training k of the study, but on data[k]; not validated."""
-        asked = self.study.asked(False, count=self.trainings, curve=False)
+        asked = self.study.asked(frozen, count=self.trainings, curve=False)
         return [replace(one, data=own) for one, own in zip(asked, data, strict=True)]
 
     def networks(self, asked: Sequence[Training]) -> list[SaliencyModel]:
@@ -219,6 +224,32 @@ class Planted:
             ]
         return pd.concat(parts, ignore_index=True)
 
+    def frozen_halves(self, comparisons: int) -> pd.DataFrame:
+        """Return the same of readouts of frozen layers, by the map alone, measure `READOUT`.
+
+        They are taught in seconds, so that there can be enough comparisons to tell how often one
+        alarms. 0 comparisons: no rows. Raises ValueError for fewer.
+        """
+        if comparisons < 0:
+            raise ValueError(f"{comparisons} comparisons of halves; at least 0 are needed")
+        pairs = [self.asked_halves(number, frozen=True) for number in range(comparisons)]
+        names = [(number, half) for number in range(comparisons) for half in range(2)]
+        found: dict[tuple[int, int], list[Dissection]] = {name: [] for name in names}
+        for k, own in enumerate(self.unseen if comparisons else []):
+            read = self.networks([pairs[number][half][k] for number, half in names])
+            maps = Maps(dict(zip(map(str, names), read, strict=True)))
+            whole = dissect_cached(maps, own, size=self.study.size)
+            for name in names:
+                found[name].append(replace(whole, scores={LAYER: whole.of(str(name))}))
+        answers = {k: OverTrainings.of(v, mean_of(LAYER)) / self.people for k, v in found.items()}
+        parts = [
+            (answers[number, 0] - answers[number, 1]).table(
+                together=True, comparison=number + 1, measure=READOUT
+            )
+            for number in range(comparisons)
+        ]
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=QUIET)
+
 
 def _check(data: SaliencyDataset) -> None:
     """Raise ValueError for data without regions, or that do not tell people from people."""
@@ -228,17 +259,21 @@ def _check(data: SaliencyDataset) -> None:
         raise ValueError(f"{data!r} has no annotated regions: there is nothing to re-weight by")
 
 
-def alarms(halves: pd.DataFrame) -> pd.DataFrame:
-    """Return how many comparisons alarm in a category: measure, alarms, comparisons, low, high.
+def alarms(*halves: pd.DataFrame) -> pd.DataFrame:
+    """Return how many comparisons alarm: measure, alarms, comparisons, value, low, high.
 
-    low, high: the exact interval of the share that does. halves: `Planted.halves`; a comparison
-    none of whose categories has an interval is none.
+    In some category; value: their share, low, high: its exact interval. halves: what
+    `Planted.halves` and `Planted.frozen_halves` return; a comparison none of whose categories has
+    an interval is none.
     """
     rows = []
-    for measure, table in halves.dropna(subset="low").groupby("measure", sort=False):
+    told = pd.concat([table for table in halves if len(table)])
+    for measure, table in told.dropna(subset="low").groupby("measure", sort=False):
         wrong = ((table["low"] > 0) | (table["high"] < 0)).groupby(table["comparison"]).any()
-        rows.append((measure, int(wrong.sum()), len(wrong), *exact(int(wrong.sum()), len(wrong))))
-    return pd.DataFrame(rows, columns=["measure", "alarms", "comparisons", "low", "high"])
+        count = int(wrong.sum()), len(wrong)
+        rows.append((measure, *count, wrong.mean(), *exact(*count)))
+    columns = ["measure", "alarms", "comparisons", "value", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def steepness(doses: Sequence[float], values: Sequence[np.ndarray]) -> np.ndarray:
