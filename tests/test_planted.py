@@ -233,6 +233,9 @@ def test_data_of_one_category_have_no_others():
         answers[key] = {m: of(one.values[..., :1]) for m, one in by.items()}
     assert set(found.specific()["category"]) == {"text"}
     assert sentences._specific(found.specific(), MAP) == ""
+    looked = pd.DataFrame([{"category": "text", "fixations": 9, "images": 3, "planted": True}])
+    told = found.slopes(), found.specific(), tables.alarms(halves())
+    assert sentences.what_we_see(looked, *told).count(sentences.ALONE) == 2
 
 
 def halves(alarm=()):

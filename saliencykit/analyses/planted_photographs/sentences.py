@@ -8,6 +8,7 @@ from ...viewing.plots import only, unique
 from ...viewing.style import label
 from .tables import MAP, MEASURES, OTHERS, UNITS
 
+ALONE = "Only one category is labelled here, so there are no others."
 SPEC = {MAP: ".1%", UNITS: ".2f"}
 
 
@@ -24,7 +25,7 @@ def what_we_see(
     return bullets(f"""
         - **What was planted.** {_planted(looked)}
         - **Does the answer follow?** {" ".join(_follows(specific, m) for m in MEASURES)}
-        - **Is it specific?** {" ".join(_specific(specific, m) for m in MEASURES)}
+        - **Is it specific?** {" ".join(_specific(specific, m) for m in MEASURES).strip() or ALONE}
         - **Who moves along?** {_along(slopes)}
         - **Where nothing is planted**, {_quiet(alarms)}
         - **What this cannot tell.** A map is z-scored, so what one category draws, others lose on
@@ -77,6 +78,8 @@ def _specific(specific: pd.DataFrame, measure: str) -> str:
 def _along(slopes: pd.DataFrame) -> str:
     """Say of each planted category which others rise or fall with it, by the map."""
     parts = []
+    if slopes["category"].nunique() == 1:
+        return ALONE
     for planted in unique(slopes, "planted"):
         rows, spec = only(slopes, measure=MAP, planted=planted), SPEC[MAP]
         sides = Sides.of(spans(rows[rows["category"] != planted]))
