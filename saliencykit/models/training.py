@@ -84,7 +84,9 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             self.model = task.model(encoder, layers, data)
-        self.model.to(self.device).to(memory_format=torch.channels_last)
+        self.model.to(self.device)
+        if not settings.frozen:  # features computed once lie in memory as they were reduced
+            self.model.to(memory_format=torch.channels_last)
         self.inputs = self.prepare(data)
         shape = self.answers(self.batch(self.inputs, torch.tensor([0])))[0].shape
         self.targets, taught = task.targets(data, settings.size, shape)
