@@ -142,7 +142,7 @@ WORDS = {
     word
     for path in (*PACKAGE.rglob("*.py"), *NOTEBOOKS.rglob("*.*"), ROOT / "Makefile", RULES)
     for word in re.findall(r"\w+", path.read_text(encoding="utf-8"))
-} | {path.stem for folder in (REFERENCE, ROOT / "tests") for path in folder.rglob("*.*")}
+} | {path.stem for folder in (REFERENCE, NOTEBOOKS, ROOT / "tests") for path in folder.rglob("*.*")}
 
 
 @pytest.mark.parametrize("page", TEXTS)
