@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -270,6 +271,26 @@ def test_what_is_left_has_a_panel_a_part_and_two_points_a_row(budget):
     rows = left[(left["by"] == "category") & (left["reader"] == ANY)]
     assert drawn[1][0].get_xdata().tolist() == pytest.approx(rows["value"].tolist())
     plt.close("all")
+
+
+def test_only_what_is_surely_more_or_less_than_the_whole_is_named():
+    whole = pd.Series({"value": 1.4})
+    rows = pd.DataFrame(
+        [
+            ("text", 2.0, 1.8, 2.2, 3.5),
+            ("plant", 2.6, 1.2, 4.0, 4.0),
+            ("food", 1.0, 0.9, 1.1, 3.0),
+            ("drink", 9.0, np.nan, np.nan, 9.9),
+        ],
+        columns=["what", "value", "low", "high", "limit"],
+    )
+    said = " ".join(sentences._ends(rows, whole).split())
+    assert "leaves 1.40 bits of all together" in said
+    assert "surely more at text 2.00 [1.80, 2.20] of 3.50;" in said
+    assert "surely less at food 1.00 [0.90, 1.10] of 3.00." in said
+    assert "plant" not in said
+    assert "drink" not in said
+    assert "nowhere" in sentences._ends(rows.assign(low=1.2, high=4.0), whole)
 
 
 def test_the_map_holds_every_layer_and_people(budget):

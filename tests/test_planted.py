@@ -11,6 +11,8 @@ import torch
 import saliencykit as sk
 from saliencykit.analyses.planted_photographs import browser, figures, sentences, tables
 from saliencykit.analyses.planted_photographs.tables import (
+    GAP,
+    ITSELF,
     MAP,
     MEASURES,
     OTHERS,
@@ -165,10 +167,17 @@ def test_small_networks_follow_in_every_table(planted):
             expected = np.polyfit(np.log2(own["dose"]), own[column], 1)[0]
             row = slopes[(slopes["measure"] == measure) & (slopes["category"] == "bright")]
             assert row[column].item() == pytest.approx(expected, abs=1e-9)
-        by = specific[specific["measure"] == measure].set_index("category")["value"]
+        by = specific.query("measure == @measure and planted == 'bright'").set_index("kind")
+        by = by["value"]
+        assert (
+            by[ITSELF]
+            == slopes.query("measure == @measure and planted == category").set_index("planted")[
+                "value"
+            ]["bright"]
+        )
         # Of "dark" people have no region NSS above 0, so that a map has no share.
-        gap = pytest.approx(by["bright"] - by[OTHERS], nan_ok=measure == MAP)
-        assert by["bright − other categories"] == gap
+        gap = pytest.approx(by[ITSELF] - by[OTHERS], nan_ok=measure == MAP)
+        assert by[GAP] == gap
 
 
 def test_the_answer_is_the_map_s_region_nss_as_a_share_of_people_s(planted):
@@ -215,7 +224,10 @@ def test_a_planted_slope_is_found_with_its_doses_paired():
     assert own.loc["text", "value"] == pytest.approx(0.1, abs=0.01)
     assert own.loc["text", "low"] > 0.05  # trainings differ by ten times as much, but pair
     assert (own.loc[["plant", "food"], "low"] < 0).all()
-    gap = found.specific().query("category == 'text − other categories'")
+    specific = found.specific().set_index(["measure", "kind"])
+    ends = ["value", "low", "high"]
+    assert specific.loc[MAP, ITSELF][ends].tolist() == own.loc["text", ends].tolist()
+    gap = found.specific().query("kind == @GAP")
     assert (gap["low"] > 0.05).all()
 
 
@@ -231,10 +243,10 @@ def test_data_of_one_category_have_no_others():
     answers = found.__dict__["_answers"]
     for key, by in answers.items():
         answers[key] = {m: of(one.values[..., :1]) for m, one in by.items()}
-    assert set(found.specific()["category"]) == {"text"}
+    assert set(found.specific()["kind"]) == {ITSELF}
     assert sentences._specific(found.specific(), MAP) == ""
     looked = pd.DataFrame([{"category": "text", "fixations": 9, "images": 3, "planted": True}])
-    told = found.slopes(), found.specific(), tables.alarms(halves())
+    told = found.responses(), found.slopes(), found.specific(), tables.alarms(halves())
     assert sentences.what_we_see(looked, *told).count(sentences.ALONE) == 2
 
 
@@ -355,14 +367,15 @@ def test_alarms_stand_beside_what_is_promised():
     [
         (0.1, "rises with the dose at text", "more than others at text"),
         (-0.1, "falls, wrongly, at text", "less, wrongly, at text"),
-        (0.0, "is not decided at text", "not certainly more at text"),
+        (0.0, "may or may not at text", "not certainly more at text"),
     ],
 )
 def test_words_follow_what_is_found(steep, follows, more):
     found = answering(steep, seed=1)
     row = {"category": "text", "fixations": 6886, "images": 138, "planted": True}
     looked = pd.DataFrame([row])
-    said = sentences.what_we_see(looked, found.slopes(), found.specific(), tables.alarms(halves()))
+    told = found.responses(), found.slopes(), found.specific(), tables.alarms(halves())
+    said = sentences.what_we_see(looked, *told)
     assert "text 6,886 on 138 images" in said
     assert follows in said
     assert more in said
@@ -374,7 +387,7 @@ def test_who_moves_along_is_named():
     slopes = answering(0.1).slopes()
     moved = slopes["category"] == "plant"
     slopes.loc[moved, ["value", "low", "high"]] = [-0.04, -0.05, -0.03]
-    said = sentences._along(slopes)
+    said = sentences._along(slopes, MAP)
     assert "down go plant -4.0 % [-5.0, -3.0]" in said
 
 

@@ -19,6 +19,7 @@ PROFILES = {
 PLANTED = {  # where those of notebook 11 are others
     "OSIE, `vgg16`": "planted_vgg16",
     "OSIE, `squeezenet1_1`": "planted",
+    "Crowd, `squeezenet1_1`": "planted_crowd",
 }
 LED_BY = "osie"  # the profile whose findings the README tells
 NUMBER = r"[-+−]?\d+(?:\.\d+)?"

@@ -16,7 +16,8 @@ from saliencykit.analyses.fine_tuning import sentences as fine_tuning
 from saliencykit.analyses.known_truth import sentences as known_truth
 from saliencykit.analyses.models import sentences as models
 from saliencykit.analyses.planted_photographs import sentences as planted_photographs
-from saliencykit.analyses.planted_photographs.tables import MEASURES, OTHERS
+from saliencykit.analyses.planted_photographs.tables import KINDS as AT
+from saliencykit.analyses.planted_photographs.tables import MEASURES
 from saliencykit.analyses.pop_out import sentences as pop_out
 from saliencykit.analyses.pretrained_units import sentences as pretrained_units
 from saliencykit.analyses.task_or_domain import sentences as task_or_domain
@@ -173,8 +174,9 @@ CASES = {
     planted_photographs: (
         pd.DataFrame({"category": KINDS, "fixations": 9, "images": 3, "planted": [0, 1, 1]})
         .astype({"planted": bool}),
+        table(measure=MEASURES, planted=["text"], dose=[0.25, 1.0, 4.0], category=KINDS),
         table(measure=MEASURES, planted=["text", "plant"], category=KINDS),
-        table(measure=MEASURES, planted=["text"], category=["text", OTHERS, f"text − {OTHERS}"]),
+        table(measure=MEASURES, planted=["text"], kind=AT),
         pd.DataFrame({"measure": MEASURES, "alarms": 3, "comparisons": 3, "low": 0.3, "high": 1.0}),
     ),
     unit_explorer: (

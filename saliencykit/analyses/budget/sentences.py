@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from ...viewing.claims import Span, bullets, extremes, listed, percent, spans
+from ...viewing.claims import Span, bullets, listed, percent, spans
 from ...viewing.plots import only, unique
 from ...viewing.style import label
 from .tables import ALL, ANY, CHOSEN, NONE, Budget
@@ -63,7 +63,9 @@ def _whole(left: pd.DataFrame, budget: Budget) -> str:
         return ""
     best, any_of = (only(left, by=ALL, reader=reader).iloc[0] for reader in unique(left, "reader"))
     count = int((budget.readings["encoder"] != budget.control).sum())
-    missed = ": what is above 0 there, all of them miss" if any_of["value"] > 0 else ""
+    missed = ": what is above 0 there, all of them miss"
+    if any_of["value"] <= 0:
+        missed = ": none, since whoever is chosen afterwards may know more than people do"
     return f"""Of the {best["limit"]:.2f} bits that {budget.people} have, the layer that is best on
         all images leaves {Span.of(best):.2f}. If at each fixation the one of {count} readouts
         could be asked that happens to know most, which nobody can know beforehand,
@@ -86,8 +88,10 @@ def _by_category(left: pd.DataFrame) -> str:
     nobody = f"""Even the best of all at each fixation surely leaves some in
         {listed(missed)}.""" if missed else """The best of all at each fixation surely leaves
         nothing in any category."""  # fmt: skip
-    return f"""{_ends(rows)} Most of all that is left is of **{label(adds["what"])}**,
-        {percent(adds["adds"] / whole)}{rest}. {nobody}"""
+    often = percent(adds["share"])
+    return f"""{_ends(rows, only(left, by=ALL).iloc[0])} Most of all that is left is of
+        **{label(adds["what"])}**, {percent(adds["adds"] / whole)}, where {often} of the fixations
+        are{rest}. {nobody}"""
 
 
 def _own(left: pd.DataFrame, by: str) -> pd.DataFrame:
@@ -95,14 +99,26 @@ def _own(left: pd.DataFrame, by: str) -> pd.DataFrame:
     return left[(left["by"] == by) & (left["reader"] != ANY)] if len(left) else left
 
 
-def _ends(rows: pd.DataFrame) -> str:
-    """Say of which parts the best layer leaves most and least of a fixation."""
+def _ends(rows: pd.DataFrame, whole: pd.Series) -> str:
+    """Say where the best layer surely leaves more, or less, of a fixation than of all together."""
     if rows["low"].notna().sum() < 2:
         return "Too few images to say of which parts most is left."
-    most, least = extremes(rows)
-    return f"""Per fixation the best layer leaves most of {label(most["what"])}
-        ({Span.of(most):.2f} of {most["limit"]:.2f} bits), least of {label(least["what"])}
-        ({Span.of(least):.2f} of {least["limit"]:.2f})."""
+    more, less = rows[rows["low"] > whole["value"]], rows[rows["high"] < whole["value"]]
+    said = [f"surely {word} at {_left(own)}" for word, own in (("more", more), ("less", less))
+            if len(own)]  # fmt: skip
+    told = "; ".join(said) or "surely more or less nowhere"
+    return f"""Per fixation the best layer leaves {whole["value"]:.2f} bits of all together;
+        {told}."""
+
+
+def _left(rows: pd.DataFrame) -> str:
+    """List what is left of people's bits at these parts, most first."""
+    rows = rows.sort_values("value", ascending=False)
+    parts = [
+        f"{label(row['what'])} {Span.of(row):.2f} of {row['limit']:.2f}"
+        for _, row in rows.iterrows()
+    ]
+    return listed(parts, text=str)
 
 
 def _by(left: pd.DataFrame, by: str, where: str) -> str:
@@ -120,14 +136,14 @@ def _by_layer(categories: pd.DataFrame, encoder: str) -> str:
     if categories.empty:
         return ""
     best = categories.loc[categories.groupby("category", sort=False)["value"].idxmax()]
-    best = best[best["category"] != NONE]
+    best = best[(best["category"] != NONE) & best["low"].notna()]
     known = [
         f"{listed(best[best['layer'] == layer]['category'].tolist())} at `{layer}`"
         for layer in unique(categories, "layer")
         if (best["layer"] == layer).any()
     ]
-    return f"""By category, layers of {encoder} that explain most:
-        {listed(known, text=str)}."""
+    return f"""By category, layers of {encoder} that explain most, of which neighbours are
+        seldom surely apart: {listed(known, text=str)}."""
 
 
 def _not_asked(budget: Budget) -> str:

@@ -24,7 +24,7 @@ from ...viewing.plots import (
     verdicts,
 )
 from ...viewing.style import AFTER, BEFORE, CONTROL, OTHER, WIDTH, label, legend
-from .tables import MAP, MEASURES, OTHERS, READOUT, UNITS
+from .tables import MAP, MEASURES, READOUT, UNITS
 
 UNIT = {MAP: "% of people's", UNITS: "region NSS"}
 
@@ -99,9 +99,7 @@ def specific(table: pd.DataFrame) -> Figure:
 
     table: `Planted.specific`. Small marks are single trainings.
     """
-    kinds = {OTHERS: "others"} | dict.fromkeys(table["planted"], "itself")
-    kind = table["category"].map(kinds).fillna("minus others")
-    named = table.assign(row=table["planted"].map(label) + "\n" + kind)
+    named = table.assign(row=table["planted"].map(label) + "\n" + table["kind"])
     labels = [f"{measure}, {UNIT[measure]} per doubling" for measure in MEASURES]
     figure, axes, places = row_panels(unique(named, "row"), labels, text=str)
     for axis, measure in zip(axes, MEASURES, strict=True):
@@ -119,10 +117,11 @@ def halves(table: pd.DataFrame) -> Figure:
     table: `Planted.halves`. A row a category, in it a point a comparison.
     """
     names, numbers = told(table), unique(table, "comparison")
+    apart = min(0.6, 0.18 * len(numbers))
     labels = [f"{measure}, one half − the other, {UNIT[measure]}" for measure in MEASURES]
     figure, axes, places = row_panels(names, labels)
     for axis, measure in zip(axes, MEASURES, strict=True):
-        for number, shift in zip(numbers, offsets(len(numbers), 0.6), strict=True):
+        for number, shift in zip(numbers, offsets(len(numbers), apart), strict=True):
             shown = only(table, measure=measure, comparison=number).set_index("category").loc[names]
             verdicts(axis, shown, places[names] - shift, "value")
         if measure == MAP:

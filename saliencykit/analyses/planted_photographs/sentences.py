@@ -6,7 +6,7 @@ from ...intervals import RATE
 from ...viewing.claims import VAGUE, Sides, bullets, listed, mention, percent, spans
 from ...viewing.plots import only, unique
 from ...viewing.style import label
-from .tables import MAP, MEASURES, OTHERS, UNITS
+from .tables import GAP, ITSELF, MAP, MEASURES, OTHERS, UNITS
 
 ALONE = "Only one category is labelled here, so there are no others."
 SPEC = {MAP: ".1%", UNITS: ".2f"}
@@ -14,19 +14,20 @@ SPEC = {MAP: ".1%", UNITS: ".2f"}
 
 def what_we_see(
     looked: pd.DataFrame,
+    responses: pd.DataFrame,
     slopes: pd.DataFrame,
     specific: pd.DataFrame,
     alarms: pd.DataFrame,
 ) -> str:
     """Words under 11_planted_photographs.
 
-    looked, slopes, specific: of `Planted`, by the same names; alarms: `tables.alarms`.
+    looked, responses, slopes, specific: of `Planted`, by the same names; alarms: `tables.alarms`.
     """
     return bullets(f"""
         - **What was planted.** {_planted(looked)}
-        - **Does the answer follow?** {" ".join(_follows(specific, m) for m in MEASURES)}
+        - **Does the answer follow?** {" ".join(_follows(specific, responses, m) for m in MEASURES)}
         - **Is it specific?** {" ".join(_specific(specific, m) for m in MEASURES).strip() or ALONE}
-        - **Who moves along?** {_along(slopes)}
+        - **Who moves along?** {" ".join(_along(slopes, m) for m in MEASURES).strip() or ALONE}
         - **Where nothing is planted**, {_quiet(alarms)}
         - **What this cannot tell.** A map is z-scored, so what one category draws, others lose on
           the images that they share; and photographs show things together, so that a network that
@@ -47,23 +48,39 @@ def _planted(looked: pd.DataFrame) -> str:
     return f"Fixations that the first training learns from: {listed(said, text=str)}.{left}"
 
 
-def _follows(specific: pd.DataFrame, measure: str) -> str:
-    """Say by how much a doubling raises the answer at the category itself."""
-    own = specific[specific["category"] == specific["planted"]]
-    sides, spec = Sides.of(spans(only(own, measure=measure), by="planted")), SPEC[measure]
+def _follows(specific: pd.DataFrame, responses: pd.DataFrame, measure: str) -> str:
+    """Say by how much a doubling raises the answer at the category itself, and both ends do."""
+    rows = only(specific, measure=measure, kind=ITSELF)
+    sides, spec = Sides.of(spans(rows, by="planted")), SPEC[measure]
     rises = mention(" rises with the dose at {},", sides.above, spec)
     falls = mention(" falls, wrongly, at {},", sides.below, spec)
-    unsure = mention(" is not decided at {},", sides.undecided, spec)
+    unsure = mention(" may or may not at {},", sides.undecided, spec)
     said = f"{rises}{falls}{unsure}".removesuffix(",") or " tells nothing"
     unit = "share of people's" if measure == MAP else "region NSS"
-    return f"{measure.capitalize()} ({unit}, per doubling){said}{sides.too_few}."
+    ends = [_end(responses, measure, dose) for dose in sorted({*responses["dose"]} - {1.0})]
+    few = " ".join(filter(None, [*ends[:1], *ends[1:][-1:]]))
+    return f"""{measure.capitalize()} ({unit}, per doubling, over all doses){said}{sides.too_few}.
+        {few}"""
+
+
+def _end(responses: pd.DataFrame, measure: str, dose: float) -> str:
+    """Say what one dose adds to the answer to dose 1, at the planted category."""
+    rows = only(responses, measure=measure, dose=dose)
+    sides = Sides.of(spans(rows[rows["category"] == rows["planted"]], by="planted"))
+    spec = SPEC[measure]
+    parts = [
+        mention("more at {}", sides.above, spec),
+        mention("less at {}", sides.below, spec),
+        mention("not decided at {}", sides.undecided, spec),
+    ]
+    said = ", ".join(part for part in parts if part)
+    return f"At dose {dose:g}, beside dose 1, it is {said}." if said else ""
 
 
 def _specific(specific: pd.DataFrame, measure: str) -> str:
     """Say by how much more the planted category rises than others do in the mean."""
-    others = spans(only(specific, measure=measure, category=OTHERS), by="planted")
-    gap = specific["category"].str.contains(" − ", regex=False)
-    sides = Sides.of(spans(only(specific[gap], measure=measure), by="planted"))
+    others = spans(only(specific, measure=measure, kind=OTHERS), by="planted")
+    sides = Sides.of(spans(only(specific, measure=measure, kind=GAP), by="planted"))
     if not sides.known:
         return ""
     spec = SPEC[measure]
@@ -75,13 +92,13 @@ def _specific(specific: pd.DataFrame, measure: str) -> str:
         {listed(others, spec)}."""
 
 
-def _along(slopes: pd.DataFrame) -> str:
-    """Say of each planted category which others rise or fall with it, by the map."""
-    parts = []
+def _along(slopes: pd.DataFrame, measure: str) -> str:
+    """Say of each planted category which others rise or fall with it."""
+    parts, spec = [], SPEC[measure]
     if slopes["category"].nunique() == 1:
-        return ALONE
+        return ""
     for planted in unique(slopes, "planted"):
-        rows, spec = only(slopes, measure=MAP, planted=planted), SPEC[MAP]
+        rows = only(slopes, measure=measure, planted=planted)
         sides = Sides.of(spans(rows[rows["category"] != planted]))
         up = mention("up go {}", sides.above, spec)
         down = mention("down go {}", sides.below, spec)
@@ -89,8 +106,8 @@ def _along(slopes: pd.DataFrame) -> str:
         said = ", ".join(part for part in (up, down, held) if part)
         parts.append(f"{label(planted)}: {said}" if sides.known else "")
     told = "; ".join(part for part in parts if part)
-    return f"""By the map, per doubling of what is planted, share of people's, intervals that hold
-        together: {told or "too few images to say"}."""
+    return f"""By {measure}, per doubling of what is planted, intervals that hold together:
+        {told or "too few images to say"}."""
 
 
 def _quiet(alarms: pd.DataFrame) -> str:

@@ -28,7 +28,7 @@ from ...study import Study
 MAP, UNITS = MEASURES = ("the map", "best units")
 READOUT = "the map of frozen layers"
 QUIET = ["comparison", "measure", "category", "value", "low", "high"]
-OTHERS = "other categories"
+ITSELF, OTHERS, GAP = KINDS = ("itself", "others", "itself − others")
 Answers = dict[str, OverTrainings]
 """By measure, one number a category."""
 
@@ -186,22 +186,26 @@ class Planted:
     def specific(self) -> pd.DataFrame:
         """Return what a doubling adds at its own category, at others in the mean, and the gap.
 
-        measure, planted, category (planted, `OTHERS`, "planted − other categories"), value, low,
-        high (each by itself) … Others are those on enough images for an interval. Data of one
-        category have none.
+        measure, planted, kind (of `KINDS`), value, low, high … The interval at itself is that of
+        `slopes`, the others' are each by itself. Others are those on enough images for an interval.
+        Data of one category have none.
         """
         parts = []
         for measure in MEASURES:
             for planted in self.categories:
-                slope = self.slope(measure, planted)
-                own, told = slope.favouring(planted), [slope.favouring(planted)]
+                slope, about = self.slope(measure, planted), {"measure": measure}
+                own = slope.table(together=True, **about, planted=planted, kind=ITSELF)
+                parts.append(own[own["category"] == planted])
                 if len(slope.categories) > 1:
-                    others = without(slope, planted).averaged(OTHERS)
-                    images = np.minimum(own.images, others.images)
-                    gap = replace(own, values=own.values - others.values, images=images)
-                    told += [others, replace(gap, categories=(f"{planted} − {OTHERS}",))]
-                parts += [one.table(measure=measure, planted=planted) for one in told]
-        return pd.concat(parts, ignore_index=True)
+                    mine, others = (
+                        slope.favouring(planted),
+                        without(slope, planted).averaged(OTHERS),
+                    )
+                    images = np.minimum(mine.images, others.images)
+                    gap = replace(mine, values=mine.values - others.values, images=images)
+                    for kind, found in ((OTHERS, others), (GAP, gap)):
+                        parts.append(found.table(**about, planted=planted, kind=kind))
+        return pd.concat(parts, ignore_index=True).drop(columns="category")
 
     # Where nothing is planted
 
