@@ -336,6 +336,14 @@ def test_studies_of_few_images_are_not_found_again():
     assert np.isnan(few).all()
 
 
+@pytest.mark.parametrize(("found", "too_much"), [(0.7, False), (0.5, True)])
+def test_a_twin_that_finds_more_than_the_data_do_is_said_to_promise_too_much(found, too_much):
+    shares = {"kept": [0.5, 0.25], "own": found, "value": 0.75, "low": 0.1, "high": 1.0}
+    said = sentences._found_again(pd.DataFrame(shares))
+    assert f"the mean is\n        {found:.0%}".replace("%", " %") in said
+    assert ("promises too much" in said) == too_much
+
+
 @pytest.fixture
 def twin(registered, tmp_path_factory, monkeypatch):
     for module in ("worlds.planted", "models"):  # processes take longer to start
