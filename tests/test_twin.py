@@ -340,7 +340,7 @@ def test_studies_of_few_images_are_not_found_again():
 def test_a_twin_that_finds_more_than_the_data_do_is_said_to_promise_too_much(found, too_much):
     shares = {"kept": [0.5, 0.25], "own": found, "value": 0.75, "low": 0.1, "high": 1.0}
     said = sentences._found_again(pd.DataFrame(shares))
-    assert f"the mean is\n        {found:.0%}".replace("%", " %") in said
+    assert f"the mean is {100 * found:.0f} % where" in " ".join(said.split())
     assert ("promises too much" in said) == too_much
 
 

@@ -393,7 +393,8 @@ def _found_again(table: pd.DataFrame) -> str:
     if doubtful.empty:
         return said
     found, told = (doubtful[of].mean() for of in ("own", "value"))
-    much = """ **It promises too much**: take the effects above as the least that is needed, and
+    much = """**It promises too much**: take the effects above as the least that is needed, and
         trainings and images likewise."""
     return f"""{said} Of the {len(doubtful)} that are not nearly all or none, the mean is
-        {percent(found)} where the twin predicts {percent(told)}.{much * (told - found > FAR)}"""
+        {percent(found)} where the twin predicts {percent(told)}.
+        {much if told - found > FAR else ""}"""
