@@ -32,8 +32,9 @@ UNIT = {MAP: "% of people's", UNITS: "region NSS"}
 def dose(table: pd.DataFrame) -> Figure:
     """What each dose adds to the answer to dose 1: a panel a planted category and measure.
 
-    The planted category thick, with intervals, each other one a grey line (`follow` tells which);
-    small marks are single trainings of the planted one. table: `Planted.responses`.
+    The planted category thick, with intervals, each other one a grey line, of which the two that go
+    furthest are named (`follow` tells all); small marks are single trainings of the planted one.
+    table: `Planted.responses`.
     """
     planted, names = unique(table, "planted"), told(table)
     titles = [f"{label(c)} planted" for _ in MEASURES for c in planted]
@@ -47,11 +48,20 @@ def dose(table: pd.DataFrame) -> Figure:
         doubling(axis, unique(own, "dose"))
         for name in names:
             _line(axis, only(own, category=name), name == category)
+        for row in _furthest(own[own["category"].isin(names)]).itertuples():
+            look = {"textcoords": "offset points", "va": "center", "fontsize": "x-small"}
+            axis.annotate(label(row.category), (row.dose, row.value), (4, 0), color="0.3", **look)
         if measure == MAP:
             axis.yaxis.set_major_formatter(PercentFormatter(1))
         if category == planted[0]:
             axis.set_ylabel(f"{measure}: {UNIT[measure]}")
     return legend(figure, axes[0])
+
+
+def _furthest(own: pd.DataFrame, count: int = 2) -> pd.DataFrame:
+    """Return the rows of the others that the largest dose moves furthest."""
+    last = own[(own["dose"] == own["dose"].max()) & (own["category"] != own["planted"])]
+    return last.sort_values("value", key=abs, ascending=False).head(count)
 
 
 def _line(axis: Axes, shown: pd.DataFrame, planted: bool) -> None:
