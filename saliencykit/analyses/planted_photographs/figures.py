@@ -58,10 +58,12 @@ def dose(table: pd.DataFrame) -> Figure:
     return legend(figure, axes[0])
 
 
-def _furthest(own: pd.DataFrame, count: int = 2) -> pd.DataFrame:
-    """Return the rows of the others that the largest dose moves furthest."""
+def _furthest(own: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the two others that the largest dose moves furthest; one if they meet."""
     last = own[(own["dose"] == own["dose"].max()) & (own["category"] != own["planted"])]
-    return last.sort_values("value", key=abs, ascending=False).head(count)
+    last = last.sort_values("value", key=abs, ascending=False).head(2)
+    tall = own["high"].max() - own["low"].min()
+    return last[(last["value"] - last["value"].shift()).abs().fillna(tall) > 0.06 * tall]
 
 
 def _line(axis: Axes, shown: pd.DataFrame, planted: bool) -> None:
