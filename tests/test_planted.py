@@ -330,6 +330,11 @@ def test_the_planted_category_is_thick_and_each_kind_of_line_named_once():
     assert thick.get_ydata() == pytest.approx(own["value"].to_numpy())
     assert thick.get_xdata() == pytest.approx(own["dose"].to_numpy())
     assert sum(line.get_lw() < 1 for line in lines) >= 2
+    last = responses.query("measure == @MAP and dose == 4 and category != 'text'")
+    furthest = last.loc[last["value"].abs().idxmax(), "category"]
+    beside = [text.get_text() for text in figure.axes[0].texts]
+    assert beside[0] == furthest
+    assert "text" not in beside
     named = sorted(text.get_text() for text in figure.legends[0].get_texts())
     assert named == ["each other category", "the planted category"]
     plt.close(figure)
@@ -378,6 +383,10 @@ def test_words_follow_what_is_found(steep, follows, more):
     said = sentences.what_we_see(looked, *told)
     assert "text 6,886 on 138 images" in said
     assert follows in said
+    low, high = {0.1: ("less", "more"), -0.1: ("more", "less")}.get(steep, ["not decided"] * 2)
+    told = " ".join(said.split())
+    assert f"At dose 0.25, beside dose 1, it is {low} at text" in told
+    assert f"At dose 4, beside dose 1, it is {high} at text" in told
     assert more in said
     assert "text: of 2 others 2 are not decided" in said
     assert "nan" not in said

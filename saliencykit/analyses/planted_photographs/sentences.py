@@ -57,10 +57,10 @@ def _follows(specific: pd.DataFrame, responses: pd.DataFrame, measure: str) -> s
     unsure = mention(" may or may not at {},", sides.undecided, spec)
     said = f"{rises}{falls}{unsure}".removesuffix(",") or " tells nothing"
     unit = "share of people's" if measure == MAP else "region NSS"
-    ends = [_end(responses, measure, dose) for dose in sorted({*responses["dose"]} - {1.0})]
-    few = " ".join(filter(None, [*ends[:1], *ends[1:][-1:]]))
+    doses = sorted({*responses["dose"]} - {1.0})
+    ends = " ".join(_end(responses, measure, d) for d in dict.fromkeys([doses[0], doses[-1]]))
     return f"""{measure.capitalize()} ({unit}, per doubling, over all doses){said}{sides.too_few}.
-        {few}"""
+        {ends}"""
 
 
 def _end(responses: pd.DataFrame, measure: str, dose: float) -> str:

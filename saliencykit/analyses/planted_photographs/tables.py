@@ -27,7 +27,6 @@ from ...study import Study
 
 MAP, UNITS = MEASURES = ("the map", "best units")
 READOUT = "the map of frozen layers"
-QUIET = ["comparison", "measure", "category", "value", "low", "high"]
 ITSELF, OTHERS, GAP = KINDS = ("itself", "others", "itself − others")
 Answers = dict[str, OverTrainings]
 """By measure, one number a category."""
@@ -197,10 +196,8 @@ class Planted:
                 own = slope.table(together=True, **about, planted=planted, kind=ITSELF)
                 parts.append(own[own["category"] == planted])
                 if len(slope.categories) > 1:
-                    mine, others = (
-                        slope.favouring(planted),
-                        without(slope, planted).averaged(OTHERS),
-                    )
+                    mine = slope.favouring(planted)
+                    others = without(slope, planted).averaged(OTHERS)
                     images = np.minimum(mine.images, others.images)
                     gap = replace(mine, values=mine.values - others.values, images=images)
                     for kind, found in ((OTHERS, others), (GAP, gap)):
@@ -231,8 +228,8 @@ class Planted:
     def frozen_halves(self, comparisons: int) -> pd.DataFrame:
         """Return the same of readouts of frozen layers, by the map alone, measure `READOUT`.
 
-        They are taught in seconds, so that there can be enough comparisons to tell how often one
-        alarms. 0 comparisons: no rows. Raises ValueError for fewer.
+        They are taught sooner, so that there can be more comparisons to tell how often one alarms.
+        0 comparisons: no rows. Raises ValueError for fewer.
         """
         if comparisons < 0:
             raise ValueError(f"{comparisons} comparisons of halves; at least 0 are needed")
@@ -252,7 +249,7 @@ class Planted:
             )
             for number in range(comparisons)
         ]
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=QUIET)
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def _check(data: SaliencyDataset) -> None:
