@@ -92,7 +92,7 @@ class Scattered(Blobs):
     """Blobs that people also look past."""
 
     def fixations(self, i):
-        near, draw = super().fixations(i), np.random.default_rng(i)
+        near, draw = super().fixations(i), np.random.default_rng([*self.names[i].encode()])
         x, y = (draw.uniform(0, n, 8) for n in (64, 48))
         return Fixations.of([*near.x.tolist(), *x], [*near.y.tolist(), *y])
 

@@ -17,6 +17,7 @@ from saliencykit.analyses.planted_photographs.tables import (
     MEASURES,
     OTHERS,
     READOUT,
+    SHAM,
     UNITS,
     Planted,
 )
@@ -269,9 +270,10 @@ def test_an_alarm_is_a_comparison_that_is_wrong_somewhere(alarm):
     low, high = table.loc[MAP, ["low", "high"]]
     assert (low, high) == sk.intervals.exact(len(alarm), 3)
     said = sentences._quiet(table.reset_index())
-    assert f"by the map {len(alarm)} of 3" in said
+    assert f"halves of the observers by the map {len(alarm)} of 3" in " ".join(said.split())
     assert ("beyond doubt" in said) == (len(alarm) >= 2)
-    few = ["by the map"] * (len(alarm) < 2) + ["by best units"]  # three never tell that few alarm
+    # Three never tell that few alarm.
+    few = [f"halves of the observers by {m}" for m in MEASURES if m == UNITS or len(alarm) < 2]
     assert f"cannot tell whether it is more than promised: {' and '.join(few)}." in said
 
 
@@ -280,8 +282,11 @@ def test_many_quiet_comparisons_are_as_promised():
     row = {"measure": MAP, "alarms": 5, "comparisons": 100, "low": low, "high": high}
     few = {"measure": UNITS, "alarms": 0, "comparisons": 2, "low": 0.0, "high": 0.8}
     said = sentences._quiet(pd.DataFrame([row, few]))
-    assert "No more than promised: by the map." in said
-    assert "cannot tell whether it is more than promised: by best units." in said
+    assert "No more than promised: halves of the observers by the map." in said
+    assert (
+        "cannot tell whether it is more than promised: halves of the observers by best units."
+        in said
+    )
 
 
 def test_halves_are_compared_training_by_training(planted):
@@ -294,28 +299,43 @@ def test_halves_are_compared_training_by_training(planted):
         planted.halves(0)
 
 
-def test_halves_of_frozen_readouts_are_those_of_readouts_dissected_one_by_one(planted):
-    found = planted.frozen_halves(2).set_index(["comparison", "category"])["value"]
-    pair = [planted.networks(half) for half in planted.asked_halves(1, frozen=True)]
-    assert all(one.settings.frozen for half in planted.asked_halves(1, frozen=True) for one in half)
+@pytest.mark.parametrize("kind", ["frozen_halves", "shams"])
+def test_frozen_readouts_told_at_once_are_those_dissected_one_by_one(planted, kind):
+    told_at_once = getattr(planted, kind)
+    found = told_at_once(2).set_index(["comparison", "category"])["value"]
+    asked = planted.asked_shams(1) if kind == "shams" else planted.asked_halves(1, frozen=True)
+    assert all(one.settings.frozen for side in asked for one in side)
     by_hand = [
         OverTrainings.of(
             [
                 dissect(WithMap(net), own, ["map"], size=planted.study.size)
-                for net, own in zip(half, planted.unseen, strict=True)
+                for net, own in zip(planted.networks(side), planted.unseen, strict=True)
             ],
             mean_of("map"),
         )
         / planted.people
-        for half in pair
+        for side in asked
     ]
     values = (by_hand[0] - by_hand[1]).values[..., 0, :].mean(0)
     told = dict(zip(planted.people.categories, values, strict=True))
     assert found[2].to_dict() == pytest.approx(told, nan_ok=True, abs=1e-6)
     assert not found[1].equals(found[2])
-    assert planted.frozen_halves(0).empty
+    assert told_at_once(0).empty
     with pytest.raises(ValueError, match="-1 comparisons"):
-        planted.frozen_halves(-1)
+        told_at_once(-1)
+
+
+def test_sham_doses_differ_in_which_fixations_count_alone(planted):
+    one, other = planted.asked_shams(0)
+    for k in range(2):
+        assert one[k].settings == other[k].settings
+        assert one[k].data.names == other[k].data.names
+        assert one[k].data.weight == other[k].data.weight == 4  # further from 1 than 0.5
+        assert one[k].data.fingerprint != other[k].data.fingerprint
+    assert one[0].data.seed != one[1].data.seed
+    again = [side[0].data.fingerprint for n in (0, 1) for side in planted.asked_shams(n)]
+    assert len(set(again)) == 4
+    assert again[:2] == [one[0].data.fingerprint, other[0].data.fingerprint]
 
 
 # --- Figures, words, browser ---------------------------------------------------------------------
@@ -359,11 +379,13 @@ def test_the_matrix_has_the_planted_first_and_decided_numbers_bold():
 
 def test_alarms_stand_beside_what_is_promised():
     frozen = halves((1, 2)).query("measure == @MAP").assign(measure=READOUT)
-    table = tables.alarms(halves((2,)), frozen)
-    assert table.set_index("measure")["value"].to_dict() == {MAP: 1 / 3, UNITS: 0, READOUT: 2 / 3}
+    table = tables.alarms(halves((2,)), frozen, frozen.assign(measure=SHAM))
+    value = table.set_index("measure")["value"].to_dict()
+    assert value == {MAP: 1 / 3, UNITS: 0, READOUT: 2 / 3, SHAM: 2 / 3}
+    assert "sham doses by the map of frozen layers 2 of 3" in sentences._quiet(table)
     figure = figures.alarms(table)
     names = [text.get_text().splitlines()[-1] for text in figure.axes[0].get_xticklabels()]
-    assert names == ["1 of 3", "0 of 3", "2 of 3"]
+    assert names == ["1 of 3", "0 of 3", "2 of 3", "2 of 3"]
     plt.close(figure)
 
 

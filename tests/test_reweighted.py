@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saliencykit.datasets import Fixations, Reweighted, SomeObservers
+from saliencykit.datasets import Fixations, Reweighted, Sham, SomeObservers
 from saliencykit.datasets.reweighted import FINEST, as_fraction, looked_at, observers_of
 from saliencykit.metrics import nss
 from saliencykit.models import SaliencyModel, Settings, build_encoder, train, upsample
@@ -78,6 +78,36 @@ def test_order_and_what_else_is_known_stay():
     assert torch.equal(one.image, plain.image)
     assert [r.category for r in one.regions] == [r.category for r in plain.regions]
     assert (one.name, one.scene, one.size) == (plain.name, plain.scene, plain.size)
+
+
+@pytest.mark.parametrize("weight", [0.25, 1, 4])
+def test_a_sham_weighs_as_many_fixations_but_any(weight):
+    data, drawn = Scattered(6), []
+    for seed in range(40):
+        sham, real = Sham(data, "bright", weight, 3, seed), Reweighted(data, "bright", weight)
+        for i in range(6):
+            count = len(sham.fixations(i))
+            assert count == len(real.fixations(i))
+            assert sham.fixations(i).x.unique().tolist() == data.fixations(i).x.unique().tolist()
+        if weight != 1:
+            alone = sham.fixations(0).x.unique_consecutive(return_counts=True)[1]
+            drawn.append((alone == sham.weight.numerator).double())
+    if weight != 1:  # each fixation is drawn as often as any other
+        share = torch.stack(drawn).mean(0)
+        assert len(set(map(tuple, torch.stack(drawn).tolist()))) > 10
+        assert share.max() - share.min() < 6 * (share.mean() / 40) ** 0.5
+
+
+def test_shams_are_drawn_anew_by_seed_and_alike_by_image():
+    data = Scattered(8)
+    sham = Sham(data, "bright", 4, 1, 2)
+    part = sham.subset(data.names[3:5])
+    assert part.fixations(1).x.tolist() == sham.fixations(4).x.tolist()
+    others = [Sham(data, "bright", 4, 1, 3), Sham(data, "bright", 4, 2, 2)]
+    others += [Sham(data, "dark", 4, 1, 2), Reweighted(data, "bright", 4)]
+    assert len({one.fingerprint for one in (sham, *others)}) == 5
+    assert sham.fingerprint == Sham(Scattered(8), "bright", 4, 1, 2).fingerprint
+    assert any(others[0].fixations(i).x.tolist() != sham.fixations(i).x.tolist() for i in range(8))
 
 
 def test_another_weight_is_other_data_of_the_same_images():

@@ -20,7 +20,7 @@ from . import (  # noqa: F401 (each registers)
 from .base import DATASETS, SaliencyDataset
 from .joined import Joined
 from .pysaliency_data import from_pysaliency, to_pysaliency
-from .reweighted import Reweighted, SomeObservers
+from .reweighted import Reweighted, Sham, SomeObservers
 from .types import CATEGORIES, Fixations, Region, Sample
 
 Setting = bool | int | float | str | os.PathLike | Sequence[Any] | Mapping[str, float] | None
@@ -50,6 +50,7 @@ __all__ = [
     "Reweighted",
     "SaliencyDataset",
     "Sample",
+    "Sham",
     "SomeObservers",
     "from_pysaliency",
     "load",

@@ -5,10 +5,12 @@ takes a weight as it takes people who look again: a mean over them is the weight
 """
 
 import copy
+import zlib
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Self
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -91,13 +93,38 @@ class Reweighted(SameImages):
     def fixations(self, i: int) -> Fixations:
         """Return the fixations on stimulus `i`, each as often as it weighs; in its pixels."""
         seen = self._looks(i)
-        own = inside(self.data, i, seen, self.category)
-        times = torch.where(own, self.weight.numerator, self.weight.denominator)
+        times = torch.where(self._weighed(i, seen), self.weight.numerator, self.weight.denominator)
         return seen[torch.arange(len(seen)).repeat_interleave(times)]
+
+    def _weighed(self, i: int, seen: Fixations) -> Tensor:
+        """Tell which of the fixations on stimulus `i` weigh `weight`: (N,)."""
+        return inside(self.data, i, seen, self.category)
 
     def contents(self) -> object:
         """Return what identifies data, category and weight."""
         return [super().contents(), self.category, str(self.weight)]
+
+
+class Sham(Reweighted):
+    """`data`, on each image as many fixations weighing `weight` as `Reweighted` would weigh so.
+
+    They are drawn at random from all on the image, by `seed` (whole numbers) and the image's name,
+    so that no category is preferred, and what differs from `data` is noise. Raises what
+    `Reweighted` does.
+    """
+
+    def __init__(self, data: SaliencyDataset, category: str, weight: float, *seed: int):
+        super().__init__(data, category, weight)
+        self.seed = seed
+
+    def _weighed(self, i: int, seen: Fixations) -> Tensor:
+        own = super()._weighed(i, seen).numpy()
+        rng = np.random.default_rng([*self.seed, zlib.crc32(self.names[i].encode())])
+        return torch.from_numpy(rng.permutation(own))
+
+    def contents(self) -> object:
+        """Return what identifies data, category, weight and draw."""
+        return [super().contents(), "sham", *self.seed]
 
 
 class SomeObservers(SameImages):

@@ -24,7 +24,7 @@ from ...viewing.plots import (
     verdicts,
 )
 from ...viewing.style import AFTER, BEFORE, CONTROL, OTHER, WIDTH, label, legend
-from .tables import MAP, MEASURES, READOUT, UNITS
+from .tables import MAP, MEASURES, READOUT, SHAM, UNITS
 
 UNIT = {MAP: "% of people's", UNITS: "region NSS"}
 
@@ -142,9 +142,10 @@ def halves(table: pd.DataFrame) -> Figure:
 
 
 TAUGHT = {
-    MAP: "the map,\nfine-tuned",
-    UNITS: "best units,\nfine-tuned",
-    READOUT: "the map of\nfrozen layers",
+    MAP: "halves: the map,\nfine-tuned",
+    UNITS: "halves: best\nunits, fine-tuned",
+    READOUT: "halves: the map\nof frozen layers",
+    SHAM: "sham doses: the map\nof frozen layers",
 }
 
 
@@ -153,7 +154,7 @@ def alarms(table: pd.DataFrame) -> Figure:
 
     table: `tables.alarms`.
     """
-    figure, axis = plt.subplots(figsize=(0.6 * WIDTH, 3.4))
+    figure, axis = plt.subplots(figsize=(0.75 * WIDTH, 3.4))
     places = range(len(table))
     points(axis, table, places, colour=BEFORE, upright=True)
     axis.axhline(RATE, color=CONTROL, ls="--", lw=1.2, label=f"promised, {RATE:.0%}", zorder=0)

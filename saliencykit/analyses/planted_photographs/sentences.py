@@ -6,7 +6,7 @@ from ...intervals import RATE
 from ...viewing.claims import VAGUE, Sides, bullets, listed, mention, percent, spans
 from ...viewing.plots import only, unique
 from ...viewing.style import label
-from .tables import GAP, ITSELF, MAP, MEASURES, OTHERS, UNITS
+from .tables import GAP, ITSELF, MAP, MEASURES, OTHERS, READOUT, SHAM, UNITS
 
 ALONE = "Only one category is labelled here, so there are no others."
 SPEC = {MAP: ".1%", UNITS: ".2f"}
@@ -111,11 +111,11 @@ def _along(slopes: pd.DataFrame, measure: str) -> str:
 
 
 def _quiet(alarms: pd.DataFrame) -> str:
-    """Say how often halves of the observers were told apart, and how often they might be."""
+    """Say how often what only chance sets apart was told apart, and how often it might be."""
     if alarms.empty:
         return "too few images to say."
     told = [
-        f"by {row.measure} {row.alarms} of {row.comparisons}"
+        f"{_where(row.measure)} {row.alarms} of {row.comparisons}"
         f" (exact interval of the share: {percent(row.low)} to {percent(row.high)})"
         for row in alarms.itertuples()
     ]
@@ -127,11 +127,17 @@ def _quiet(alarms: pd.DataFrame) -> str:
                 _by(alarms[vague])),
         mention("No more than promised: {}.", _by(alarms[~more & ~vague])),
     ]  # fmt: skip
-    return f"""networks taught one half of the observers were told from those taught the other half,
-        in some category, in this many comparisons, where {percent(RATE)} is promised:
-        {listed(told, text=str)}. {" ".join(filter(None, kept))} A weight of 1 changes no digit,
-        which a test asserts."""
+    return f"""networks that only chance sets apart were told from each other, in some category, in
+        this many comparisons, where {percent(RATE)} is promised: {listed(told, text=str)}.
+        {" ".join(filter(None, kept))} A weight of 1 changes no digit, which a test asserts."""
 
 
 def _by(alarms: pd.DataFrame) -> list[str]:
-    return [f"by {measure}" for measure in alarms["measure"]]
+    return [_where(measure) for measure in alarms["measure"]]
+
+
+def _where(measure: str) -> str:
+    """Return what was compared, and by what: "halves of the observers by the map"."""
+    if measure == SHAM:
+        return f"sham doses by {READOUT}"
+    return f"halves of the observers by {measure}"

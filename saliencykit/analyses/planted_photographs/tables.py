@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from ...datasets import Reweighted, SaliencyDataset, SomeObservers
+from ...datasets import Reweighted, SaliencyDataset, Sham, SomeObservers
 from ...datasets.reweighted import as_fraction, looked_at, observers_of
 from ...dissection import Dissection, OverTrainings, best_of, dissect_cached, mean_of
 from ...dissection.readout_maps import MAP as LAYER
@@ -26,10 +26,12 @@ from ...models import SaliencyModel, Training, train_side_by_side
 from ...study import Study
 
 MAP, UNITS = MEASURES = ("the map", "best units")
-READOUT = "the map of frozen layers"
+READOUT, SHAM = "the map of frozen layers", "the map of frozen layers, sham doses"
 ITSELF, OTHERS, GAP = KINDS = ("itself", "others", "itself − others")
 Answers = dict[str, OverTrainings]
 """By measure, one number a category."""
+Pair = tuple[list[Training], list[Training]]
+"""Trainings that only chance sets apart, undone: those of one side, and of the other."""
 
 
 class Planted:
@@ -93,9 +95,7 @@ class Planted:
         own = self.study.asked(False, count=self.trainings)
         return own if own[0].data.names == self.learned[0].names else self._taught(self.learned)
 
-    def asked_halves(
-        self, number: int, frozen: bool = False
-    ) -> tuple[list[Training], list[Training]]:
+    def asked_halves(self, number: int, frozen: bool = False) -> Pair:
         """Return trainings on one half of the observers and on the other, undone.
 
         frozen: of the readout alone. Each training deals the observers anew, so that who is in a
@@ -110,6 +110,25 @@ class Planted:
             for half, chosen in zip(halves, (dealt[:n], dealt[n : 2 * n]), strict=True):
                 half.append(SomeObservers(data, chosen))
         return self._taught(halves[0], frozen), self._taught(halves[1], frozen)
+
+    def asked_shams(self, number: int) -> Pair:
+        """Return trainings of readouts at one sham dose and at another, undone.
+
+        On each image as many fixations as lie in its regions of a planted category, drawn at
+        random, count the dose furthest from 1: comparisons take the planted categories in turn. As
+        of doses, training k of both has the same fixations, seed and order of images; which of them
+        count is drawn anew for each, so that it is part of what differs between trainings.
+        """
+        category = self.categories[number % len(self.categories)]
+        dose = max(self.doses, key=lambda one: abs(np.log2(one)))
+        shams = [
+            [
+                Sham(data, category, dose, self.study.first_seed + k, number, side)
+                for k, data in enumerate(self.learned)
+            ]
+            for side in range(2)
+        ]
+        return self._taught(shams[0], frozen=True), self._taught(shams[1], frozen=True)
 
     def _taught(self, data: Sequence[SaliencyDataset], frozen: bool = False) -> list[Training]:
         """Return training k of the study, but on data[k]; not validated."""
@@ -231,13 +250,22 @@ class Planted:
         They are taught sooner, so that there can be more comparisons to tell how often one alarms.
         0 comparisons: no rows. Raises ValueError for fewer.
         """
-        if comparisons < 0:
-            raise ValueError(f"{comparisons} comparisons of halves; at least 0 are needed")
-        pairs = [self.asked_halves(number, frozen=True) for number in range(comparisons)]
-        names = [(number, half) for number in range(comparisons) for half in range(2)]
+        pairs = [self.asked_halves(number, frozen=True) for number in range(_some(comparisons))]
+        return self._read_apart(pairs, READOUT)
+
+    def shams(self, comparisons: int) -> pd.DataFrame:
+        """Return by how much readouts at one sham dose differ from those at another.
+
+        As `frozen_halves`, measure `SHAM`. See `asked_shams`.
+        """
+        return self._read_apart([self.asked_shams(n) for n in range(_some(comparisons))], SHAM)
+
+    def _read_apart(self, pairs: Sequence[Pair], measure: str) -> pd.DataFrame:
+        """Return by how much readouts of each pair differ, by the map; all of an image at once."""
+        names = [(number, side) for number in range(len(pairs)) for side in range(2)]
         found: dict[tuple[int, int], list[Dissection]] = {name: [] for name in names}
-        for k, own in enumerate(self.unseen if comparisons else []):
-            read = self.networks([pairs[number][half][k] for number, half in names])
+        for k, own in enumerate(self.unseen if pairs else []):
+            read = self.networks([pairs[number][side][k] for number, side in names])
             maps = Maps(dict(zip(map(str, names), read, strict=True)))
             whole = dissect_cached(maps, own, size=self.study.size)
             for name in names:
@@ -245,11 +273,17 @@ class Planted:
         answers = {k: OverTrainings.of(v, mean_of(LAYER)) / self.people for k, v in found.items()}
         parts = [
             (answers[number, 0] - answers[number, 1]).table(
-                together=True, comparison=number + 1, measure=READOUT
+                together=True, comparison=number + 1, measure=measure
             )
-            for number in range(comparisons)
+            for number in range(len(pairs))
         ]
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _some(comparisons: int) -> int:
+    if comparisons < 0:
+        raise ValueError(f"{comparisons} comparisons; at least 0 are needed")
+    return comparisons
 
 
 def _check(data: SaliencyDataset) -> None:
@@ -260,15 +294,15 @@ def _check(data: SaliencyDataset) -> None:
         raise ValueError(f"{data!r} has no annotated regions: there is nothing to re-weight by")
 
 
-def alarms(*halves: pd.DataFrame) -> pd.DataFrame:
+def alarms(*apart: pd.DataFrame) -> pd.DataFrame:
     """Return how many comparisons alarm: measure, alarms, comparisons, value, low, high.
 
-    In some category; value: their share, low, high: its exact interval. halves: what
-    `Planted.halves` and `Planted.frozen_halves` return; a comparison none of whose categories has
+    In some category; value: their share, low, high: its exact interval. apart: what
+    `Planted.halves`, `frozen_halves` and `shams` return; a comparison none of whose categories has
     an interval is none.
     """
     rows = []
-    told = pd.concat([table for table in halves if len(table)])
+    told = pd.concat([table for table in apart if len(table)])
     for measure, table in told.dropna(subset="low").groupby("measure", sort=False):
         wrong = ((table["low"] > 0) | (table["high"] < 0)).groupby(table["comparison"]).any()
         count = int(wrong.sum()), len(wrong)
