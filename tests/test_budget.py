@@ -11,10 +11,11 @@ import torch
 
 from saliencykit import models
 from saliencykit.analyses.budget import browser, figures, sentences, tables
-from saliencykit.analyses.budget.tables import ALL, ANY, CHOSEN, NONE, Budget, evenly
+from saliencykit.analyses.budget.tables import ALL, CHOSEN, NONE, TOGETHER, Budget, evenly
 from saliencykit.datasets import Fixations, Region
-from saliencykit.evaluation import observer_curve
-from saliencykit.models import CentrePrior
+from saliencykit.evaluation import looks, observer_curve, read_layers, read_together
+from saliencykit.models import CentrePrior, upsample
+from saliencykit.models.loglinear import coarse_grid, fit_densities
 from saliencykit.registry import UnknownNameError
 from tests.conftest import Blobs
 
@@ -97,8 +98,12 @@ def test_categories_add_up_to_what_each_layer_explains(budget):
     layers = budget.layers().set_index(["encoder", "layer"])["value"]
     found = budget.categories()
     assert list(found["category"].unique()) == ["bright", "dark", NONE]
-    for layer, rows in found.groupby("layer"):
-        assert (rows["share"] * rows["value"]).sum() == pytest.approx(layers["toyvgg", layer])
+    assert found["encoder"].unique().tolist() == ["toyvgg", TOGETHER]
+    for key, rows in found.groupby(["encoder", "layer"], dropna=False):
+        assert (rows["share"] * rows["value"]).sum() == pytest.approx(layers[key])
+    for _, rows in found.groupby("category"):
+        read = rows.loc[rows["encoder"] != TOGETHER, "value"]
+        np.testing.assert_allclose(rows["behind"], read.max() - rows["value"], atol=1e-9)
 
 
 def test_a_fixation_in_two_regions_is_half_of_each(budget):
@@ -131,26 +136,58 @@ def test_people_s_bits_are_their_curve_and_shares_are_of_them(budget):
     curve = observer_curve(budget.data, "ig", PRIOR)
     known = curve.law.limit if curve.law.determined else curve.table["mean"].iloc[-2]
     assert people["value"] == pytest.approx(known)
-    read = table.iloc[:-1]
-    read = read[read["layer"] != CHOSEN]
+    read = table[table["depth"].notna()]
     np.testing.assert_allclose(read["of_limit"], read["value"] / people["value"])
     np.testing.assert_allclose(read["behind"], read["value"].max() - read["value"], atol=1e-9)
     assert (read["low"] <= read["value"]).all()
     assert read["images"].eq(23).all()  # nobody looked at one
 
 
-def test_the_best_layer_is_a_taught_encoder_s_and_any_is_no_worse(budget):
+def test_the_best_layer_is_a_taught_encoder_s(budget):
     read = budget.readings
     assert read["encoder"].tolist() == ["toyvgg"] * 3 + [CONTROL] * 3
     budget.bits[3:] += 100  # however much the untrained one knows
     try:
         assert read.loc[int(Budget.best.func(budget)), "encoder"] == "toyvgg"
-        best, any_of = budget.readers.values()
     finally:
         budget.bits[3:] -= 100
-    assert (any_of >= best).all()
-    assert (any_of == budget.bits[:3].max(0)).all()
+    best, together = budget.readers.values()
+    assert (best == budget.bits[budget.best]).all()
+    assert (together == budget.together).all()
     assert read["depth"].tolist()[:3] == [0, pytest.approx(6 / 12), 1]
+
+
+def test_layers_together_are_a_readout_of_their_readouts(budget):
+    data, how = budget.data, ((24, 32), PRIOR, 3)
+    read = read_layers(encoder(0), LAYERS, data, *how)
+    grid = coarse_grid(how[0])
+    maps = [upsample(read[name].tensors["maps"][:, None], grid) for name in LAYERS]
+    fold = torch.empty(len(data), dtype=torch.long)
+    for k, part in enumerate(data.folds(3)):
+        fold[[data.names.index(name) for name in part.names]] = k
+    share = torch.zeros(len(data), *grid)
+    for row in looks(data).itertuples():
+        h, w = data.size_of(row.image)
+        share[row.image, int(row.y * grid[0] / h), int(row.x * grid[1] / w)] += row.weight
+    share = share / share.sum((1, 2), keepdim=True).clamp(min=1e-12)
+    expected = fit_densities(torch.cat(maps, 1), share, PRIOR, fold)
+    found = read_together([(encoder(0), LAYERS)], data, *how)
+    assert torch.allclose(found.tensors["maps"], expected.maps, atol=2e-2)
+    assert found.tensors["weights"].shape == (3, 3)
+    alone = read_together([(encoder(0), LAYERS[:1]), (encoder(0), LAYERS[1:])], data, *how)
+    assert torch.equal(alone.tensors["bits"], found.tensors["bits"])
+    assert (found.tensors["bits"].numpy() == budget.together).all()
+
+
+def test_layers_together_know_what_each_alone_does_not():
+    rng, n, grid = np.random.default_rng(0), 40, (12, 16)
+    left, right = (torch.from_numpy(rng.normal(size=(n, 1, *grid))).float() for _ in range(2))
+    share = (left + right).flatten(1).softmax(1).view(n, *grid)
+    fold = torch.arange(n) % 4
+    read = [fit_densities(seen, share, PRIOR, fold).maps for seen in (left, right)]
+    both = fit_densities(torch.stack(read, 1), share, PRIOR, fold).maps
+    assert torch.corrcoef(torch.stack([both.flatten(), (left + right).flatten()]))[0, 1] > 0.95
+    assert torch.corrcoef(torch.stack([read[0].flatten(), (left + right).flatten()]))[0, 1] < 0.8
 
 
 def test_the_best_layer_is_chosen_on_other_images_than_it_is_scored_on(budget):
@@ -204,7 +241,7 @@ def test_without_observers_nothing_is_told_of_what_is_left(alone):
     assert table["of_limit"].isna().all()
     assert table["value"].notna().all()
     read = ["toyvgg"] * 2 + [CONTROL] * 2
-    assert table["encoder"].tolist() == [*read, "toyvgg", CONTROL]  # and no people
+    assert table["encoder"].tolist() == [*read, "toyvgg", CONTROL, TOGETHER]  # and no people
     said = words(alone)
     assert "whose fixations are whose" in said
     assert "have" not in said.splitlines()[0]
@@ -252,7 +289,8 @@ def test_the_ranking_shows_every_encoder_people_and_the_best_layer(budget):
     (axis,) = figures.layers(table, budget.control).axes
     best = table[table["best"]].set_index("encoder")["layer"]
     lines = {line.get_label() for line in axis.lines}
-    assert {*(f"{name}: ★ {layer}" for name, layer in best.items()), budget.people} <= lines
+    named = {f"{name}: ★ {layer}" for name, layer in best.items()}
+    assert {*named, budget.people, TOGETHER} <= lines
     assert set(best.index) == {"toyvgg", CONTROL}
     stars = [line for line in axis.lines if line.get_marker() == "*"]
     places = table.loc[table["best"], "depth"]
@@ -262,14 +300,15 @@ def test_the_ranking_shows_every_encoder_people_and_the_best_layer(budget):
     plt.close("all")
 
 
-def test_what_is_left_has_a_panel_a_part_and_two_points_a_row(budget):
+def test_what_is_left_has_a_panel_a_part_and_three_points_a_row(budget):
     left = budget.unexplained()
     axes = figures.unexplained(left).axes
     titles = [axis.get_title(loc="left") or axis.get_title() for axis in axes]
     assert [title.split()[1] for title in titles] == ["category", "distance", "fixation"]
     drawn = axes[0].containers
-    rows = left[(left["by"] == "category") & (left["reader"] == ANY)]
-    assert drawn[1][0].get_xdata().tolist() == pytest.approx(rows["value"].tolist())
+    rows = left[(left["by"] == "category") & (left["reader"] == TOGETHER)]
+    for points, column in ((drawn[0], "limit"), (drawn[2], "value")):
+        assert points[0].get_xdata().tolist() == pytest.approx(rows[column].tolist())
     plt.close("all")
 
 
@@ -293,11 +332,51 @@ def test_only_what_is_surely_more_or_less_than_the_whole_is_named():
     assert "nowhere" in sentences._ends(rows.assign(low=1.2, high=4.0), whole)
 
 
-def test_the_map_holds_every_layer_and_people(budget):
-    figure = figures.categories(budget.categories(), "toyvgg")
-    names = [text.get_text() for text in figure.axes[0].get_xticklabels()]
-    assert names == [*LAYERS, "people"]
+def test_the_map_holds_every_layer_all_together_and_people(budget):
+    table = budget.categories()
+    axis = figures.categories(table).axes[0]
+    names = [text.get_text() for text in axis.get_yticklabels()]
+    assert names == [*LAYERS, TOGETHER, "people"]
+    bold = {t.get_position()[1] for t in axis.texts if t.get_fontweight() == "bold"}
+    read = table[table["encoder"] == "toyvgg"]
+    best = read.loc[read.groupby("category")["value"].idxmax(), "layer"]
+    assert bold == {LAYERS.index(layer) for layer in best}
     plt.close("all")
+
+
+def test_each_encoder_has_its_bold_and_its_name(budget):
+    table = budget.categories()
+    other = table[table["encoder"] == "toyvgg"].assign(encoder="other")
+    both = pd.concat([other, table], ignore_index=True)
+    axis = figures.categories(both).axes[0]
+    assert {"other", "toyvgg"} <= {t.get_text() for t in axis.texts}
+    assert sum(t.get_fontweight() == "bold" for t in axis.texts) == 2 * 3
+    plt.close("all")
+
+
+def of_two_encoders():
+    """One category: `b`'s layers are 0.5 and 0.1 bits behind `a`'s best, surely or not."""
+    columns = ["category", "encoder", "layer", "value", "low", "behind_low"]
+    rows = [
+        ("text", "a", "x", 2.0, 1.9, 0.0),
+        ("text", "a", "y", 1.9, 1.8, -0.1),
+        ("text", "b", "z", 1.5, 1.4, 0.4),
+        ("text", "b", "w", 1.6, 1.5, 0.3),
+        (NONE, "b", "z", 9.0, 8.0, 0.0),
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+@pytest.mark.parametrize(("low", "sure"), [(0.3, "text"), (-0.01, "none")])
+def test_an_encoder_is_named_where_it_is_surely_ahead_of_all_others(low, sure):
+    table = of_two_encoders()
+    table.loc[3, "behind_low"] = low
+    said = " ".join(sentences._by_layer(table).split())
+    assert "explain most: a at `x` text." in said
+    assert said.endswith(f"surely by itself: {sure}.")
+    alone = sentences._by_layer(table[table["encoder"] == "a"])
+    assert "explain most: `x` text." in alone
+    assert "other encoders" not in alone
 
 
 def test_sentences_hold_the_tables_numbers(budget):
@@ -307,7 +386,7 @@ def test_sentences_hold_the_tables_numbers(budget):
     whole = budget.unexplained().query("by == @ALL")
     for value in whole["value"]:
         assert f"{value:.2f} [" in said
-    assert "one of 3 readouts" in said
+    assert "all 3 layers together" in said
     assert "do not tell" not in said
 
 

@@ -1,6 +1,6 @@
 """Models × images × metrics: whose maps are scored, the scores, people's, and what they say."""
 
-from .bits import looks, read_layers, weighed
+from .bits import looks, read_layers, read_together, weighed
 from .fitted import FITTED_METRICS, evaluate_fitted, fitted_to
 from .people import (
     BLURS,
@@ -56,6 +56,7 @@ __all__ = [
     "observer_curve",
     "prior_maps",
     "read_layers",
+    "read_together",
     "spread",
     "summary",
     "weighed",

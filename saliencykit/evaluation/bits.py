@@ -60,9 +60,7 @@ def read_layers(
     "weights" (C, K) and "penalties" (K,), of `fit_densities`. Raises ValueError for fewer images
     than folds, UnknownNameError for a layer that is not there.
     """
-    parts, grid = data.folds(folds), coarse_grid(size)
-    fold_of = {name: k for k, part in enumerate(parts) for name in part.names}
-    fold = torch.tensor([fold_of[name] for name in data.names])
+    fold, grid = _fold_of(data, folds), coarse_grid(size)
     seen = cache(lambda: coarse_features(encoder, data, layers, size).tensors)
     share = cache(lambda: _shares(data, grid))
     found = {}
@@ -84,6 +82,49 @@ def read_layers(
         about = {"encoder": encoder, "data": data}
         found[layer] = cached("read_layers", key, compute, about)
     return found
+
+
+def read_together(
+    layers: Sequence[tuple[Tapped, Sequence[str]]],
+    data: SaliencyDataset,
+    size: Size,
+    prior: CentrePrior,
+    folds: int = 5,
+) -> Entry:
+    """Read all these layers at once, as one density: a readout of their readouts' maps; cached.
+
+    layers: of each encoder those to read. Each map of `read_layers`, which never saw its image, is
+    a channel, and what the channels weigh is learned as the readouts were, on the other folds
+    (stacking: Wolpert 1992, Neural Networks 5, 241–259). Tensors and errors: those of
+    `read_layers`; C is the number of layers.
+    """
+    grid = coarse_grid(size)
+
+    def compute() -> Entry:
+        found = [
+            entry.tensors["maps"]
+            for encoder, names in layers
+            for entry in read_layers(encoder, names, data, size, prior, folds).values()
+        ]
+        seen = torch.cat([upsample(maps[:, None], grid) for maps in found], 1)
+        read = fit_densities(seen, _shares(data, grid), prior, _fold_of(data, folds))
+        return Entry({"bits": bits_of(read.maps, data, prior), **read._asdict()})
+
+    key = {
+        "code": code_of(read_together),
+        "layers": [(encoder.fingerprint, encoder.checked(names)) for encoder, names in layers],
+        "data": data.fingerprint,
+        "size": size,
+        "prior": asdict(prior),
+        "folds": folds,
+    }
+    return cached("read_together", key, compute, {"data": data})
+
+
+def _fold_of(data: SaliencyDataset, folds: int) -> Tensor:
+    """Return (N,): the number of the fold that holds each image."""
+    fold = {name: k for k, part in enumerate(data.folds(folds)) for name in part.names}
+    return torch.tensor([fold[name] for name in data.names])
 
 
 def _shares(data: SaliencyDataset, grid: Size) -> Tensor:

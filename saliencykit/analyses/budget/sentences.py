@@ -5,7 +5,7 @@ import pandas as pd
 from ...viewing.claims import Span, bullets, listed, percent, spans
 from ...viewing.plots import only, unique
 from ...viewing.style import label
-from .tables import ALL, ANY, CHOSEN, NONE, Budget
+from .tables import ALL, CHOSEN, NONE, TOGETHER, Budget
 
 
 def what_we_see(
@@ -17,7 +17,7 @@ def what_we_see(
         - {_control(layers, budget)}
         - {_whole(left, budget)}
         - {_by_category(left)}
-        - {_by_layer(categories, budget.own)}
+        - {_by_layer(categories)}
         - {_by(left, "place", "{} of the way from the centre to a corner")}
         - {_by(left, "order", "fixation {}")}
         - {_not_asked(budget)}
@@ -37,9 +37,17 @@ def _ranking(layers: pd.DataFrame, budget: Budget) -> str:
         for _, row in found.iloc[1:].iterrows()
     ]
     then = f" Then {listed(others, text=str)}, compared fixation by fixation." if others else ""
+    every = only(layers, encoder=TOGETHER).iloc[0]
+    than = f"{Span.of(every, 'behind'):surely less|surely more|not surely more}"
     return f"""A linear readout of **{first["encoder"]}**'s best frozen layer,
         `{named[first["encoder"]]}`, explains most: **{Span.of(first):.2f} bits per fixation** over
-        the centre prior{of}; which layer is best is chosen on other images.{then}"""
+        the centre prior{of}; which layer is best is chosen on other images.{then} One readout of
+        all {_count(budget)} layers together explains {Span.of(every):.2f}, {than} than the best."""
+
+
+def _count(budget: Budget) -> int:
+    """Return how many layers `TOGETHER` reads."""
+    return int((budget.readings["encoder"] != budget.control).sum())
 
 
 def _best_layers(layers: pd.DataFrame) -> dict[str, str]:
@@ -61,15 +69,11 @@ def _whole(left: pd.DataFrame, budget: Budget) -> str:
     """Say what is left of all fixations."""
     if left.empty:
         return ""
-    best, any_of = (only(left, by=ALL, reader=reader).iloc[0] for reader in unique(left, "reader"))
-    count = int((budget.readings["encoder"] != budget.control).sum())
-    missed = ": what is above 0 there, all of them miss"
-    if any_of["value"] <= 0:
-        missed = ": none, since whoever is chosen afterwards may know more than people do"
+    best, every = (only(left, by=ALL, reader=reader).iloc[0] for reader in unique(left, "reader"))
     return f"""Of the {best["limit"]:.2f} bits that {budget.people} have, the layer that is best on
-        all images leaves {Span.of(best):.2f}. If at each fixation the one of {count} readouts
-        could be asked that happens to know most, which nobody can know beforehand,
-        {Span.of(any_of):.2f} would be left{missed}."""
+        all images leaves {Span.of(best):.2f}, all {_count(budget)} layers together
+        {Span.of(every):.2f}: that much is in none of them, as far as a weighted sum of their maps
+        can tell."""
 
 
 def _by_category(left: pd.DataFrame) -> str:
@@ -83,11 +87,10 @@ def _by_category(left: pd.DataFrame) -> str:
     rest = ""
     if len(outside) and adds["what"] != NONE:
         rest = f"; what lies in no region adds {percent(outside['adds'].item() / whole)}"
-    missed = only(left, by="category", reader=ANY)
-    missed = [what for what, span in spans(missed, by="what").items() if span.low > 0]
-    nobody = f"""Even the best of all at each fixation surely leaves some in
-        {listed(missed)}.""" if missed else """The best of all at each fixation surely leaves
-        nothing in any category."""  # fmt: skip
+    missed = spans(only(left, by="category", reader=TOGETHER), by="what")
+    missed = [what for what, span in missed.items() if span.low > 0]
+    nobody = f"Even all layers together surely leave some in {listed(missed)}." if missed else (
+        "All layers together surely leave nothing in any category.")  # fmt: skip
     often = percent(adds["share"])
     return f"""{_ends(rows, only(left, by=ALL).iloc[0])} Most of all that is left is of
         **{label(adds["what"])}**, {percent(adds["adds"] / whole)}, where {often} of the fixations
@@ -96,7 +99,7 @@ def _by_category(left: pd.DataFrame) -> str:
 
 def _own(left: pd.DataFrame, by: str) -> pd.DataFrame:
     """Return the rows of the best reading, of parts dealt `by`."""
-    return left[(left["by"] == by) & (left["reader"] != ANY)] if len(left) else left
+    return left[(left["by"] == by) & (left["reader"] != TOGETHER)] if len(left) else left
 
 
 def _ends(rows: pd.DataFrame, whole: pd.Series) -> str:
@@ -131,19 +134,31 @@ def _by(left: pd.DataFrame, by: str, where: str) -> str:
         {first["limit"]:.2f} bits, at {last["what"]} {Span.of(last):.2f} of {last["limit"]:.2f}."""
 
 
-def _by_layer(categories: pd.DataFrame, encoder: str) -> str:
-    """Say at which layer each category is known best."""
+def _by_layer(categories: pd.DataFrame) -> str:
+    """Say at which encoder's layer each category is known best, and where surely better."""
     if categories.empty:
         return ""
-    best = categories.loc[categories.groupby("category", sort=False)["value"].idxmax()]
-    best = best[(best["category"] != NONE) & best["low"].notna()]
+    read = categories[(categories["encoder"] != TOGETHER) & (categories["category"] != NONE)]
+    read = read.dropna(subset="low")
+    best = read.loc[read.groupby("category", sort=False)["value"].idxmax()]
+    where, alone = "`" + best["layer"] + "`", read["encoder"].nunique() == 1
+    best = best.assign(where=where if alone else best["encoder"] + " at " + where)
     known = [
-        f"{listed(best[best['layer'] == layer]['category'].tolist())} at `{layer}`"
-        for layer in unique(categories, "layer")
-        if (best["layer"] == layer).any()
+        f"{where} {listed(best[best['where'] == where]['category'].tolist())}"
+        for where in unique(best, "where")
     ]
-    return f"""By category, layers of {encoder} that explain most, of which neighbours are
-        seldom surely apart: {listed(known, text=str)}."""
+    said = f"By category, layers that explain most: {listed(known, text=str)}."
+    if alone:
+        return f"{said} Neighbours are seldom surely apart."
+    sure = [
+        row.category
+        for row in best.itertuples()
+        if (read[(read["category"] == row.category) & (read["encoder"] != row.encoder)]
+            ["behind_low"] > 0).all()
+    ]  # fmt: skip
+    surely = listed(sure) if sure else "none"
+    return f"""{said} More than every layer of the other encoders, each difference surely by itself:
+        {surely}."""
 
 
 def _not_asked(budget: Budget) -> str:

@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ...evaluation import fixation_gains, looks, read_layers, weighed
+from ...evaluation import fixation_gains, looks, read_layers, read_together, weighed
 from ...intervals import crossed, image_weights, with_own
 from ...models import Encoder, build_encoder
 from ...study import Study
 
 NONE, ALL = "no region", "all"
-ANY = "best of all at each fixation"
+TOGETHER = "all layers together"
 CHOSEN = "the best, chosen on other images"
 RINGS = (0, 20, 40, 60, 80, 100)  # from the centre to a corner, per cent
 ORDERS = 8  # fixations told one by one; all later ones together
@@ -38,10 +38,11 @@ class Budget:
     `read_layers`; most: images, at most.
 
     Attributes: `data`; `readings`, a row a layer: encoder, layer, depth (0 … 1, its place among all
-    layers of the encoder), units; `bits` (readings, fixations); `seen`, the fixations (`looks`), of
-    images of which people's bits are known, if any are; `limit` (fixations,), people's; `people`,
-    what these are called, "" if nothing is known of them. Raises UnknownNameError for an encoder,
-    ValueError for fewer images than folds, or no layers.
+    layers of the encoder), units; `bits` (readings, fixations); `together` (fixations,), those of
+    one readout of all of them but the untrained network's (`read_together`); `seen`, the fixations
+    (`looks`), of images of which people's bits are known, if any are; `limit` (fixations,),
+    people's; `people`, what these are called, "" if nothing is known of them. Raises
+    UnknownNameError for an encoder, ValueError for fewer images than folds, or no layers.
     """
 
     def __init__(
@@ -66,17 +67,20 @@ class Budget:
         others = "n → ∞" if np.isinf(people.observers) else f"n = {people.observers:.0f}"
         self.people = f"people, {others}" if known.any() else ""
         rows, bits, self.maps = [], [], []
+        how, taught = (self.data, study.size, study.centre, folds), []
         for name, net in {**networks, self.control: study.untrained}.items():
             mine = study.dissected if name in (study.encoder, self.control) else net.layers
             chosen = evenly(mine, each)
-            found = read_layers(net, chosen, self.data, study.size, study.centre, folds)
-            for layer, entry in found.items():
+            if name != self.control:
+                taught.append((net, chosen))
+            for layer, entry in read_layers(net, chosen, *how).items():
                 depth = net.layers.index(layer) / max(1, len(net.layers) - 1)
                 rows.append((name, layer, depth, net.channels[layer]))
                 bits.append(entry.tensors["bits"].numpy()[told])
                 self.maps.append(entry.tensors["maps"])
         self.readings = pd.DataFrame(rows, columns=["encoder", "layer", "depth", "units"])
         self.bits = np.stack(bits)
+        self.together = read_together(taught, *how).tensors["bits"].numpy()[told]
 
     @property
     def weight(self) -> np.ndarray:
@@ -112,10 +116,9 @@ class Budget:
 
     @property
     def readers(self) -> dict[str, np.ndarray]:
-        """The best reading, and the best of all at each fixation: name → bits (fixations,)."""
+        """The best reading, and all layers together: name → bits (fixations,)."""
         encoder, layer = self.readings.loc[self.best, ["encoder", "layer"]]
-        taught = (self.readings["encoder"] != self.control).to_numpy()
-        return {f"{encoder}, {layer}": self.bits[self.best], ANY: self.bits[taught].max(0)}
+        return {f"{encoder}, {layer}": self.bits[self.best], TOGETHER: self.together}
 
     def ratios(self, top: np.ndarray, bottom: np.ndarray) -> pd.DataFrame:
         """Return Σ top / Σ bottom over fixations (fixations, G), with intervals for other images.
@@ -170,27 +173,29 @@ class Budget:
         return pd.DataFrame(found / found.sum(1, keepdims=True), columns=names)
 
     def layers(self) -> pd.DataFrame:
-        """Return what each layer explains: a row a reading, then its encoders' best, then people.
+        """Return what each layer explains: a row a reading, their best, `TOGETHER`, and people.
 
         encoder, layer (`CHOSEN`: see `chosen`), depth, units, value, low, high (bits per fixation),
         images, of_limit (value as a share of people's) and behind (bits less than the best reading,
-        `CHOSEN` less than the best of these, fixation by fixation), both with intervals, and best
-        (whether a reading is its encoder's best on all images).
+        `CHOSEN` and `TOGETHER` less than the best of the former, fixation by fixation), both with
+        intervals, and best (whether a reading is its encoder's best on all images).
         """
-        both = np.vstack([self.bits, *self.chosen.values()]).T
+        both = np.vstack([self.bits, *self.chosen.values(), self.together]).T
         weight, one = self.weight[:, None], np.broadcast_to(self.weight[:, None], both.shape)
-        names = pd.DataFrame({"encoder": [*self.chosen], "layer": CHOSEN})
+        names = pd.DataFrame({"encoder": [*self.chosen, TOGETHER]})
+        names["layer"] = [CHOSEN] * len(self.chosen) + [None]
         table = pd.concat([self.readings, names], ignore_index=True)
         first = self.chosen[table["encoder"][self.best]]
-        lead = np.where(table["layer"] == CHOSEN, first[:, None], self.bits[self.best][:, None])
+        read = (table["depth"].notna()).to_numpy()
+        lead = np.where(read, self.bits[self.best][:, None], first[:, None])
         table = table.join(self.ratios(weight * both, one))
         share = self.ratios(weight * both, one * self.limit[:, None])
         behind = self.ratios(weight * (lead - both), one)
         for name, found in (("of_limit", share), ("behind", behind)):
             ends = {f"{name}_{end}": found[end] for end in ("low", "high")}
             table = table.assign(**{name: found["value"], **ends})
-        read = table["value"].where(table["layer"] != CHOSEN)
-        table["best"] = read.groupby(table["encoder"]).transform("max") == read
+        own = table["value"].where(read)
+        table["best"] = own.groupby(table["encoder"]).transform("max") == own
         if not self.people:
             return table
         whole = self.ratios(weight * self.limit[:, None], weight)
@@ -201,8 +206,8 @@ class Budget:
         """Return people's bits less what is explained, of all and part by part; no rows if unknown.
 
         A row a part and reader (of `readers`): by (what deals the fixations, `ALL`: nothing), what,
-        reader, share (of the fixations' weight), limit, explained, value (the one less the other),
-        low, high, images, and adds (value times share, which sum to the whole).
+        reader, share (of the fixations' weight), limit, with an interval, explained, value (the one
+        less the other), low, high, images, and adds (value times share, which sum to the whole).
         """
         whole = pd.DataFrame({ALL: np.ones(len(self.seen))})
         rows = [
@@ -217,7 +222,9 @@ class Budget:
         weight, what = self._dealt(part)
         share = weight.sum(0)
         found = self.ratios(weight * (self.limit - bits)[:, None], weight)
-        told = {"limit": self.limit @ weight / share, "explained": bits @ weight / share}
+        limit = self.ratios(weight * self.limit[:, None], weight)
+        told = {"limit": limit["value"], "limit_low": limit["low"], "limit_high": limit["high"]}
+        told |= {"explained": bits @ weight / share}
         about = {"by": by, "what": what, "reader": reader, "share": share}
         return pd.DataFrame({**about, **told}).join(found).assign(adds=found["value"] * share)
 
@@ -228,22 +235,29 @@ class Budget:
         return weight[:, some], part.columns[some].astype(str).tolist()
 
     def categories(self) -> pd.DataFrame:
-        """Return what each layer of the study's own encoder explains, category by category.
+        """Return what each layer explains, category by category, and `TOGETHER` after them.
 
-        A row a category and layer: category, layer, share (of fixations), value, low, high (bits
-        per fixation in it), images, limit (people's there), of_limit (value as a share of it, where
-        it is above 0). Without regions no rows.
+        A row a category and layer: category, encoder, layer, share (of fixations), value, low, high
+        (bits per fixation in it), behind (bits less than the category's best layer, fixation by
+        fixation), with an interval, images, limit (people's there), of_limit (value as a share of
+        it, where it is above 0). The untrained network's layers are none. Without regions no rows.
         """
         if "category" not in self.parts:
             return pd.DataFrame()
         weight, names = self._dealt(self.parts["category"])
-        share, rows = weight.sum(0), []
-        limit = self.limit @ weight / share
-        for k, layer in self.readings[self.readings["encoder"] == self.own]["layer"].items():
-            found = self.ratios(weight * self.bits[k][:, None], weight)
-            about = {"category": names, "layer": layer, "share": share}
-            rows.append(pd.DataFrame(about).join(found).assign(limit=limit))
-        table = pd.concat(rows, ignore_index=True)
+        share, parts = weight.sum(0), []
+        limit, read = self.limit @ weight / share, self.readings["encoder"] != self.control
+        rows = {(e, la): self.bits[k] for k, e, la in self.readings[read].iloc[:, :2].itertuples()}
+        most = np.stack([bits @ weight for bits in rows.values()]).argmax(0)
+        lead = np.stack([*rows.values()])[most].T  # (fixations, categories)
+        for (encoder, layer), bits in {**rows, (TOGETHER, None): self.together}.items():
+            found = self.ratios(weight * bits[:, None], weight)
+            behind = self.ratios(weight * (lead - bits[:, None]), weight)
+            about = {"category": names, "encoder": encoder, "layer": layer, "share": share}
+            told = {f"behind_{end}": behind[end] for end in ("low", "high")}
+            told = {"behind": behind["value"], **told, "limit": limit}
+            parts.append(pd.DataFrame(about).join(found).assign(**told))
+        table = pd.concat(parts, ignore_index=True)
         return table.assign(of_limit=table["value"] / table["limit"].where(table["limit"] > 0))
 
 
