@@ -272,9 +272,9 @@ def test_an_alarm_is_a_comparison_that_is_wrong_somewhere(alarm):
     said = sentences._quiet(table.reset_index())
     assert f"halves of the observers by the map {len(alarm)} of 3" in " ".join(said.split())
     assert ("beyond doubt" in said) == (len(alarm) >= 2)
-    # Three never tell that few alarm.
-    few = [f"halves of the observers by {m}" for m in MEASURES if m == UNITS or len(alarm) < 2]
-    assert f"cannot tell whether it is more than promised: {' and '.join(few)}." in said
+    few = "So few comparisons cannot tell whether it is more than promised"  # three never do
+    assert (f"{few}: halves of the observers by best units." in said) == (len(alarm) >= 2)
+    assert (f"{few}. A weight" in " ".join(said.split())) == (len(alarm) < 2)
 
 
 def test_many_quiet_comparisons_are_as_promised():

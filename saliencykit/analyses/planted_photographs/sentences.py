@@ -121,15 +121,19 @@ def _quiet(alarms: pd.DataFrame) -> str:
     ]
     more = alarms["low"] > RATE
     vague = ~more & (alarms["high"] - alarms["low"] >= VAGUE)
+    verdicts = {
+        "More than that beyond doubt": more,
+        "So few comparisons cannot tell whether it is more than promised": vague,
+        "No more than promised": ~more & ~vague,
+    }
     kept = [
-        mention("More than that beyond doubt: {}.", _by(alarms[more])),
-        mention("So few comparisons cannot tell whether it is more than promised: {}.",
-                _by(alarms[vague])),
-        mention("No more than promised: {}.", _by(alarms[~more & ~vague])),
-    ]  # fmt: skip
+        f"{said}." if which.all() else f"{said}: {listed(_by(alarms[which]), text=str)}."
+        for said, which in verdicts.items()
+        if which.any()
+    ]
     return f"""networks that only chance sets apart were told from each other, in some category, in
         this many comparisons, where {percent(RATE)} is promised: {listed(told, text=str)}.
-        {" ".join(filter(None, kept))} A weight of 1 changes no digit, which a test asserts."""
+        {" ".join(kept)} A weight of 1 changes no digit, which a test asserts."""
 
 
 def _by(alarms: pd.DataFrame) -> list[str]:
