@@ -2,7 +2,8 @@
 
 The twin's networks are trained as the study's, and measured on more scenes than the data have.
 There the truth is known, so it is seen how often an interval of the study's kind is wrong; and by
-how networks and images differ there, what studies with more of them would find (see `studies`).
+how networks differ there, and images here, what studies with more of them would find (see
+`studies`). Photographs differ more than scenes that hold the same do, and how much is known.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +47,7 @@ THINNED = (0.75, 0.5, 0.25)  # shares of one's own images that are kept
 THINNINGS = 100  # random choices of these, of one's own
 MORE, DRAWN = (1, 2, 4, 8, 16), 4  # times as many trainings or images; of so many all effects
 EFFECTS = 25  # whose power is told
-PEOPLES, REACH = "people's region NSS", "reach of an interval"
+PEOPLES, VARIETY, REACH = "people's region NSS", "spread over images", "reach of an interval"
 
 
 class Twins(Worlds):
@@ -208,10 +209,26 @@ class Twin:
         pair: whose difference is told (None: each category, jointly); trainings, images: how many
         times as many as this study has; spread: as of `studies`.
         """
-        pool = self.known.with_effects(CHANGE, effects)
+        pool = self._various(self.known.with_effects(CHANGE, effects))
         pool = pair.of(pool) if pair else pool
         number, share = trainings * self.count, images / self.times
         return studies(pool, number, share, self.own_images, pair is None, spread=spread)
+
+    def _various(self, pool: OverTrainings) -> OverTrainings:
+        """Return a pool of the twin's whose images differ as the study's own do."""
+        own, twin = self._varieties
+        times = own / twin
+        times = np.where(np.isnan(times), np.nan_to_num(_middle(times), nan=1.0), times)
+        mean = pool.values[:, :1]
+        return replace(pool, values=mean + (pool.values - mean) * times)
+
+    @cached_property
+    def _varieties(self) -> tuple[np.ndarray, np.ndarray]:
+        """How much images differ in the change by the twin's categories (K,): here, and there."""
+        found = dict(zip(self.own.categories, _variety(self.own, self.own_images), strict=True))
+        own = np.array([found.get(category, np.nan) for category in self.pool.categories])
+        whole = self.known.with_effects(CHANGE, self._effects)
+        return own, _variety(whole, self.own_images)
 
     @property
     def _spreads(self) -> tuple[float, float, float]:
@@ -229,14 +246,16 @@ class Twin:
     def measured(self) -> pd.DataFrame:
         """Return what nobody matched: figure, category, own, twin.
 
-        People's own region NSS, and how far the interval of the change reaches, if the change is as
-        large as the study's.
+        People's own region NSS; how much images differ in the change, NaN where a training saw too
+        few; and how far the interval of the change reaches, if the change is as large as the
+        study's, and images differ as the study's own do.
         """
         people, alike = self.found.people, self.known.people
         reach = np.median(self._errors(self._effects, None)[1], 0)
         told = self.own.learned(together=True)
         parts = {
             PEOPLES: (people.values[:, 0].mean(0), alike.values[0, 0]),
+            VARIETY: (_variety(self.own, self.own_images), self._varieties[1]),
             REACH: (told.high - told.value, reach),
         }
         rows = []
@@ -277,10 +296,10 @@ class Twin:
         for trainings, images in [(more, 1) for more in MORE] + [(1, more) for more in MORE[1:]]:
             effects = [*grid, own] if max(trainings, images) <= DRAWN else [own]
             for k, effect in enumerate(effects):
-                value, most, least = (found(effect, trainings, images, s) for s in spreads)
+                told = [found(effect, trainings, images, spread) for spread in spreads]
                 numbers = (trainings * self.count, images * len(self.worlds.shown))
-                ends = min(least, most), max(least, most)
-                rows.append((*numbers, effect, k == len(effects) - 1, value, *ends))
+                row = (*numbers, effect, k == len(effects) - 1, told[0], min(told), max(told))
+                rows.append(row)
         columns = ["trainings", "images", "effect", "own", "value", "low", "high"]
         return pd.DataFrame(rows, columns=columns)
 
@@ -291,10 +310,10 @@ class Twin:
         images), low, high (the same, as far as the spread of the twin's few trainings is known),
         effect: what the study has found.
         """
-        found, least, most = (self._needed(spread) for spread in self._spreads)
+        told = np.stack([self._needed(spread) for spread in self._spreads])
         own = dict(zip(self.own.categories, self.own.values[:, 0].mean(0), strict=True))
-        ends = {"low": np.minimum(least, most), "high": np.maximum(least, most)}
-        table = pd.DataFrame({"category": self.pool.categories, "value": found, **ends})
+        ends = {"low": told.min(0), "high": told.max(0)}
+        table = pd.DataFrame({"category": self.pool.categories, "value": told[0], **ends})
         return table.assign(effect=table["category"].map(own)).dropna(subset="effect")
 
     def _needed(self, spread: float) -> np.ndarray:
@@ -313,7 +332,7 @@ class Twin:
         what share of random choices the interval lies on the effect's side; value, low, high: mean
         and middle 95 % of the same of studies of the twin which say as much on all of theirs.
         """
-        whole, rows = self.known.with_effects(CHANGE, self._effects), []
+        whole, rows = self._various(self.known.with_effects(CHANGE, self._effects)), []
         for kept in THINNED:
             choices = list(self._choices(kept))
             for of in (None, pair):
@@ -365,3 +384,21 @@ class Twin:
             weights = [first, *others]
             values = on(mapped[AFTER], MAP) - on(mapped[BEFORE], MAP)
             yield replace(self.own, values=of_people(values, on(looked, PEOPLE)))
+
+
+def _variety(found: OverTrainings, own_images: bool) -> np.ndarray:
+    """Return by how much a number differs between images, as a standard deviation of one: (K,).
+
+    What other images do to one training (own_images), or to the mean of all, times the root of how
+    many it is told on. NaN where a training has too few to draw others from.
+    """
+    draws = found.values[:, 1:]
+    each = draws if own_images else draws.mean(0, keepdims=True)
+    images = found.images / (1 if found.crossed else len(found.values))
+    return np.sqrt(each.var(1, ddof=1).mean(0) * images)
+
+
+def _middle(values: np.ndarray) -> float:
+    """Return the median of what is known, NaN of nothing."""
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else np.nan

@@ -39,10 +39,12 @@ def _ranking(layers: pd.DataFrame, budget: Budget) -> str:
     then = f" Then {listed(others, text=str)}, compared fixation by fixation." if others else ""
     every = only(layers, encoder=TOGETHER).iloc[0]
     than = f"{Span.of(every, 'behind'):surely less|surely more|not surely more}"
+    told = f"{Span.of(every):.2f}"
+    told += f", {Span.of(every, 'of_limit'):.0%} of people's" if budget.people else ""
     return f"""A linear readout of **{first["encoder"]}**'s best frozen layer,
         `{named[first["encoder"]]}`, explains most: **{Span.of(first):.2f} bits per fixation** over
         the centre prior{of}; which layer is best is chosen on other images.{then} One readout of
-        all {_count(budget)} layers together explains {Span.of(every):.2f}, {than} than the best."""
+        all {_count(budget)} layers together explains {told}, {than} than the best."""
 
 
 def _count(budget: Budget) -> int:

@@ -285,7 +285,8 @@ def _like(table: pd.DataFrame) -> str:
     return f"""scene by scene with things of the same categories, as large, looked at by as many
         people as often; {percent(near)} of its {len(matched)} figures are within {percent(NEAR)} of
         the data's. What was not matched is, in the middle category, this many times as much there:
-        {" and ".join(rest)}."""
+        {listed(rest, text=str)}. In all that follows networks differ as they do there, and images
+        as yours do."""
 
 
 def _wrong(table: pd.DataFrame) -> str:
