@@ -315,7 +315,9 @@ def together(
 
     - A variance over few trainings is badly known, so that each is steadied by all: it weighs S − 1
       and their mean `PRIOR`, and it has as many more degrees of freedom (Smyth 2004, Statistical
-      Applications in Genetics and Molecular Biology 3, 3).
+      Applications in Genetics and Molecular Biology 3, 3). Where trainings have images of their own
+      (draws None), a number on fewer images varies more, so that it is the variances times images
+      that are alike.
     - Each stands at the level that min-p asks for (Westfall & Young 1993, Resampling-Based Multiple
       Testing, chapter 2): 1,000 times trainings and images are drawn anew about a truth that is
       known, and the least of the K intervals that would have held it is noted. Images have the
@@ -323,8 +325,9 @@ def together(
       larger than they are.
 
     A number on fewer than `IMAGES` images has no interval, and is none of those that hold. They
-    hold as promised from three trainings on; with two, a number that trainings move six times as
-    much as the others is missed in 15 % of cases.
+    hold as promised from three trainings on, up to 7 % of cases with three that have images of
+    their own and numbers that go together; with two, a number that trainings move six times as much
+    as the others is missed in 15 %.
     """
     values = np.asarray(values, float)
     drawn = None if draws is None else np.asarray(draws, float)
@@ -343,11 +346,13 @@ def _joint_reach(
     """Return how far each (K,) of the intervals reaches that hold `together`."""
     rng, (count, numbers) = np.random.default_rng(seed), values.shape
     own, prior = max(1, count - 1), min(PRIOR, numbers - 1) if count > 1 else 0.0
+    worth = images if draws is None else np.ones(numbers)
 
     def variance(of: np.ndarray) -> np.ndarray:
         """Steadied, over trainings: (…, S, K) to (…, K)."""
         raw = np.square(of - of.mean(-2, keepdims=True)).sum(-2) / own
-        return (own * raw + prior * raw.mean(-1, keepdims=True)) / (own + prior)
+        shared = (raw * worth).mean(-1, keepdims=True) / worth
+        return (own * raw + prior * shared) / (own + prior)
 
     spread, apart = variance(values), values - values.mean(0)
     size = np.sqrt(np.square(apart).sum(0))

@@ -217,6 +217,28 @@ def test_the_floor_stands_on_nothing_of_the_house():
     assert intervals.LEVEL == 0.95
 
 
+def test_numbers_on_images_of_their_own_are_steadied_by_how_many_these_are():
+    rng, images = np.random.default_rng(0), np.array([186.0, 36, 61, 143, 109, 22, 48, 29])
+    values = rng.normal(size=(3, 8))
+    alike = intervals.together(values, images=np.full(8, 64))
+    found = intervals.together(values / np.sqrt(images), images=images)
+    for end in ("low", "value", "high"):
+        expected = getattr(alike, end) / np.sqrt(images)
+        assert getattr(found, end) == pytest.approx(expected)
+    other = intervals.together(values / np.sqrt(images), images=np.full(8, 64))
+    assert (found.high - found.low)[0] < (other.high - other.low)[0]  # many images tell more
+
+
+def test_intervals_on_images_of_their_own_hold_together():
+    rng, images = np.random.default_rng(0), np.array([186, 36, 61, 143, 109, 22, 48, 29])
+    wrong = []
+    for _ in range(400):
+        found = intervals.together(rng.normal(size=(3, 8)) / np.sqrt(images), images=images)
+        wrong.append((found.low > 0) | (found.high < 0))
+    assert np.any(wrong, 1).mean() < 0.09  # 5 % are promised
+    assert np.mean(wrong, 0).max() < 0.04  # and no number alarms for all
+
+
 @pytest.mark.parametrize("count", [2, 5, 20])
 def test_the_true_spread_lies_where_few_values_say(count):
     seen = np.random.default_rng(count).normal(size=(20_000, count)).std(1, ddof=1)
