@@ -19,11 +19,13 @@ from saliencykit.analyses.planted_photographs.tables import (
     READOUT,
     SHAM,
     UNITS,
+    WHOLLY,
     Planted,
 )
 from saliencykit.datasets import Fixations, Reweighted
 from saliencykit.dissection import OverTrainings, dissect, mean_of
 from saliencykit.dissection.readout_maps import WithMap
+from saliencykit.evaluation import human_blur, human_regions
 from saliencykit.registry import UnknownNameError
 from tests.conftest import Blobs
 
@@ -194,6 +196,22 @@ def test_the_answer_is_the_map_s_region_nss_as_a_share_of_people_s(planted):
     assert found.values[0, 0, 0] == pytest.approx(np.mean(means) / people, rel=1e-3)
 
 
+def test_a_map_that_follows_wholly_is_people_s_density_so_re_weighted(planted):
+    told = planted.responses().query(f"measure == {WHOLLY!r} and category == 'bright'")
+    value = told.set_index("dose")["value"]
+    assert value[1.0] == 0
+    assert value[0.5] < 0 < value[4.0]
+    data = planted.unseen[0]
+    both = human_regions(Reweighted(data, "bright", 4), blur=human_blur(data)), human_regions(data)
+    more, plain = (
+        res.of("people")[torch.from_numpy((res.regions["category"] == "bright").to_numpy()), 0]
+        for res in both
+    )
+    expected = more.nanmean() / plain.nanmean() - 1
+    first = told.set_index("dose")["training 1"][4.0]
+    assert first == pytest.approx(expected.item(), rel=1e-4)
+
+
 def of(values, images=100):
     """`OverTrainings` of values (S, 1 + n, K) on the same images."""
     regions = pd.DataFrame({"image": ["a"]})
@@ -215,6 +233,8 @@ def answering(steep, noise=0.01, seed=0):
 
     doses = {("text", d): answer(d) for d in found.doses} | {("", 1.0): answer(1)}
     found.__dict__["_answers"] = {k: dict.fromkeys(MEASURES, v) for k, v in doses.items()}
+    steps = {d: np.array([0.3, 0, 0]) * np.log2(d) for d in (0.25, 0.5, 1.0, 2.0, 4.0)}
+    found._wholly = lambda _: [(d, of(np.zeros((3, 201, 3)) + up)) for d, up in steps.items()]
     return found
 
 
@@ -303,7 +323,8 @@ def test_halves_are_compared_training_by_training(planted):
 def test_frozen_readouts_told_at_once_are_those_dissected_one_by_one(planted, kind):
     told_at_once = getattr(planted, kind)
     found = told_at_once(2).set_index(["comparison", "category"])["value"]
-    asked = planted.asked_shams(1) if kind == "shams" else planted.asked_halves(1, frozen=True)
+    half = kind == "frozen_halves"
+    asked = planted.asked_halves(1, frozen=True) if half else planted.asked_shams(1, 0.5)
     assert all(one.settings.frozen for side in asked for one in side)
     by_hand = [
         OverTrainings.of(
@@ -326,16 +347,24 @@ def test_frozen_readouts_told_at_once_are_those_dissected_one_by_one(planted, ki
 
 
 def test_sham_doses_differ_in_which_fixations_count_alone(planted):
-    one, other = planted.asked_shams(0)
+    one, other = planted.asked_shams(0, 4)
     for k in range(2):
         assert one[k].settings == other[k].settings
         assert one[k].data.names == other[k].data.names
-        assert one[k].data.weight == other[k].data.weight == 4  # further from 1 than 0.5
+        assert one[k].data.weight == other[k].data.weight == 4
         assert one[k].data.fingerprint != other[k].data.fingerprint
     assert one[0].data.seed != one[1].data.seed
-    again = [side[0].data.fingerprint for n in (0, 1) for side in planted.asked_shams(n)]
+    again = [side[0].data.fingerprint for n in (0, 1) for side in planted.asked_shams(n, 4)]
     assert len(set(again)) == 4
     assert again[:2] == [one[0].data.fingerprint, other[0].data.fingerprint]
+
+
+def test_sham_doses_are_those_at_both_ends(planted, monkeypatch):
+    asked = []
+    monkeypatch.setattr(planted, "asked_shams", lambda *of: asked.append(of))
+    monkeypatch.setattr(planted, "_read_apart", lambda pairs, measure: (len(pairs), measure))
+    assert planted.shams(2) == (4, SHAM)
+    assert asked == [(0, 0.5), (1, 0.5), (2, 4.0), (3, 4.0)]
 
 
 # --- Figures, words, browser ---------------------------------------------------------------------
@@ -355,8 +384,11 @@ def test_the_planted_category_is_thick_and_each_kind_of_line_named_once():
     beside = [text.get_text() for text in figure.axes[0].texts]
     assert beside[0] == furthest
     assert "text" not in beside
-    named = sorted(text.get_text() for text in figure.legends[0].get_texts())
-    assert named == ["each other category", "the planted category"]
+    named = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert named == {"each other category", "the planted category", WHOLLY}
+    (dashed,) = [line for line in figure.axes[0].lines if line.get_linestyle() == "--"]
+    assert dashed.get_ydata() == pytest.approx([-0.6, -0.3, 0, 0.3, 0.6])
+    assert not [line for line in figure.axes[1].lines if line.get_linestyle() == "--"]  # of units
     plt.close(figure)
 
 
@@ -407,8 +439,9 @@ def test_words_follow_what_is_found(steep, follows, more):
     assert follows in said
     low, high = {0.1: ("less", "more"), -0.1: ("more", "less")}.get(steep, ["not decided"] * 2)
     told = " ".join(said.split())
-    assert f"At dose 0.25, beside dose 1, it is {low} at text" in told
-    assert f"At dose 4, beside dose 1, it is {high} at text" in told
+    assert f"At dose 0.25, beside dose 1, each by itself: {low} at text" in told
+    assert f"At dose 4, beside dose 1, each by itself: {high} at text" in told
+    assert f"({WHOLLY}, would differ by text +60.0%)" in told
     assert more in said
     assert "text: of 2 others 2 are not decided" in said
     assert "nan" not in said

@@ -15,17 +15,20 @@ from .people import human_blur
 PEOPLE = "people"
 
 
-def human_regions(data: SaliencyDataset, progress: bool = True) -> Dissection:
+def human_regions(
+    data: SaliencyDataset, progress: bool = True, blur: float | None = None
+) -> Dissection:
     """Score people in every annotated region: each observer on the density of all others.
 
     A `Dissection` with one layer, "people", of one unit: the z-scored density of all *other*
     observers' fixations on the image, averaged over a region's fixations, each with its own
-    observer left out. Unit: standard deviations of the density. Its blur is that of the NSS ceiling
-    (`human_blur`: the one that predicts best over all images of `data`). NaN in a region without
-    fixations, and on an image that only one observer looked at. Regions are those of `dissect`, in
-    its order. Raises ValueError for data without annotated regions.
+    observer left out. Unit: standard deviations of the density. Its blur, as a share of the longer
+    side, is by default that of the NSS ceiling (`human_blur`: the one that predicts best over all
+    images of `data`). NaN in a region without fixations, and on an image that only one observer
+    looked at. Regions are those of `dissect`, in its order. Raises ValueError for data without
+    annotated regions.
     """
-    blur, rows, scores = human_blur(data), [], []
+    blur, rows, scores = human_blur(data) if blur is None else blur, [], []
     for i in tqdm(range(len(data)), desc="people by region", leave=False, disable=not progress):
         if not (regions := data.regions(i)):
             continue

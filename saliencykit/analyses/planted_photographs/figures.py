@@ -23,8 +23,8 @@ from ...viewing.plots import (
     unique,
     verdicts,
 )
-from ...viewing.style import AFTER, BEFORE, CONTROL, OTHER, WIDTH, label, legend
-from .tables import MAP, MEASURES, READOUT, SHAM, UNITS
+from ...viewing.style import AFTER, BEFORE, CONTROL, HUMAN, OTHER, WIDTH, label, legend
+from .tables import MAP, MEASURES, READOUT, SHAM, UNITS, WHOLLY
 
 UNIT = {MAP: "% of people's", UNITS: "region NSS"}
 
@@ -33,8 +33,8 @@ def dose(table: pd.DataFrame) -> Figure:
     """What each dose adds to the answer to dose 1: a panel a planted category and measure.
 
     The planted category thick, with intervals, each other one a grey line, of which the two that go
-    furthest are named (`follow` tells all); small marks are single trainings of the planted one.
-    table: `Planted.responses`.
+    furthest are named (`follow` tells all); small marks are single trainings of the planted one;
+    dashed: what it would be if the map followed wholly. table: `Planted.responses`.
     """
     planted, names = unique(table, "planted"), told(table)
     titles = [f"{label(c)} planted" for _ in MEASURES for c in planted]
@@ -53,6 +53,8 @@ def dose(table: pd.DataFrame) -> Figure:
             axis.annotate(label(row.category), (row.dose, row.value), (4, 0), color="0.3", **look)
         if measure == MAP:
             axis.yaxis.set_major_formatter(PercentFormatter(1))
+            whole = only(table, measure=WHOLLY, planted=category, category=category)
+            axis.plot(whole["dose"], whole["value"], "--", color=HUMAN, lw=1.4, label=WHOLLY)
         if category == planted[0]:
             axis.set_ylabel(f"{measure}: {UNIT[measure]}")
     return legend(figure, axes[0])

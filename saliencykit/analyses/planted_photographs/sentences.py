@@ -6,7 +6,7 @@ from ...intervals import RATE
 from ...viewing.claims import VAGUE, Sides, bullets, listed, mention, percent, spans
 from ...viewing.plots import only, unique
 from ...viewing.style import label
-from .tables import GAP, ITSELF, MAP, MEASURES, OTHERS, READOUT, SHAM, UNITS
+from .tables import GAP, ITSELF, MAP, MEASURES, OTHERS, READOUT, SHAM, UNITS, WHOLLY
 
 ALONE = "Only one category is labelled here, so there are no others."
 SPEC = {MAP: ".1%", UNITS: ".2f"}
@@ -52,10 +52,11 @@ def _follows(specific: pd.DataFrame, responses: pd.DataFrame, measure: str) -> s
     """Say by how much a doubling raises the answer at the category itself, and both ends do."""
     rows = only(specific, measure=measure, kind=ITSELF)
     sides, spec = Sides.of(spans(rows, by="planted")), SPEC[measure]
-    rises = mention(" rises with the dose at {},", sides.above, spec)
-    falls = mention(" falls, wrongly, at {},", sides.below, spec)
+    one = "s" if measure == MAP else ""  # the map rises, best units rise
+    rises = mention(f" rise{one} with the dose at {{}},", sides.above, spec)
+    falls = mention(f" fall{one}, wrongly, at {{}},", sides.below, spec)
     unsure = mention(" may or may not at {},", sides.undecided, spec)
-    said = f"{rises}{falls}{unsure}".removesuffix(",") or " tells nothing"
+    said = f"{rises}{falls}{unsure}".removesuffix(",") or f" tell{one} nothing"
     unit = "share of people's" if measure == MAP else "region NSS"
     doses = sorted({*responses["dose"]} - {1.0})
     ends = " ".join(_end(responses, measure, d) for d in dict.fromkeys([doses[0], doses[-1]]))
@@ -65,16 +66,23 @@ def _follows(specific: pd.DataFrame, responses: pd.DataFrame, measure: str) -> s
 
 def _end(responses: pd.DataFrame, measure: str, dose: float) -> str:
     """Say what one dose adds to the answer to dose 1, at the planted category."""
-    rows = only(responses, measure=measure, dose=dose)
-    sides = Sides.of(spans(rows[rows["category"] == rows["planted"]], by="planted"))
-    spec = SPEC[measure]
+    rows = only(responses, dose=dose)
+    rows = rows[rows["category"] == rows["planted"]]
+    sides, spec = Sides.of(spans(only(rows, measure=measure), by="planted")), SPEC[measure]
     parts = [
         mention("more at {}", sides.above, spec),
         mention("less at {}", sides.below, spec),
         mention("not decided at {}", sides.undecided, spec),
     ]
     said = ", ".join(part for part in parts if part)
-    return f"At dose {dose:g}, beside dose 1, it is {said}." if said else ""
+    if not said:
+        return ""
+    said = f"At dose {dose:g}, beside dose 1, each by itself: {said}"
+    if measure != MAP:
+        return f"{said}."
+    whole = only(rows, measure=WHOLLY).set_index("planted")["value"].dropna()
+    told = [f"{label(name)} {value:+.1%}" for name, value in whole.items()]
+    return f"{said} ({WHOLLY}, would differ by {listed(told, text=str)})." if told else f"{said}."
 
 
 def _specific(specific: pd.DataFrame, measure: str) -> str:

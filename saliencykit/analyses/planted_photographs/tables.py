@@ -9,17 +9,18 @@ region NSS of the best units of the deepest layer that is read (`UNITS`).
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
+from tqdm.auto import tqdm
 
 from ...datasets import Reweighted, SaliencyDataset, Sham, SomeObservers
 from ...datasets.reweighted import as_fraction, looked_at, observers_of
 from ...dissection import Dissection, OverTrainings, best_of, dissect_cached, mean_of
 from ...dissection.readout_maps import MAP as LAYER
 from ...dissection.readout_maps import Maps, WithMap
-from ...evaluation import PEOPLE, human_regions_cached
+from ...evaluation import PEOPLE, human_blur, human_regions_cached
 from ...findings import labelled
 from ...intervals import IMAGES, exact
 from ...models import SaliencyModel, Training, train_side_by_side
@@ -27,11 +28,12 @@ from ...study import Study
 
 MAP, UNITS = MEASURES = ("the map", "best units")
 READOUT, SHAM = "the map of frozen layers", "the map of frozen layers, sham doses"
+WHOLLY = "people's density, so re-weighted"
 ITSELF, OTHERS, GAP = KINDS = ("itself", "others", "itself − others")
 Answers = dict[str, OverTrainings]
 """By measure, one number a category."""
 Pair = tuple[list[Training], list[Training]]
-"""Trainings that only chance sets apart, undone: those of one side, and of the other."""
+"""Trainings that only chance sets apart, undone: one side's, and the other's."""
 
 
 class Planted:
@@ -111,16 +113,15 @@ class Planted:
                 half.append(SomeObservers(data, chosen))
         return self._taught(halves[0], frozen), self._taught(halves[1], frozen)
 
-    def asked_shams(self, number: int) -> Pair:
+    def asked_shams(self, number: int, dose: float) -> Pair:
         """Return trainings of readouts at one sham dose and at another, undone.
 
         On each image as many fixations as lie in its regions of a planted category, drawn at
-        random, count the dose furthest from 1: comparisons take the planted categories in turn. As
-        of doses, training k of both has the same fixations, seed and order of images; which of them
-        count is drawn anew for each, so that it is part of what differs between trainings.
+        random, count `dose`: comparisons take the planted categories in turn. As of doses, training
+        k of both has the same fixations, seed and order of images; which of them count is drawn
+        anew for each, so that it is part of what differs between trainings.
         """
         category = self.categories[number % len(self.categories)]
-        dose = max(self.doses, key=lambda one: abs(np.log2(one)))
         shams = [
             [
                 Sham(data, category, dose, self.study.first_seed + k, number, side)
@@ -171,16 +172,37 @@ class Planted:
         found = {d: self._answers[category, d][measure] - base for d in self.doses}
         return sorted({**found, 1.0: base - base}.items())
 
+    def _wholly(self, category: str) -> list[tuple[float, OverTrainings]]:
+        """Return the same of a map that follows wholly: people's own density, so re-weighted.
+
+        Each observer is scored on all others', whose fixations count as in training; the blur is
+        that with which they predict best as they are.
+        """
+        found = {1.0: self.people - self.people}
+        for dose in tqdm(self.doses, desc="people, re-weighted", leave=False):
+            followed = [
+                replace(
+                    human_regions_cached(Reweighted(data, category, dose), blur=human_blur(data)),
+                    regions=human_regions_cached(data).regions,
+                )
+                for data in self.unseen
+            ]
+            found[dose] = OverTrainings.of(followed, mean_of(PEOPLE)) - self.people
+        return [(dose, added / self.people) for dose, added in sorted(found.items())]
+
     def responses(self) -> pd.DataFrame:
         """Return what doses add to the answer to dose 1, paired by training.
 
-        measure, planted, dose, category, value, low, high (each by itself) …
+        measure, planted, dose, category, value, low, high (each by itself) … Of the measure
+        `WHOLLY`, a share of people's too, nothing is learned: it is what the map would add if it
+        followed wholly.
         """
+        series = {measure: partial(self._series, measure) for measure in MEASURES}
         parts = [
             added.table(measure=measure, planted=category, dose=dose)
-            for measure in MEASURES
+            for measure, of in {**series, WHOLLY: self._wholly}.items()
             for category in self.categories
-            for dose, added in self._series(measure, category)
+            for dose, added in of(category)
         ]
         return pd.concat(parts, ignore_index=True)
 
@@ -256,9 +278,12 @@ class Planted:
     def shams(self, comparisons: int) -> pd.DataFrame:
         """Return by how much readouts at one sham dose differ from those at another.
 
-        As `frozen_halves`, measure `SHAM`. See `asked_shams`.
+        comparisons: so many of the least of the doses, then of the greatest. As `frozen_halves`,
+        measure `SHAM`; see `asked_shams`.
         """
-        return self._read_apart([self.asked_shams(n) for n in range(_some(comparisons))], SHAM)
+        doses = np.repeat([*dict.fromkeys([self.doses[0], self.doses[-1]])], _some(comparisons))
+        pairs = [self.asked_shams(number, dose) for number, dose in enumerate(doses.tolist())]
+        return self._read_apart(pairs, SHAM)
 
     def _read_apart(self, pairs: Sequence[Pair], measure: str) -> pd.DataFrame:
         """Return by how much readouts of each pair differ, by the map; all of an image at once."""
