@@ -85,6 +85,8 @@ def test_parts_add_up_to_the_whole(budget):
     left = budget.unexplained()
     assert set(left["by"]) == {ALL, "category", "place", "order"}
     np.testing.assert_allclose(left["limit"], left["explained"] + left["value"], atol=1e-12)
+    part = (left["explained"] / left["limit"]).where(left["limit_low"] > 0)
+    np.testing.assert_allclose(left["of_limit"], part, atol=1e-12)
     for reader, rows in left.groupby("reader"):
         whole = rows[rows["by"] == ALL].iloc[0]
         for by, part in rows.groupby("by"):
@@ -312,24 +314,27 @@ def test_what_is_left_has_a_panel_a_part_and_three_points_a_row(budget):
     plt.close("all")
 
 
-def test_only_what_is_surely_more_or_less_than_the_whole_is_named():
-    whole = pd.Series({"value": 1.4})
+def test_only_what_is_surely_more_or_less_than_all_regions_is_named():
     rows = pd.DataFrame(
         [
-            ("text", 2.0, 1.8, 2.2, 3.5),
-            ("plant", 2.6, 1.2, 4.0, 4.0),
-            ("food", 1.0, 0.9, 1.1, 3.0),
-            ("drink", 9.0, np.nan, np.nan, 9.9),
+            ("text", 2.0, 1.8, 2.2, 3.5, 0.2, 0.43, 0.4, 0.5),
+            ("plant", 2.6, 1.2, 4.0, 4.0, 0.1, 0.35, 0.3, 0.4),
+            ("food", 1.0, 0.9, 1.1, 3.0, 0.4, 0.67, 0.6, 0.7),
+            ("drink", 9.0, np.nan, np.nan, 9.9, 0.0, 0.1, np.nan, np.nan),
+            (NONE, 0.0, -0.1, 0.1, -0.2, 0.3, np.nan, np.nan, np.nan),
         ],
-        columns=["what", "value", "low", "high", "limit"],
+        columns=["what", "value", "low", "high", "limit", "share"]
+        + [f"of_limit{end}" for end in ("", "_low", "_high")],
     )
-    said = " ".join(sentences._ends(rows, whole).split())
-    assert "leaves 1.40 bits of all together" in said
+    rows["adds"] = rows["value"] * rows["share"]  # 1.06 in 0.7 of the weight: 1.51
+    said = " ".join(sentences._ends(rows).split())
+    assert "In regions the best layer leaves 1.51 bits per fixation" in said
     assert "surely more at text 2.00 [1.80, 2.20] of 3.50;" in said
     assert "surely less at food 1.00 [0.90, 1.10] of 3.00." in said
-    assert "plant" not in said
+    assert "least at plant 35 % [30, 40], most at food 67 % [60, 70]." in said
     assert "drink" not in said
-    assert "nowhere" in sentences._ends(rows.assign(low=1.2, high=4.0), whole)
+    assert NONE not in said
+    assert "nowhere" in sentences._ends(rows.assign(low=1.2, high=4.0))
 
 
 def test_the_map_holds_every_layer_all_together_and_people(budget):
@@ -387,6 +392,7 @@ def test_sentences_hold_the_tables_numbers(budget):
     for value in whole["value"]:
         assert f"{value:.2f} [" in said
     assert "all 3 layers together" in said
+    assert "sum of all 3 layers' maps explains" in " ".join(said.split())
     assert "do not tell" not in said
 
 

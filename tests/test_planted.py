@@ -441,7 +441,7 @@ def test_words_follow_what_is_found(steep, follows, more):
     told = " ".join(said.split())
     assert f"At dose 0.25, beside dose 1, each by itself: {low} at text" in told
     assert f"At dose 4, beside dose 1, each by itself: {high} at text" in told
-    assert f"({WHOLLY}, would differ by text +60.0%)" in told
+    assert f"({WHOLLY}, would differ by text +60.0 %)" in told
     assert more in said
     assert "text: of 2 others 2 are not decided" in said
     assert "nan" not in said

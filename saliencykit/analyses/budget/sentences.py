@@ -43,8 +43,8 @@ def _ranking(layers: pd.DataFrame, budget: Budget) -> str:
     told += f", {Span.of(every, 'of_limit'):.0%} of people's" if budget.people else ""
     return f"""A linear readout of **{first["encoder"]}**'s best frozen layer,
         `{named[first["encoder"]]}`, explains most: **{Span.of(first):.2f} bits per fixation** over
-        the centre prior{of}; which layer is best is chosen on other images.{then} One readout of
-        all {_count(budget)} layers together explains {told}, {than} than the best."""
+        the centre prior{of}; which layer is best is chosen on other images.{then} A weighted
+        sum of all {_count(budget)} layers' maps explains {told}, {than} than the best."""
 
 
 def _count(budget: Budget) -> int:
@@ -94,7 +94,7 @@ def _by_category(left: pd.DataFrame) -> str:
     nobody = f"Even all layers together surely leave some in {listed(missed)}." if missed else (
         "All layers together surely leave nothing in any category.")  # fmt: skip
     often = percent(adds["share"])
-    return f"""{_ends(rows, only(left, by=ALL).iloc[0])} Most of all that is left is of
+    return f"""{_ends(rows)} Most of all that is left is of
         **{label(adds["what"])}**, {percent(adds["adds"] / whole)}, where {often} of the fixations
         are{rest}. {nobody}"""
 
@@ -104,16 +104,21 @@ def _own(left: pd.DataFrame, by: str) -> pd.DataFrame:
     return left[(left["by"] == by) & (left["reader"] != TOGETHER)] if len(left) else left
 
 
-def _ends(rows: pd.DataFrame, whole: pd.Series) -> str:
-    """Say where the best layer surely leaves more, or less, of a fixation than of all together."""
+def _ends(rows: pd.DataFrame) -> str:
+    """Say where the best layer surely leaves more, or less, than in all regions together."""
+    rows = rows[rows["what"] != NONE]
     if rows["low"].notna().sum() < 2:
-        return "Too few images to say of which parts most is left."
-    more, less = rows[rows["low"] > whole["value"]], rows[rows["high"] < whole["value"]]
+        return "Too few images to say of which categories most is left."
+    whole = rows["adds"].sum() / rows["share"].sum()
+    more, less = rows[rows["low"] > whole], rows[rows["high"] < whole]
     said = [f"surely {word} at {_left(own)}" for word, own in (("more", more), ("less", less))
             if len(own)]  # fmt: skip
     told = "; ".join(said) or "surely more or less nowhere"
-    return f"""Per fixation the best layer leaves {whole["value"]:.2f} bits of all together;
-        {told}."""
+    known = rows.dropna(subset="of_limit_low").sort_values("of_limit")
+    parts = [f"{label(r['what'])} {Span.of(r, 'of_limit'):.0%}" for _, r in known.iterrows()]
+    shares = f" Of people's bits it explains least at {parts[0]}, most at {parts[-1]}." if (
+        len(parts) > 1) else ""  # fmt: skip
+    return f"""In regions the best layer leaves {whole:.2f} bits per fixation; {told}.{shares}"""
 
 
 def _left(rows: pd.DataFrame) -> str:

@@ -207,7 +207,8 @@ class Budget:
 
         A row a part and reader (of `readers`): by (what deals the fixations, `ALL`: nothing), what,
         reader, share (of the fixations' weight), limit, with an interval, explained, value (the one
-        less the other), low, high, images, and adds (value times share, which sum to the whole).
+        less the other), low, high, images, adds (value times share, which sum to the whole), and
+        of_limit (explained as a share of people's, where these surely have any), with an interval.
         """
         whole = pd.DataFrame({ALL: np.ones(len(self.seen))})
         rows = [
@@ -225,8 +226,12 @@ class Budget:
         limit = self.ratios(weight * self.limit[:, None], weight)
         told = {"limit": limit["value"], "limit_low": limit["low"], "limit_high": limit["high"]}
         told |= {"explained": bits @ weight / share}
+        part = self.ratios(weight * bits[:, None], weight * self.limit[:, None])
+        part = part.where(limit["low"] > 0)  # a share of what may be nothing is none
+        ends = {f"of_limit_{end}": part[end] for end in ("low", "high")}
         about = {"by": by, "what": what, "reader": reader, "share": share}
-        return pd.DataFrame({**about, **told}).join(found).assign(adds=found["value"] * share)
+        found = pd.DataFrame({**about, **told}).join(found)
+        return found.assign(adds=found["value"] * share, of_limit=part["value"], **ends)
 
     def _dealt(self, part: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
         """Return what fixations weigh in each part that has any (fixations, G), and their names."""

@@ -81,7 +81,7 @@ def _end(responses: pd.DataFrame, measure: str, dose: float) -> str:
     if measure != MAP:
         return f"{said}."
     whole = only(rows, measure=WHOLLY).set_index("planted")["value"].dropna()
-    told = [f"{label(name)} {value:+.1%}" for name, value in whole.items()]
+    told = [f"{label(name)} {100 * value:+.1f} %" for name, value in whole.items()]
     return f"{said} ({WHOLLY}, would differ by {listed(told, text=str)})." if told else f"{said}."
 
 
