@@ -288,11 +288,21 @@ def test_what_cannot_be_asked_is_refused_at_once():
 
 def test_the_ranking_shows_every_encoder_people_and_the_best_layer(budget):
     table = budget.layers()
-    (axis,) = figures.layers(table, budget.control).axes
+    rank, axis = figures.layers(table, budget.control).axes
     best = table[table["best"]].set_index("encoder")["layer"]
-    lines = {line.get_label() for line in axis.lines}
-    named = {f"{name}: ★ {layer}" for name, layer in best.items()}
-    assert {*named, budget.people, TOGETHER} <= lines
+    named = {f"{name}\n{layer}" for name, layer in best.items()}
+    rows = [text.get_text() for text in rank.get_yticklabels()]
+    assert {*rows} == {*named, budget.people, TOGETHER}
+    drawn = [points[0].get_xdata()[0] for points in rank.containers]  # from the top
+    chosen = table[table["layer"] == CHOSEN].sort_values("value", ascending=False)
+    top = table.set_index("encoder")["value"]
+    assert drawn == pytest.approx([top[budget.people], top[TOGETHER], *chosen["value"]])
+    shares = [text.get_text() for text in rank.texts]
+    assert shares[:3] == [
+        "",
+        f"{table['of_limit'].iloc[-2]:.0%}",
+        f"{chosen['of_limit'].max():.0%}",
+    ]
     assert set(best.index) == {"toyvgg", CONTROL}
     stars = [line for line in axis.lines if line.get_marker() == "*"]
     places = table.loc[table["best"], "depth"]

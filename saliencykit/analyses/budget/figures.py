@@ -18,36 +18,46 @@ TITLES = {
 
 
 def layers(table: pd.DataFrame, control: str) -> Figure:
-    """Draw what layers explain over relative depth, a line an encoder.
+    """Rank encoders by what their best layer explains; beside it, what layers do by relative depth.
 
-    A star at its best layer, which the legend names, is what it explains if that is chosen on other
-    images, which is less where layers are close. table: `Budget.layers`; control: the untrained
-    network, grey. Lines across are people, at the top, and all layers together, intervals shaded;
-    the centre prior is the line at 0.
+    table: `Budget.layers`; control: the untrained network, grey. An encoder's row, and star, is its
+    best layer, which the row names, if that is chosen on other images: less where layers are close.
+    Beside rows: the share of people's bits. Lines across are people and all layers together, their
+    intervals shaded; the centre prior is the line at 0.
     """
-    figure, axis = plt.subplots(figsize=(WIDTH, 4.2))
-    across, read = table[table["layer"].isna()], table[table["depth"].notna()]
-    chosen = only(table, layer=CHOSEN).set_index("encoder")["value"]
-    names = [name for name in unique(read, "encoder") if name != control]
-    blue, orange, _, *more = sns.color_palette("colorblind", len(names) + 3)  # green is people's
-    hues = dict(zip(names, [blue, orange, *more], strict=False))
-    for name in [*names, control]:
-        rows, colour = only(read, encoder=name), hues.get(name, CONTROL)
-        best = rows.loc[rows["best"], ["depth", "layer"]].itertuples(index=False)
-        stars = [(depth, f"★ {layer}") for depth, layer in best]
-        told = ": ".join([name, *(star for _, star in stars)])
-        trace(axis, rows["depth"], rows, "value", colour, told, mark="o")
-        for depth, _ in stars:
-            axis.plot(depth, chosen[name], "*", ms=14, color=colour, mec="white", zorder=4)
+    figure, (rank, axis) = plt.subplots(1, 2, figsize=(WIDTH, 4.2), width_ratios=(1, 1.4))
+    across, read = table[table["layer"].isna()].iloc[::-1], table[table["depth"].notna()]
+    chosen = only(table, layer=CHOSEN).sort_values("value", ascending=False)
+    best = read[read["best"]].set_index("encoder")
+    taught = [name for name in unique(read, "encoder") if name != control]
+    blue, orange, _, *more = sns.color_palette("colorblind", len(taught) + 3)  # green is people's
+    hues = {
+        control: CONTROL,
+        TOGETHER: "0.15",
+        **dict(zip(taught, [blue, orange, *more], strict=False)),
+    }
+    rows = pd.concat([across, chosen], ignore_index=True)
+    shown = [f"{n}\n{best['layer'][n]}" if n in best.index else n for n in rows["encoder"]]
+    places = name_rows(rank, shown, text=str)
+    for at, (name, own) in zip(places, rows.groupby("encoder", sort=False), strict=True):
+        points(rank, own, [at], colour=hues.get(name, HUMAN))
+    beside(rank, places, ["" if np.isnan(s) else f"{s:.0%}" for s in rows["of_limit"]])
+    level(rank, upright=True)
+    rank.set(xlabel="bits per fixation over the centre prior;\nbeside it, of people's")
+    for name in [*taught, control]:
+        own = only(read, encoder=name)
+        trace(axis, own["depth"], own, "value", hues[name], name, mark="o")
+        star = best["depth"][name], only(chosen, encoder=name)["value"].item()
+        axis.plot(*star, "*", ms=14, color=hues[name], mec="white", zorder=4)
     for row in across.itertuples():
-        colour, dash = ("0.15", "--") if row.encoder == TOGETHER else (HUMAN, ":")
+        colour, dash = (hues.get(row.encoder, HUMAN), "--" if row.encoder == TOGETHER else ":")
         axis.axhspan(row.low, row.high, color=colour, alpha=0.12, lw=0)
         axis.axhline(row.value, color=colour, ls=dash, lw=1.2, label=row.encoder)
     level(axis)
-    axis.annotate("centre prior", (1.02, 0), (0, 2), textcoords="offset points", fontsize="small")
-    axis.set(xlim=(-0.04, 1.16), xlabel="depth of the layer, of all layers of its encoder")
-    axis.set_ylabel("bits per fixation over the centre prior")
-    return legend(figure, axis, columns=3)
+    axis.annotate("centre prior", (1, 0), (0, 2), textcoords="offset points", fontsize="small",
+                  ha="right")  # fmt: skip
+    axis.set(xlabel="depth: 0 an encoder's first layer, 1 its last", ylabel="bits per fixation")
+    return figure
 
 
 def unexplained(table: pd.DataFrame) -> Figure:
