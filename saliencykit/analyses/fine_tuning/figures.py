@@ -322,7 +322,8 @@ def _found(axis: Axes, table: pd.DataFrame, pair: str) -> None:
 def _again(axis: Axes, table: pd.DataFrame, pair: str) -> None:
     """Draw how often one's own findings return on some of the images, against the prediction.
 
-    Bars: where 95 % of the twin's studies lie.
+    Bars: where 95 % of the twin's studies lie. What is not nearly always or never found is named,
+    on the fewest images.
     """
     axis.plot([0, 1], [0, 1], color="0.85", lw=1, zorder=0)
     shades = zip(sorted(table["kept"].unique(), reverse=True), ("0.1", "0.45", "0.7"), strict=False)
@@ -334,6 +335,11 @@ def _again(axis: Axes, table: pd.DataFrame, pair: str) -> None:
             ends = np.stack([shown["value"] - shown["low"], shown["high"] - shown["value"]])
             axis.errorbar(shown["value"], shown["own"], xerr=ends.clip(0), fmt=mark, lw=0,
                           elinewidth=0.8, alpha=0.9, **look)  # fmt: skip
+    doubtful = table[table["value"].between(0.05, 0.95) | table["own"].between(0.05, 0.95)]
+    for name, rows in doubtful[doubtful["category"] != pair].groupby("category", sort=False):
+        last = rows.loc[rows["kept"].idxmin()]
+        look = {"textcoords": "offset points", "fontsize": "x-small", "color": "0.3"}
+        axis.annotate(label(str(name)), (last["value"], last["own"]), (4, -9), **look)
     axis.plot([], [], "D", color=AFTER, mfc="none", label="the pair")
     for which in (axis.xaxis, axis.yaxis):
         which.set_major_formatter(PercentFormatter(1, decimals=0))
