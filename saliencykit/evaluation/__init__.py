@@ -1,6 +1,6 @@
 """Models × images × metrics: whose maps are scored, the scores, people's, and what they say."""
 
-from .bits import looks, read_layers, read_together, weighed
+from .bits import fold_of, looks, read_layers, read_together, weighed
 from .fitted import FITTED_METRICS, evaluate_fitted, fitted_to
 from .people import (
     BLURS,
@@ -45,6 +45,7 @@ __all__ = [
     "file_maps",
     "fitted_to",
     "fixation_gains",
+    "fold_of",
     "human_baselines",
     "human_blur",
     "human_ceiling",

@@ -60,7 +60,7 @@ def read_layers(
     "weights" (C, K) and "penalties" (K,), of `fit_densities`. Raises ValueError for fewer images
     than folds, UnknownNameError for a layer that is not there.
     """
-    fold, grid = _fold_of(data, folds), coarse_grid(size)
+    fold, grid = fold_of(data, folds), coarse_grid(size)
     seen = cache(lambda: coarse_features(encoder, data, layers, size).tensors)
     share = cache(lambda: _shares(data, grid))
     found = {}
@@ -107,7 +107,7 @@ def read_together(
             for entry in read_layers(encoder, names, data, size, prior, folds).values()
         ]
         seen = torch.cat([upsample(maps[:, None], grid) for maps in found], 1)
-        read = fit_densities(seen, _shares(data, grid), prior, _fold_of(data, folds))
+        read = fit_densities(seen, _shares(data, grid), prior, fold_of(data, folds))
         return Entry({"bits": bits_of(read.maps, data, prior), **read._asdict()})
 
     key = {
@@ -121,7 +121,7 @@ def read_together(
     return cached("read_together", key, compute, {"data": data})
 
 
-def _fold_of(data: SaliencyDataset, folds: int) -> Tensor:
+def fold_of(data: SaliencyDataset, folds: int) -> Tensor:
     """Return (N,): the number of the fold that holds each image."""
     fold = {name: k for k, part in enumerate(data.folds(folds)) for name in part.names}
     return torch.tensor([fold[name] for name in data.names])

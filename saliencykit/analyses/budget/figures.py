@@ -46,13 +46,13 @@ def layers(table: pd.DataFrame, control: str) -> Figure:
     rank.set(xlabel="bits per fixation over the centre prior;\nbeside it, of people's")
     for name in [*taught, control]:
         own = only(read, encoder=name)
-        trace(axis, own["depth"], own, "value", hues[name], name, mark="o")
+        trace(axis, own["depth"], own, "value", hues[name], mark="o")
         star = best["depth"][name], only(chosen, encoder=name)["value"].item()
         axis.plot(*star, "*", ms=14, color=hues[name], mec="white", zorder=4)
     for row in across.itertuples():
         colour, dash = (hues.get(row.encoder, HUMAN), "--" if row.encoder == TOGETHER else ":")
         axis.axhspan(row.low, row.high, color=colour, alpha=0.12, lw=0)
-        axis.axhline(row.value, color=colour, ls=dash, lw=1.2, label=row.encoder)
+        axis.axhline(row.value, color=colour, ls=dash, lw=1.2)
     level(axis)
     axis.annotate("centre prior", (1, 0), (0, 2), textcoords="offset points", fontsize="small",
                   ha="right")  # fmt: skip

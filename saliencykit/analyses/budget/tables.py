@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ...evaluation import fixation_gains, looks, read_layers, read_together, weighed
+from ...evaluation import fixation_gains, fold_of, looks, read_layers, read_together, weighed
 from ...intervals import crossed, image_weights, with_own
 from ...models import Encoder, build_encoder
 from ...study import Study
@@ -62,8 +62,7 @@ class Budget:
         known = ~np.isnan(limit)
         told = known if known.any() else ~known
         self.seen, self.limit = weighed(seen[told]).reset_index(drop=True), limit[told]
-        fold = {name: k for k, part in enumerate(self.data.folds(folds)) for name in part.names}
-        self.fold = np.array([fold[self.data.names[i]] for i in self.seen["image"]])
+        self.fold = fold_of(self.data, folds).numpy()[self.seen["image"]]
         others = "n → ∞" if np.isinf(people.observers) else f"n = {people.observers:.0f}"
         self.people = f"people, {others}" if known.any() else ""
         rows, bits, self.maps = [], [], []

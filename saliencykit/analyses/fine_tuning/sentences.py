@@ -49,7 +49,7 @@ from .tables import (
     SAME,
 )
 
-FAR, HELD = 0.1, 0.9  # by which a mean share may be less than a twin predicts; of its 95 % ranges
+FAR = 0.1  # by which a mean share may be less than a twin predicts
 NEAR = 0.15  # what of a twin is as near to the data's counts as alike
 NOT_ALIKE = """By this number the two do not agree. Network, images and training differ between
     them, and the reported numbers have no intervals, so what it hangs on is not told here."""
@@ -398,4 +398,4 @@ def _found_again(table: pd.DataFrame) -> str:
         trainings and images likewise."""
     return f"""{said} Of the {len(doubtful)} that are not nearly all or none, the mean is
         {percent(found)} where the twin predicts {percent(told)}.
-        {much if told - found > FAR and inside.mean() < HELD else ""}"""
+        {much if told - found > FAR else ""}"""
